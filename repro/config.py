@@ -1,0 +1,91 @@
+"""Configs: frozen dataclasses in which every value says where it comes from. No torch in here.
+
+A task's config is one flat frozen dataclass whose fields are made by `paper` (the text prints the value) or `assumed`
+(it does not, and this is why we chose it). A variant is a set of values that the bar of a figure fixes; a profile is a
+set of values that make a run smaller. `resolve` merges them, `config_hash` names the result.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from repro.errors import UserError
+
+Value = bool | int | float | str
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Where a value comes from, and what may replace it."""
+
+    source: str  # "paper" or "assumed"
+    where: str  # section of the paper, or the reason of the assumption
+    introduced: Value  # the default at introduction: equal values stay out of the hash
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[Value, ...] = ()
+
+
+def _field(source: str, value: Value, where: str, **limits: Any) -> Any:
+    limits.setdefault("introduced", value)
+    return dataclasses.field(default=value, metadata={"provenance": Provenance(source, where, **limits)})
+
+
+def paper(value: Value, where: str, **limits: Any) -> Any:
+    """A value that the paper prints; `where` names the section, equation or figure."""
+    return _field("paper", value, where, **limits)
+
+
+def assumed(value: Value, why: str, **limits: Any) -> Any:
+    """A value that the paper leaves open; `why` says how it was chosen."""
+    return _field("assumed", value, why, **limits)
+
+
+def provenance(config_type: type) -> dict[str, Provenance]:
+    """Every field's provenance, in the order of declaration."""
+    return {f.name: f.metadata["provenance"] for f in dataclasses.fields(config_type)}
+
+
+def parse_value(config_type: type, key: str, text: str) -> Value:
+    """Turn the VALUE of `--set KEY=VALUE` into the field's own type.
+
+    Raises UserError when the key is unknown, the text is not of the field's type, or the value is out of range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(config_type)}
+    if key not in fields:
+        raise UserError(f"unknown key {key!r} for {config_type.__name__}; known keys: {', '.join(sorted(fields))}")
+    kind = type(fields[key].default)
+    try:
+        value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise UserError(f"{key}={text}: {key} wants {wanted}") from None
+    return checked(config_type, key, value)
+
+
+def checked(config_type: type, key: str, value: Value) -> Value:
+    """Return `value` if the field allows it, else raise UserError."""
+    limits = provenance(config_type)[key]
+    if limits.choices and value not in limits.choices:
+        raise UserError(f"{key}={value}: {key} is one of {', '.join(map(str, limits.choices))}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and not limits.low <= value <= limits.high:
+        raise UserError(f"{key}={value}: {key} lies between {limits.low:g} and {limits.high:g}")
+    return value
+
+
+def config_hash(config: Any) -> str:
+    """Eight hex digits that name a config. Keys that equal their default at introduction are left out, so that a
+    key added later orphans no record."""
+    introduced = {key: p.introduced for key, p in provenance(type(config)).items()}
+    told = {k: v for k, v in dataclasses.asdict(config).items() if v != introduced[k]}
+    text = json.dumps([type(config).__name__, told], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def from_mapping(config_type: type, values: Mapping[str, Value]) -> Any:
+    """Rebuild a config from a record's mapping; keys that the record predates take their introduced default."""
+    introduced = {key: p.introduced for key, p in provenance(config_type).items()}
+    return config_type(**{key: values.get(key, introduced[key]) for key in introduced})

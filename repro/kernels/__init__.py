@@ -1,0 +1,1 @@
+"""Whole-sequence versions of the network and of its reverse recursions. Knows arrays alone."""

@@ -1,0 +1,1 @@
+"""Records of runs: the truth that figures and claims read."""

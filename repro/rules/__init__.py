@@ -1,0 +1,1 @@
+"""Learning rules: from a trajectory and a learning signal to gradients."""

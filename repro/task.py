@@ -1,0 +1,78 @@
+"""What the front door knows of a task: names, variants, profiles, and where its classes live. No torch in here."""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from repro.errors import UserError
+from repro.config import Value, checked, config_hash, parse_value
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One bar of a figure: its label in the paper, what it is, and the config values that make it."""
+
+    label: str
+    about: str
+    settings: Mapping[str, Value]
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A size at which to run: config values that shrink it, the seeds, and what it is for."""
+
+    about: str
+    settings: Mapping[str, Value]
+    seeds: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One experiment of the paper.
+
+    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch.
+    `seconds` maps a variant to what one run of the paper's size costs on one core, for estimates only.
+    """
+
+    name: str
+    figure: str
+    about: str
+    config: type
+    variants: Mapping[str, Variant]
+    profiles: Mapping[str, Profile]
+    module: str
+    data: str
+    seconds: Mapping[str, float]
+    megabytes: float
+
+    def resolve(self, variant: str, profile: str, overrides: Mapping[str, str] | None = None) -> Any:
+        """The config of one run: the paper's values, then the variant's, the profile's, the user's `--set`.
+
+        Raises UserError when a name, key, type or range is wrong.
+        """
+        chosen = self.variant(variant).settings | self.profile(profile).settings
+        typed = {key: checked(self.config, key, value) for key, value in chosen.items()}
+        typed |= {key: parse_value(self.config, key, text) for key, text in (overrides or {}).items()}
+        return self.config(**typed)
+
+    def variant(self, name: str) -> Variant:
+        return _pick(self.variants, name, "variant", self.name)
+
+    def profile(self, name: str) -> Profile:
+        return _pick(self.profiles, name, "profile", self.name)
+
+    def paper_hash(self, variant: str) -> str:
+        """The hash that a record of this variant has at the paper's scale."""
+        return config_hash(self.config(**self.variant(variant).settings))
+
+    def load(self, what: str) -> Any:
+        """Import the task's "module" or "data" class (this is where torch comes in)."""
+        path, name = getattr(self, what).split(":")
+        return getattr(importlib.import_module(path), name)
+
+
+def _pick(options: Mapping[str, Any], name: str, kind: str, task: str) -> Any:
+    if name not in options:
+        raise UserError(f"unknown {kind} {name!r} of {task}; known: {', '.join(options)}")
+    return options[name]

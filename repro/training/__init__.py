@@ -1,0 +1,1 @@
+"""From a config to a record: Lightning module, loaders, the run itself."""

@@ -1,0 +1,25 @@
+"""The paper's experiments. One line here registers a task; its `config` imports no torch."""
+
+import importlib
+
+from repro.errors import UserError
+from repro.task import Task
+
+TASKS = {"pattern_generation": "tasks.pattern_generation.config"}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name. Raises UserError when there is none."""
+    if name not in TASKS:
+        raise UserError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+    task: Task = importlib.import_module(TASKS[name]).TASK
+    return task
+
+
+def tasks_of(figure: str) -> list[Task]:
+    """The tasks behind a figure such as "fig1". Raises UserError when there is none."""
+    found = [task for task in map(get_task, TASKS) if task.figure == figure]
+    if not found:
+        known = sorted({get_task(name).figure for name in TASKS})
+        raise UserError(f"no task draws {figure!r}; known figures: {', '.join(known)}")
+    return found

@@ -1,0 +1,1 @@
+"""Task 1.1: pattern generation (Fig. 1c-e)."""

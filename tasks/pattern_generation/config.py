@@ -1,0 +1,91 @@
+"""Pattern generation task 1.1 (Fig. 1c-e): what the paper says, what it leaves open, the bars of the figure.
+
+One trial, 1000 ms, batch of one:
+
+    time (ms)        0         200       400       600       800      1000
+    input  0-3       | | | | | .         .         .         .           100 Hz, regular
+    input  4-7       .         | | | | | .         .         .
+    ...
+    input 16-19      .         .         .         .         | | | | |
+    target k         sum over f in (1, 2, 3, 5 Hz) of A_kf sin(2 pi f t + phi_kf)      k = 0, 1, 2
+"""
+
+import dataclasses
+
+from repro.rules.settings import RuleSettings
+from repro.config import assumed, paper
+from repro.task import Profile, Task, Variant
+
+TEXT = "Pattern generation task 1.1"
+
+
+@dataclasses.dataclass(frozen=True)
+class PatternGenerationConfig(RuleSettings):
+    """Every value of a run of task 1.1."""
+
+    n_rec: int = paper(600, TEXT, low=1, high=100_000)
+    n_in: int = paper(20, TEXT, low=5, high=100_000)
+    n_out: int = paper(3, TEXT, low=1, high=1000)
+    recurrent: bool = paper(True, "Fig. 1d: 'No rec. conn.' has none")
+    tau_m_ms: float = paper(20.0, TEXT, low=1e-3, high=1e6)
+    tau_out_ms: float = paper(20.0, TEXT, low=1e-3, high=1e6)
+    v_th: float = paper(0.61, TEXT, low=1e-6, high=1e6)
+    refractory_ms: int = paper(5, TEXT, low=0, high=1000)
+    dt_ms: float = paper(1.0, "General simulation and neuron parameters", low=1.0, high=1.0)
+    trial_ms: int = paper(1000, TEXT, low=5, high=100_000)
+    clock_rate_hz: float = paper(100.0, TEXT, low=1.0, high=1000.0)
+    amplitude_low: float = paper(0.5, TEXT, low=0.0, high=100.0)
+    amplitude_high: float = paper(2.0, TEXT, low=0.0, high=100.0)
+    target_scale: str = assumed(
+        "tutorial", "raw sines, or as in the authors' tutorial: minus the first value, over the largest modulus",
+        choices=("raw", "tutorial"),
+    )
+    readout_scale: str = assumed(
+        "one_minus_kappa", "input to the readout times 1 (Eq. 41) or times 1 - kappa (the authors' tutorials)",
+        choices=("one", "one_minus_kappa"),
+    )
+    task_loss: str = assumed(
+        "mean", "'target-mse' may be the mean over time and readouts or the half sum above Eq. 42",
+        choices=("mean", "half_sum"),
+    )
+    iterations: int = paper(1000, TEXT, low=1, high=10_000_000)
+    batch_size: int = paper(1, TEXT, low=1, high=100_000)
+    learning_rate: float = paper(0.003, TEXT, low=0.0, high=3.4e38)
+    decay_factor: float = paper(0.7, TEXT, low=0.0, high=1.0)
+    decay_every: int = paper(100, TEXT, low=1, high=10_000_000)
+    final_trials: int = assumed(20, "a bar of Fig. 1d is the mean over the last trials of a run", low=1, high=10_000)
+
+
+VARIANTS = {
+    "bptt": Variant("BPTT", "backpropagation through time, reset and recurrence attached", {"algorithm": "bptt"}),
+    "e_prop_1": Variant("e-prop 1", "random feedback, drawn once (Eq. 49)", {}),
+    "e_prop_1_symmetric": Variant("e-prop 1s", "feedback by the readout weights (Eq. 46)", {"feedback": "symmetric"}),
+    "clopath": Variant("Clopath rule", "Eq. 57 in place of the pseudo-derivative", {"trace": "clopath"}),
+    "binary": Variant("binary", "the presynaptic spike in place of trace and pseudo-derivative", {"trace": "truncated"}),
+    "no_recurrence": Variant("No rec. conn.", "e-prop 1 without recurrent connections", {"recurrent": False}),
+    "global_signal": Variant("global", "one signal for all neurons, B = 1 / sqrt(n)", {"feedback": "global"}),
+    "resampled_20ms": Variant("20 ms", "a new feedback matrix every 20 ms", {"feedback_window_ms": 20}),
+    "resampled_1ms": Variant("1 ms", "a new feedback matrix every ms", {"feedback_window_ms": 1}),
+}
+
+PROFILES = {
+    "smoke": Profile(
+        "seconds, for tests: shows that the machine runs, not what it learns",
+        {"n_rec": 40, "trial_ms": 100, "iterations": 12, "decay_every": 5, "final_trials": 4}, (0,),
+    ),
+    "quick": Profile("the paper's own size, one seed", {}, (0,)),
+    "paper": Profile("the paper's own size, ten seeds", {}, tuple(range(10))),
+}
+
+TASK = Task(
+    name="pattern_generation",
+    figure="fig1",
+    about="a recurrent spiking network learns to generate three patterns of 1 s (Fig. 1c-e)",
+    config=PatternGenerationConfig,
+    variants=VARIANTS,
+    profiles=PROFILES,
+    module="tasks.pattern_generation.module:PatternGenerationModule",
+    data="tasks.pattern_generation.data:PatternGenerationData",
+    seconds=dict.fromkeys(VARIANTS, 12.0) | {"bptt": 60.0},
+    megabytes=5.0,
+)
