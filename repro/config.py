@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from repro.errors import UserError
+from repro.errors import UserError, unknown
 
 Value = bool | int | float | str
 
@@ -56,7 +56,7 @@ def parse_value(config_type: type, key: str, text: str) -> Value:
     """
     fields = {f.name: f for f in dataclasses.fields(config_type)}
     if key not in fields:
-        raise UserError(f"unknown key {key!r} for {config_type.__name__}; known keys: {', '.join(sorted(fields))}")
+        raise unknown("key", key, sorted(fields), of=config_type.__name__)
     kind = type(fields[key].default)
     try:
         value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)

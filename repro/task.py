@@ -5,8 +5,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from repro.errors import UserError
 from repro.config import Value, checked, config_hash, parse_value
+from repro.errors import unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,5 +74,5 @@ class Task:
 
 def _pick(options: Mapping[str, Any], name: str, kind: str, task: str) -> Any:
     if name not in options:
-        raise UserError(f"unknown {kind} {name!r} of {task}; known: {', '.join(options)}")
+        raise unknown(kind, name, options, of=task)
     return options[name]

@@ -2,7 +2,7 @@
 
 import importlib
 
-from repro.errors import UserError
+from repro.errors import unknown
 from repro.task import Task
 
 TASKS = {"pattern_generation": "tasks.pattern_generation.config"}
@@ -11,7 +11,7 @@ TASKS = {"pattern_generation": "tasks.pattern_generation.config"}
 def get_task(name: str) -> Task:
     """The task of that name. Raises UserError when there is none."""
     if name not in TASKS:
-        raise UserError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+        raise unknown("task", name, TASKS)
     task: Task = importlib.import_module(TASKS[name]).TASK
     return task
 
@@ -21,5 +21,5 @@ def tasks_of(figure: str) -> list[Task]:
     found = [task for task in map(get_task, TASKS) if task.figure == figure]
     if not found:
         known = sorted({get_task(name).figure for name in TASKS})
-        raise UserError(f"no task draws {figure!r}; known figures: {', '.join(known)}")
+        raise unknown("figure", figure, known)
     return found
