@@ -1,1 +1,1 @@
-"""The commands behind the front door."""
+"""The subcommands of `repro`, one file each: `add` tells argparse, `execute` does it. Heavy imports stay inside."""

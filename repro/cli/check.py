@@ -1,0 +1,97 @@
+"""`repro check`: which of the paper's claims hold in our records."""
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro.cli.arguments import parse_list
+from repro.cli.listing import all_tasks
+from repro.errors import unknown
+
+if TYPE_CHECKING:
+    from repro.claims.check import ClaimResult
+
+FIELDS = (
+    "id",
+    "panel",
+    "kind",
+    "claimed",
+    "tolerance",
+    "observed",
+    "low",
+    "high",
+    "n_seeds",
+    "indicative",
+    "verdict",
+    "reason",
+)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
+    parser.add_argument("--panels", metavar="LIST", type=parse_list, help="only these panels, such as 1c,1d")
+    parser.add_argument(
+        "--records",
+        metavar="WHERE",
+        default="accepted",
+        help="accepted (the committed ones, the default), runs (yours) or a folder",
+    )
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the verdicts; 1 when one is worse than the verdict recorded for its claim."""
+    from repro.claims.check import format_table, read_verdicts, worse
+    from repro.records import store
+
+    results = judge(args.records, args.figure, args.panels)
+    print(as_json(results) if args.json else format_table(results))
+    recorded = read_verdicts(store.folder("accepted"))
+    fallen = [r for r in results if r.id in recorded and worse(r.verdict, recorded[r.id])]
+    if fallen and not args.json:
+        print("\nworse than recorded: " + ", ".join(f"{r.id} (was {recorded[r.id]})" for r in fallen))
+    return 1 if fallen else 0
+
+
+def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | None = None) -> "list[ClaimResult]":
+    """Verdicts on the paper's claims (of one figure, of some panels) from the records under `where`.
+
+    Raises UserError when the figure or `where` is unknown, or a record cannot be read.
+    """
+    from repro.claims.check import check
+    from repro.claims.claim import load_claims
+    from repro.records import store
+
+    claims = load_claims()
+    figures = {claim.figure: None for claim in claims}
+    if figure and figure not in figures:
+        raise unknown("figure", figure, figures)
+    hashes = {(task.name, variant): task.paper_hash(variant) for task in all_tasks() for variant in task.variants}
+    results = check([claim for claim in claims if figure in (None, claim.figure)], store.load(where), hashes)
+    return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]
+
+
+def panels_of(text: str) -> list[str]:
+    """The panels that a claim is about: "1d" -> 1d; "1d,e" -> 1d, 1e."""
+    parts = [part.strip() for part in text.split(",")]
+    return [part if len(part) > 1 else parts[0][:-1] + part for part in parts]
+
+
+def as_json(results: "Sequence[ClaimResult]") -> str:
+    """A JSON list with one object a claim; numbers that are not finite become null."""
+    return json.dumps([{key: _plain(getattr(result, key)) for key in FIELDS} for result in results], indent=1)
+
+
+def jsonable(result: Any) -> dict[str, Any]:
+    """A dataclass as an object of JSON; numbers that are not finite become null."""
+    return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

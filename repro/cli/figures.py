@@ -1,0 +1,50 @@
+"""`repro figures`: draw a figure's panels from records."""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro.cli.arguments import parse_list
+from repro.cli.text import shown
+from repro.errors import unknown
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.add_argument("figure", metavar="FIG", help="such as fig1")
+    parser.add_argument(
+        "--records",
+        metavar="WHERE",
+        default="runs",
+        help="runs (yours, the default), accepted (the committed ones) or a folder",
+    )
+    parser.add_argument("--panels", metavar="LIST", type=parse_list, help="only these, such as 1c,1d")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write here in place of results/figures")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Draw, and name the files."""
+    from paper_figures import draw
+    from repro.records import store
+
+    check_panels(args.figure, args.panels)
+    print(files_line(draw(args.figure, store.folder(args.records), args.panels, args.out)))
+    return 0
+
+
+def check_panels(figure: str, panels: Sequence[str] | None) -> None:
+    """Raises UserError when the figure or one of its panels is unknown."""
+    from paper_figures import FIGURES
+
+    if figure not in FIGURES:
+        raise unknown("figure", figure, FIGURES)
+    known = importlib.import_module(FIGURES[figure]).PANELS if panels else ()
+    for panel in panels or ():
+        if panel not in known:
+            raise unknown("panel", panel, known, of=figure)
+
+
+def files_line(files: Sequence[Path]) -> str:
+    """ "drawn: results/figures/fig1c.svg, ..." """
+    return f"drawn: {', '.join(shown(path) for path in files)}"

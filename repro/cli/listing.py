@@ -1,0 +1,76 @@
+"""`repro list`: what there is to run and to check."""
+
+import argparse
+
+from repro.cli.plan import expected_seconds
+from repro.cli.text import count, duration, table
+from repro.task import Profile, Task
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.add_argument(
+        "table",
+        metavar="TABLE",
+        choices=("tasks", "variants", "profiles", "claims"),
+        help="tasks, variants, profiles or claims",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print one table."""
+    print({"tasks": _tasks, "variants": _variants, "profiles": _profiles, "claims": _claims}[args.table]())
+    return 0
+
+
+def all_tasks() -> list[Task]:
+    """Every task of the suite."""
+    from tasks import TASKS, get_task
+
+    return [get_task(name) for name in TASKS]
+
+
+def _tasks() -> str:
+    rows = [(task.name, task.figure, count(len(task.variants), "variant"), task.about) for task in all_tasks()]
+    return table(rows, ("TASK", "FIGURE", "VARIANTS", "WHAT IT IS"))
+
+
+def _variants() -> str:
+    rows = [
+        (task.name, name, variant.label, duration(task.seconds[name]), variant.about)
+        for task in all_tasks()
+        for name, variant in task.variants.items()
+    ]
+    return table(rows, ("TASK", "VARIANT", "IN THE PAPER", "ONE RUN", "WHAT IT IS"))
+
+
+def _profiles() -> str:
+    rows = [
+        (task.name, name, _seeds(profile), _cost(task, name), _about(profile))
+        for task in all_tasks()
+        for name, profile in task.profiles.items()
+    ]
+    return table(rows, ("TASK", "PROFILE", "SEEDS", "CORE TIME", "WHAT IT IS"))
+
+
+def _seeds(profile: Profile) -> str:
+    seeds = profile.seeds
+    whole = len(seeds) > 1 and seeds == tuple(range(seeds[0], seeds[-1] + 1))
+    return f"{seeds[0]}-{seeds[-1]}" if whole else ",".join(map(str, seeds))
+
+
+def _cost(task: Task, profile: str) -> str:
+    seconds = sum(expected_seconds(task, name, task.resolve(name, profile)) for name in task.variants)
+    return duration(seconds * len(task.profile(profile).seeds))
+
+
+def _about(profile: Profile) -> str:
+    size = ", ".join(f"{key}={value}" for key, value in profile.settings.items())
+    return f"{profile.about} ({size})" if size else profile.about
+
+
+def _claims() -> str:
+    from repro.claims.claim import load_claims
+
+    rows = [(claim.id, claim.panel, claim.kind, claim.text) for claim in load_claims()]
+    return table(rows, ("CLAIM", "PANEL", "KIND", "WHAT THE PAPER SAYS"))

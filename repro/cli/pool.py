@@ -1,0 +1,135 @@
+"""Runs jobs as processes of their own, a few at a time; a failed one does not stop the rest."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from repro.cli.plan import Job, is_finished, makespan
+from repro.cli.text import LiveLine, duration, shown
+from repro.errors import UserError
+
+LOG = "log.txt"
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
+
+Command = Callable[[Job], list[str]]
+
+
+@dataclasses.dataclass
+class Child:
+    """A job whose process is running."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    started: float
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+
+def run_command(device: str) -> Command:
+    """The command that trains a job: our own front door, in this Python."""
+    return lambda job: [
+        *(sys.executable, "-m", "repro", "run", job.task, "--variant", job.variant),
+        *("--profile", job.profile, "--seed", str(job.seed), "--device", device),
+    ]
+
+
+def run_all(jobs: Sequence[Job], workers: int, command: Command, screen: LiveLine) -> list[Job]:
+    """Run every job, `workers` at a time and in order, one line as each ends; return those that failed.
+
+    A KeyboardInterrupt (Ctrl-C, or SIGTERM) stops the children and goes on to the caller.
+    """
+    waiting, done = list(jobs), 0
+    running: list[Child] = []
+    failed: list[Job] = []
+    with _sigterm_as_interrupt(), _stopping(running):
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(_start(waiting.pop(0), command))
+            time.sleep(POLL_SECONDS)
+            for child in [child for child in running if child.process.poll() is not None]:
+                running.remove(child)
+                done += 1
+                verdict = outcome(child.job, child.process.returncode, child.elapsed)
+                if not is_finished(child.job.folder) or child.process.returncode:
+                    failed.append(child.job)
+                screen.say(f"[{done}/{len(jobs)}] {child.job}: {verdict}")
+            screen.show(_live(done, len(jobs), running, waiting, workers))
+    screen.clear()
+    return failed
+
+
+def outcome(job: Job, status: int, elapsed: float) -> str:
+    """What became of a job, in one phrase."""
+    from repro.records.record import read_record
+
+    if status == 0 and is_finished(job.folder):
+        metrics = [f"{key} {value:.3g}" for key, value in read_record(job.folder).metrics.items()]
+        return ", ".join([f"finished in {duration(elapsed)}", *metrics[:1]])
+    return f"failed after {duration(elapsed)}: {_reason(job, status)} (log: {shown(job.folder / LOG)})"
+
+
+def _reason(job: Job, status: int) -> str:
+    from repro.records.record import RECORD, read_record
+
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    with contextlib.suppress(UserError):
+        if status == 1 and (job.folder / RECORD).exists() and (reason := read_record(job.folder).reason):
+            return reason
+    log = job.folder / LOG
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1].removeprefix("repro: ").removeprefix("error: ") if lines else "it said nothing"
+
+
+def _start(job: Job, command: Command) -> Child:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    single = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    with (job.folder / LOG).open("ab") as log:
+        process = subprocess.Popen(
+            command(job), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=os.environ | single
+        )
+    return Child(job, process, time.monotonic())
+
+
+def _live(done: int, total: int, running: list[Child], waiting: list[Job], workers: int) -> str:
+    now = ", ".join(f"{child.job.variant} seed {child.job.seed} ({duration(child.elapsed)})" for child in running)
+    left = [max(child.job.seconds - child.elapsed, 1.0) for child in running] + [job.seconds for job in waiting]
+    return f"{done} of {total} done, about {duration(makespan(left, workers))} left; running: {now}"
+
+
+@contextlib.contextmanager
+def _stopping(running: list[Child]) -> Iterator[None]:
+    """Whatever happens inside, no child outlives it."""
+    try:
+        yield
+    finally:
+        for child in running:
+            child.process.terminate()
+        for child in running:
+            try:
+                child.process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

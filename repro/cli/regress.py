@@ -1,0 +1,22 @@
+"""`repro regress`: did our own results move away from the accepted ones?"""
+
+import argparse
+import json
+
+from repro.cli.check import jsonable
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (yours, the default) or a folder")
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Compare cell by cell (task, variant, metric); 1 when one moved."""
+    from repro.claims.regress import format_table, regress
+    from repro.records import store
+
+    cells = regress(store.load(args.records), store.load("accepted"))
+    print(json.dumps([jsonable(cell) for cell in cells], indent=1) if args.json else format_table(cells))
+    return 1 if any(cell.verdict == "moved" for cell in cells) else 0

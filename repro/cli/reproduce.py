@@ -1,0 +1,104 @@
+"""`repro reproduce`: all runs of a figure, then the figure and its verdicts. What `make figN` calls."""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro.cli.arguments import checked_int, parse_list, parse_seeds, require_writable
+from repro.cli.figures import check_panels, files_line
+from repro.cli.plan import Job, makespan, plan
+from repro.cli.pool import Command, run_all, run_command
+from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
+from repro.errors import UserError
+
+RESUME = "stopped; the same command resumes each run where it stopped"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.add_argument("figure", metavar="FIG", help="such as fig1")
+    parser.add_argument("--profile", metavar="P", default="quick", help="smoke, quick (default) or paper")
+    parser.add_argument(
+        "--seeds",
+        metavar="S",
+        type=parse_seeds,
+        help='a count ("3" is 0, 1, 2), a range (0-9) or a list (0,3,5-7; "3-3" is seed 3 alone); '
+        "the profile's own by default",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=lambda text: checked_int("--jobs", text, 1, 1024),
+        default=2,
+        help="runs at a time (default 2)",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--panels", metavar="LIST", type=parse_list, help="draw only these, such as 1c,1d")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+
+
+def execute(args: argparse.Namespace, command: Command | None = None) -> int:
+    """Plan, train what is missing, draw, judge. Returns 1 when a run failed, whatever the verdicts."""
+    from repro.records import store
+    from tasks import tasks_of
+
+    jobs = plan(tasks_of(args.figure), args.profile, args.seeds)
+    check_panels(args.figure, args.panels)
+    root = require_writable(store.folder("runs"))
+    missing = [job for job in jobs if not job.finished]
+    print(announcement(args.figure, args.profile, jobs, args.jobs, root))
+    if args.dry_run:
+        print(itemised(missing), end="")
+        return 0
+    screen = LiveLine()
+    try:
+        failed = run_all(missing, args.jobs, command or run_command(args.device), screen)
+    except KeyboardInterrupt:
+        screen.clear()
+        raise KeyboardInterrupt(RESUME) from None
+    conclude(args.figure, args.panels)
+    if failed:
+        print(f"\n{count(len(failed), 'run')} failed (`repro runs` says why): {', '.join(map(str, failed))}")
+    return 1 if failed else 0
+
+
+def announcement(figure: str, profile: str, jobs: Sequence[Job], workers: int, root: Path) -> str:
+    """What is there, what is to be done, and what that will cost."""
+    missing = [job for job in jobs if not job.finished]
+    where = shown(root)
+    if not missing:
+        return f"nothing to train: all {count(len(jobs), 'run')} are in {where}"
+    there = f"{len(jobs) - len(missing)} already there" if len(missing) < len(jobs) else "none of them there yet"
+    seconds = [job.seconds for job in missing]
+    space = megabytes(sum(job.megabytes for job in missing))
+    clock = f"{duration(makespan(seconds, workers))}, {workers} at a time ({duration(sum(seconds))} of one core)"
+    lines = [
+        f"{figure}, profile {profile}: {count(len(jobs), 'run')}, {there}; {len(missing)} to train",
+        f"expected: about {clock}, and {space} in {where} ({megabytes(_free(root))} free)",
+    ]
+    return "\n".join(lines)
+
+
+def itemised(jobs: Sequence[Job]) -> str:
+    """One line a job, in the order in which they would be trained."""
+    rows = [(job.task, job.variant, f"seed {job.seed}", f"about {duration(job.seconds)}") for job in jobs]
+    return f"\n{table(rows)}\n" if rows else ""
+
+
+def conclude(figure: str, panels: Sequence[str] | None) -> None:
+    """Draw the figure and print what its claims came to; a figure that cannot be drawn says why."""
+    from paper_figures import draw
+    from repro.claims.check import format_table
+    from repro.cli.check import judge
+
+    try:
+        print(f"\n{files_line(draw(figure, 'runs', panels, None))}")
+        print(f"\n{format_table(judge('runs', figure, panels))}")
+    except UserError as error:
+        print(f"\nno figure and no verdicts: {error}")
+
+
+def _free(root: Path) -> float:
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    return shutil.disk_usage(there).free / 1e6

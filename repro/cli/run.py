@@ -1,0 +1,74 @@
+"""`repro run`: train one variant of a task with one seed."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from repro.cli.arguments import checked_int, parse_settings, require_writable
+from repro.cli.text import shown
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.add_argument("task", metavar="TASK", help="such as pattern_generation (`repro list tasks`)")
+    parser.add_argument("--variant", metavar="V", required=True, help="such as e_prop_1 (`repro list variants`)")
+    parser.add_argument("--profile", metavar="P", default="quick", help="smoke, quick (default) or paper")
+    parser.add_argument(
+        "--seed", metavar="N", default=0, type=lambda text: checked_int("--seed", text, 0), help="0 by default"
+    )
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value of the config; may be repeated"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write here in place of results/runs")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Train, unless the run is finished. Raises UserError for bad input (before torch is imported), RunFailed."""
+    from tasks import get_task
+
+    overrides = parse_settings(args.set)
+    task = get_task(args.task)
+    config = task.resolve(args.variant, args.profile, overrides)
+    title = f"{task.name} {args.variant} seed {args.seed}"
+    folder = _folder(task.name, args.variant, config, args.seed, args.out)
+    if _already_finished(folder):
+        print(f"{title}: already finished, nothing to train ({shown(folder)})")
+        return 0
+    from repro.training.run import run
+
+    with _interrupt_as_sentence():
+        record = run(task, args.variant, args.profile, args.seed, overrides, args.out, args.device)
+    metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
+    print(f"{title}: finished, {metrics} ({shown(folder)})")
+    return 0
+
+
+def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
+    from repro.config import config_hash
+    from repro.records import store
+
+    root = require_writable(out or store.folder("runs"))
+    return store.run_folder(task, variant, config_hash(config), seed, root)
+
+
+def _already_finished(folder: Path) -> bool:
+    """Whether a run is finished. Raises UserError for a broken record: it is never overwritten unasked."""
+    from repro.records.record import RECORD, read_record
+
+    return (folder / RECORD).exists() and read_record(folder).status == "finished"
+
+
+@contextlib.contextmanager
+def _interrupt_as_sentence() -> Iterator[None]:
+    """Ctrl-C during training; Lightning turns it into an exit of its own."""
+    sentence = "interrupted; the same command resumes where it stopped"
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(sentence) from None
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt(sentence) from None
+        raise

@@ -1,0 +1,150 @@
+"""All runs of a figure, with a fake runner in the place of training."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from repro.cli import reproduce
+from repro.cli.plan import Job, is_finished, plan
+from repro.cli.pool import run_all, run_command
+from repro.cli.text import LiveLine
+from tasks import get_task
+
+TASK = get_task("pattern_generation")
+Write = Callable[..., object]
+
+
+def prepared(write: Write, variants: int = 9) -> list[Job]:
+    """Jobs whose finished records wait beside their place; the fake runner moves them there."""
+    jobs = plan([TASK], "quick")[:variants]
+    for job in jobs:
+        write(job)
+        (job.folder / "record.json").rename(job.folder / "waiting.json")
+    return jobs
+
+
+def fake(job: Job, before: str = "") -> list[str]:
+    """A process that does `before`, then finishes the job."""
+    move = f"pathlib.Path({str(job.folder)!r}, 'waiting.json').rename(pathlib.Path({str(job.folder)!r}, 'record.json'))"
+    return [sys.executable, "-c", f"import os, pathlib, sys, time\n{before}\n{move}"]
+
+
+def test_one_failure_does_not_stop_the_rest(
+    results: Path, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = prepared(write)
+    bad, killed = jobs[3], jobs[5]
+    before = {bad: "sys.exit('repro: error: the loss is NaN at trial 7')", killed: "os.kill(os.getpid(), 9)"}
+    failed = run_all(jobs, 3, lambda job: fake(job, before.get(job, "")), LiveLine())
+    said = capsys.readouterr().out.splitlines()
+    assert failed == [bad, killed] or failed == [killed, bad]
+    assert all(is_finished(job.folder) for job in jobs if job not in failed)
+    assert [line[: len("[1/9]")] for line in said] == [f"[{i}/9]" for i in range(1, 10)]
+    assert sum("finished in 1 s, nmse 0.012" in line for line in said) == 7
+    assert any(f"{bad}: failed after 1 s: the loss is NaN at trial 7 (log: {bad.folder}/log.txt)" in x for x in said)
+    assert any(f"{killed}: failed after 1 s: killed by SIGKILL" in line for line in said)
+
+
+def test_a_runner_that_leaves_no_record_has_failed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = plan([TASK], "quick")[:1]
+    assert run_all(jobs, 1, lambda job: [sys.executable, "-c", "pass"], LiveLine()) == jobs
+    assert "it said nothing" in capsys.readouterr().out
+
+
+def test_the_record_says_why_it_failed(results: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = plan([TASK], "quick")[:1]
+    write(jobs[0], "failed", "the network is silent")
+    assert run_all(jobs, 1, lambda job: [sys.executable, "-c", "import sys; sys.exit(1)"], LiveLine()) == jobs
+    assert "the network is silent" in capsys.readouterr().out
+
+
+def test_children_use_one_thread_each(results: Path, write: Write) -> None:
+    jobs = prepared(write, 1)
+    check = "assert os.environ['OMP_NUM_THREADS'] == os.environ['NUMBA_NUM_THREADS'] == '1'"
+    assert run_all(jobs, 1, lambda job: fake(job, check), LiveLine()) == []
+
+
+def test_no_more_than_asked_at_a_time(results: Path, write: Write) -> None:
+    jobs = prepared(write, 6)
+    count = (
+        f"marks = pathlib.Path({str(results)!r}); mine = marks / f'{{os.getpid()}}.on'; mine.touch(); time.sleep(0.2)\n"
+        "assert len(list(marks.glob('*.on'))) <= 2; mine.unlink()"
+    )
+    assert run_all(jobs, 2, lambda job: fake(job, count), LiveLine()) == []
+
+
+def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
+    jobs = prepared(write, 2)
+
+    def command(job: Job) -> list[str]:
+        if job is jobs[1]:  # the first is running by now: interrupt ourselves a moment later
+            subprocess.Popen(["/bin/sh", "-c", f"sleep 0.5; kill -TERM {os.getpid()}"])
+        return fake(job, f"pathlib.Path({str(job.folder)!r}, 'pid').write_text(str(os.getpid())); time.sleep(60)")
+
+    before = signal.getsignal(signal.SIGTERM)
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_all(jobs, 2, command, LiveLine())
+    assert time.monotonic() - start < 20
+    for job in jobs:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((job.folder / "pid").read_text()), 0)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def arguments(**changes: object) -> Namespace:
+    """What argparse gives for `repro reproduce fig1`."""
+    given = {"figure": "fig1", "profile": "quick", "seeds": None, "jobs": 3, "device": "cpu", "panels": None}
+    return Namespace(**(given | {"dry_run": False} | changes))
+
+
+@pytest.fixture
+def concluded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Figures and verdicts that were asked for; drawing itself has tests of its own."""
+    asked: list[str] = []
+    monkeypatch.setattr(reproduce, "conclude", lambda figure, panels: asked.append(figure))
+    return asked
+
+
+def test_reproduce_then_again(
+    results: Path, write: Write, concluded: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(write)
+    assert reproduce.execute(arguments(), fake) == 0
+    first = capsys.readouterr().out
+    assert "fig1, profile quick: 9 runs, none of them there yet; 9 to train\nexpected: about " in first
+    assert reproduce.execute(arguments(), lambda job: ["/no/such/command"]) == 0
+    assert capsys.readouterr().out == f"nothing to train: all 9 runs are in {results}/runs\n"
+    assert concluded == ["fig1", "fig1"]
+
+
+def test_reproduce_with_a_failure_still_draws(
+    results: Path, write: Write, concluded: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(write)
+    assert reproduce.execute(arguments(), lambda job: fake(job, "sys.exit(1)" * (job.variant == "binary"))) == 1
+    assert "1 run failed (`repro runs` says why): pattern_generation binary seed 0" in capsys.readouterr().out
+    assert concluded == ["fig1"]
+    assert reproduce.execute(arguments(), fake) == 0  # only the failed one is trained again
+    assert "9 runs, 8 already there; 1 to train" in capsys.readouterr().out
+
+
+def test_a_dry_run_touches_nothing(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce.execute(arguments(dry_run=True, seeds=(0, 1)), lambda job: ["/no/such/command"]) == 0
+    said = capsys.readouterr().out
+    assert "18 runs" in said
+    assert said.count("about 18 s") == 16
+    assert list((results / "runs").iterdir()) == []
+
+
+def test_the_command_of_a_job(results: Path) -> None:
+    job = plan([TASK], "smoke", (3,))[0]
+    said = " ".join(run_command("cuda")(job)[1:])
+    assert said == f"-m repro run pattern_generation --variant {job.variant} --profile smoke --seed 3 --device cuda"
