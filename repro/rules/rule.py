@@ -1,0 +1,86 @@
+"""Learning rules: from what a network did and what each neuron heard to gradients of its weights."""
+
+import abc
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from repro.errors import UserError
+from repro.kernels import ops
+from repro.network import RecurrentNetwork, Trajectory
+from repro.rules.settings import RuleSettings
+from repro.rules.signals import BroadcastSignal
+from repro.rules.traces import Trace
+
+Gradients = dict[str, Tensor]  # parameter name of the network -> gradient, shaped like the parameter
+
+
+class LearningRule(abc.ABC):
+    """A rule for the input and recurrent weights; the readout always learns by its own gradient (Eq. 48)."""
+
+    exact: ClassVar[bool]  # whether the result is the gradient (of the network with pseudo-derivatives)
+    signal: BroadcastSignal
+
+    @abc.abstractmethod
+    def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
+        """What multiplies the *raw* presynaptic spike, [batch, time, neuron], given the signal [batch, time, neuron]."""
+
+    def gradients(
+        self, network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor
+    ) -> Gradients:
+        """The gradient of every input and recurrent weight, summed over `inputs` [batch, time, input]."""
+        delta = self.delta(network, trajectory, signal.to(trajectory.h.dtype))
+        found = {"w_in": torch.einsum("btj,bti->ji", delta, inputs.to(delta.dtype))}
+        if network.w_rec is not None:
+            found["w_rec"] = ops.spike_outer(delta, trajectory.z).fill_diagonal_(0)
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class EProp(LearningRule):
+    """e-prop 1, factored: sum_t L_j^t e_ji^t (Eq. 43) with the order of summation exchanged.
+
+    The presynaptic filter of Eq. 22 moves onto the postsynaptic side, delta^t = alpha delta^(t+1) + post^t L^t, so that
+    no array of [neuron, neuron] is kept over time. Exact for a network without recurrence and reset, else approximate.
+    """
+
+    trace: Trace
+    signal: BroadcastSignal
+    exact: ClassVar[bool] = False
+
+    def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
+        """The reverse recursion through each neuron's own state only."""
+        post, decay = self.trace.post(trajectory, network.neuron), self.trace.decay(network.neuron)
+        return ops.local_reverse(post, signal, decay)
+
+
+@dataclasses.dataclass(frozen=True)
+class BPTT(LearningRule):
+    """Backpropagation through time as one reverse recursion (Eq. 13-15), reset and recurrence attached."""
+
+    signal: BroadcastSignal = BroadcastSignal("symmetric")
+    exact: ClassVar[bool] = True
+
+    def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
+        """The reverse recursion through the whole network."""
+        neuron = network.neuron
+        return ops.bptt_reverse(trajectory.h, signal, network.recurrent_weights(), neuron.alpha, neuron.v_th)
+
+
+def build_rule(settings: RuleSettings, dt_ms: float = 1.0) -> LearningRule:
+    """The rule that the settings describe. Raises UserError for a combination that has no meaning."""
+    if settings.algorithm == "bptt":
+        if settings.trace != "full" or settings.feedback_window_ms or settings.evaluator != "factored":
+            raise UserError("algorithm=bptt has no eligibility trace: leave trace, evaluator and feedback_window_ms alone")
+        return BPTT()
+    if settings.feedback_window_ms and settings.feedback != "random":
+        raise UserError(f"feedback_window_ms resamples random feedback; feedback={settings.feedback} has none")
+    if settings.evaluator == "online" and settings.trace != "full":
+        raise UserError(f"evaluator=online keeps the full eligibility trace; for trace={settings.trace} use factored")
+    if settings.evaluator == "online" and settings.feedback_time == "slice":
+        raise UserError("evaluator=online cannot know later errors: feedback_time=slice needs evaluator=factored")
+    window = round(settings.feedback_window_ms / dt_ms)
+    signal = BroadcastSignal(settings.feedback, window, by_slice=settings.feedback_time == "slice")
+    return EProp(Trace(settings.trace, settings.clopath_thresholds, settings.clopath_rectified), signal)

@@ -1,0 +1,48 @@
+"""Checkpoints that exist whole or not at all, and that know which run they belong to."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from repro.errors import UserError
+
+LAST = "last.ckpt"
+RUN_KEY = "eprop_repro_run"
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes beside the old checkpoint and then replaces it, and stamps it with the run's identity."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__()
+        self.identity = identity
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Save so that a kill at any moment leaves the previous checkpoint readable."""
+        part = Path(f"{path}.part")
+        torch.save(checkpoint | {RUN_KEY: self.identity}, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def resumable(folder: Path, identity: str) -> Path | None:
+    """The checkpoint from which a run can go on, or None to begin.
+
+    Raises UserError when the file is damaged, or was written by a run of another config or rule.
+    """
+    path = folder / LAST
+    if not path.exists():
+        return None
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True).get(RUN_KEY, "an unknown run")
+    except Exception as error:  # torch raises many kinds: RuntimeError, EOFError, UnpicklingError, ...
+        raise UserError(
+            f"{path} is not a whole checkpoint ({type(error).__name__}); delete it to train from the start"
+        ) from None
+    if found != identity:
+        raise UserError(f"{path} was written by {found}, this run is {identity}; delete it to train from the start")
+    return path

@@ -1,0 +1,30 @@
+"""Batches as a pure function of their index, so that a run resumed in the middle sees what it would have seen."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class IndexedLoader:
+    """Yields `batch_of(index)` for index 0 .. length - 1; knows where it is, for Lightning's checkpoints."""
+
+    def __init__(self, batch_of: Callable[[int], Any], length: int) -> None:
+        self.batch_of, self.length = batch_of, length
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        start, self._next = self._next, 0
+        for index in range(start, self.length):
+            self._next = index + 1
+            yield self.batch_of(index)
+        self._next = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Index of the batch to come."""
+        return {"next": self._next}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the batch that `state_dict` names."""
+        self._next = state_dict["next"]

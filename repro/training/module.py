@@ -1,0 +1,70 @@
+"""What the Lightning modules of all spiking tasks share."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from repro.network import RecurrentNetwork
+from repro.rules.callback import LearningRuleCallback, Outcome
+from repro.rules.rate import RateTerm
+from repro.training.seeds import generator
+
+WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
+
+
+class SpikingModule(pl.LightningModule):
+    """A recurrent network, an objective, and a learning rule if a LearningRuleCallback claims the module.
+
+    Without one it trains by plain BPTT on autograd's tape. Subclasses build `network` and define `objective` and
+    `metrics`; a training step returns {"loss", "metrics", "readout", "spikes"}.
+    """
+
+    network: RecurrentNetwork
+    learning_rule: LearningRuleCallback | None = None
+
+    def __init__(self, config: Any, seed: int) -> None:
+        super().__init__()
+        self.config, self.seed = config, seed
+        self.rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz, config.dt_ms)
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a trial."""
+        return round(self.config.trial_ms / self.config.dt_ms)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """The run's random numbers for one purpose."""
+        return generator(self.seed, purpose)
+
+    def objective(self, readout: Tensor, batch: Any, first_step: int = 0) -> Tensor:
+        """The task's loss of `readout` [batch, steps, readout], which begins at `first_step` of the trial; losses of
+        disjoint pieces of a trial add up to that of the whole."""
+        raise NotImplementedError
+
+    def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
+        """What the figures need of a trial, as scalars."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """One trial (or batch of trials) and its loss."""
+        rule = self.learning_rule
+        outcome = rule.loss(self, batch, batch_idx) if rule else self._plain_bptt(batch)
+        loss, readout, spikes, rates_hz = outcome
+        metrics = {"loss": loss.detach(), "rate_hz": rates_hz.detach().mean()} | self.metrics(readout, batch)
+        return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, :WATCHED]}
+
+    def _plain_bptt(self, batch: Any) -> Outcome:
+        trajectory = self.network.unroll(batch.inputs)
+        readout = self.network.read_out(trajectory.z)
+        rates = self.rate.rates_hz(trajectory.z)
+        loss = self.objective(readout, batch) + self.rate.loss(rates)
+        return Outcome(loss, readout.detach(), trajectory.z.detach(), rates)
+
+    def configure_optimizers(self) -> Any:
+        """Adam with default moments, its learning rate multiplied by a factor every so many iterations."""
+        c = self.config
+        optimizer = torch.optim.Adam(self.parameters(), lr=c.learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

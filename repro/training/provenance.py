@@ -1,0 +1,32 @@
+"""What a record says of the code and the machine that made it."""
+
+import importlib.metadata
+import subprocess
+from pathlib import Path
+
+PACKAGES = ("torch", "pytorch-lightning", "numba", "numpy")
+
+
+def git_state() -> tuple[str, bool]:
+    """The commit, and whether tracked files differ from it; ("", True) outside a checkout."""
+    root = Path(__file__).parents[2]
+
+    def ask(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout
+
+    try:
+        dirty = ask("status", "--porcelain", "--untracked-files=no", "--", "repro", "tasks").strip()
+        return ask("rev-parse", "HEAD").strip(), bool(dirty)
+    except (OSError, subprocess.CalledProcessError):
+        return "", True
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that can move a number; a missing one is left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,85 @@
+"""Callbacks that watch a run: series and snapshots for its record, a line for the log, an early end when it is lost."""
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from repro.errors import RunFailed
+
+SNAPSHOT_TRIALS = (1, 100, 500)  # Fig. 1c
+LOG_EVERY = 50
+SILENT_TRIALS = 20
+
+
+class Recorder(pl.Callback):
+    """Keeps each iteration's metrics and a few snapshots; all of it travels in the checkpoint."""
+
+    def __init__(self) -> None:
+        self.series: dict[str, list[float]] = {}
+        self.snapshots: dict[int, dict[str, torch.Tensor]] = {}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        """Append to the series; stop a run that has gone to NaN or silence."""
+        for name, value in outputs["metrics"].items():
+            self.series.setdefault(name, []).append(float(value))
+        done = len(self.series["loss"])
+        if done in SNAPSHOT_TRIALS:
+            self.snapshots[done] = {
+                "readout": outputs["readout"][0].cpu().clone(),
+                "spikes": outputs["spikes"][0].cpu().to(torch.uint8),
+            }
+        if trainer.logger is not None and done % LOG_EVERY == 0:
+            trainer.logger.log_metrics({k: v[-1] for k, v in self.series.items()}, step=done)
+        self._check(done)
+
+    def _check(self, done: int) -> None:
+        if not np.isfinite(self.series["loss"][-1]):
+            raise RunFailed(f"the loss became {self.series['loss'][-1]} in iteration {done}: try a lower learning_rate")
+        recent = self.series["rate_hz"][-SILENT_TRIALS:]
+        if len(recent) == SILENT_TRIALS and max(recent) == 0:
+            raise RunFailed(f"dead network: no spike in the {SILENT_TRIALS} iterations up to {done}; try a lower v_th")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A NaN that the last update brought has met no loss yet."""
+        for name, parameter in pl_module.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise RunFailed(f"{name} is not finite after the last iteration: try a lower learning_rate")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Series as tensors (float64: nothing is lost), snapshots by iteration."""
+        series = {name: torch.tensor(values, dtype=torch.float64) for name, values in self.series.items()}
+        return {"series": series, "snapshots": {str(done): shot for done, shot in self.snapshots.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint was taken."""
+        self.series = {name: values.tolist() for name, values in state_dict["series"].items()}
+        self.snapshots = {int(done): shot for done, shot in state_dict["snapshots"].items()}
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Series [iteration] in float32, snapshots stacked: readout [snapshot, time, readout] in float16, spikes."""
+        found = {name: np.asarray(values, np.float32) for name, values in self.series.items()}
+        if self.snapshots:
+            trials = sorted(self.snapshots)
+            found["snapshot_trials"] = np.array(trials)
+            found["snapshot_readout"] = np.stack([self.snapshots[t]["readout"].numpy() for t in trials])
+            found["snapshot_readout"] = found["snapshot_readout"].astype(np.float16)
+            found["snapshot_spikes"] = np.stack([self.snapshots[t]["spikes"].numpy().T for t in trials])
+        return found
+
+
+class LogLine(pl.Callback):
+    """Where there is no terminal for a progress bar: one line now and then."""
+
+    def __init__(self, every: int) -> None:
+        self.every, self.start = every, time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        """Print iteration, metrics and time so far."""
+        if trainer.global_step % self.every == 0:
+            told = "  ".join(f"{name} {float(value):.4g}" for name, value in outputs["metrics"].items())
+            seconds = time.monotonic() - self.start
+            print(f"iteration {trainer.global_step}/{trainer.max_steps}  {told}  {seconds:.0f} s", file=sys.stderr)

@@ -1,0 +1,141 @@
+"""One run: config -> Trainer -> record. Called again, it goes on where it was interrupted."""
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import hashlib
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+
+from repro.config import config_hash
+from repro.errors import RunFailed, UserError
+from repro.records import wandb_mirror
+from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
+from repro.records.store import run_folder
+from repro.rules.callback import LearningRuleCallback
+from repro.task import Task
+from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
+from repro.training.provenance import git_state, versions
+from repro.training.recorder import LogLine, Recorder
+
+CHECKPOINTS = 10  # a run
+
+
+def run(
+    task: Task, variant: str, profile: str, seed: int, overrides: Mapping[str, str] | None = None,
+    out: Path | None = None, device: str = "cpu",
+) -> RunRecord:
+    """Train one variant with one seed, or read the record if that is done.
+
+    Raises UserError for bad input (nothing is written then), RunFailed when training was lost (its record says why).
+    """
+    config = task.resolve(variant, profile, overrides)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
+    folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
+    if (folder / RECORD).exists():
+        record = read_record(folder)
+        if record.status == "finished":
+            return record
+    with _claimed(folder):
+        return _train(task, variant, profile, seed, config, folder, device)
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that no two processes train the same run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another folder with --out") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another process is training {folder} right now") from None
+        yield
+
+
+def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folder: Path, device: str) -> RunRecord:
+    _quiet()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    settings, started, clock = dataclasses.asdict(config), _now(), time.monotonic()
+    identity = f"{task.name} {variant} {config_hash(config)} seed {seed}"
+    checkpoint = resumable(folder, identity)
+    append_journal(folder, "resumed" if checkpoint else "started", time=started, profile=profile, seed=seed)
+    module, data = task.load("module")(config, seed), task.load("data")(config, seed)
+    recorder = Recorder()
+    mirror = wandb_mirror.logger(folder, task.figure, task.name, variant, profile, seed, settings)
+    trainer = _trainer(config, recorder, mirror, folder, identity, device)
+    status, reason = "finished", ""
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    except RunFailed as error:
+        status, reason = "failed", str(error)
+    finally:
+        if mirror is not None:
+            mirror.experiment.finish(quiet=True)
+    arrays = {name: array for name, array in recorder.arrays().items()} | module.pictures(data.trial)
+    packed = pack_arrays(arrays)
+    commit, dirty = git_state()
+    metrics = module.summary(recorder.series, config) if status == "finished" else {}
+    record = RunRecord(
+        task.name, variant, profile, seed, settings, config_hash(config), status, reason, metrics,
+        hashlib.sha256(packed).hexdigest(), weights_hash(module), commit, dirty, versions(), device,
+        torch.get_num_threads(), started, round(time.monotonic() - clock, 2),
+    )
+    write_record(folder, record, packed)
+    append_journal(folder, status, time=_now(), reason=reason, metrics=metrics)
+    if status == "failed":
+        (folder / LAST).unlink(missing_ok=True)
+        raise RunFailed(f"{identity}: {reason}")
+    return record
+
+
+def _trainer(config: Any, recorder: Recorder, mirror: Any, folder: Path, identity: str, device: str) -> pl.Trainer:
+    every = max(1, config.iterations // CHECKPOINTS)
+    bar = [TQDMProgressBar(refresh_rate=10)] if sys.stderr.isatty() else [LogLine(every)]
+    saver = ModelCheckpoint(
+        folder, filename=Path(LAST).stem, every_n_train_steps=every, save_top_k=1, enable_version_counter=False
+    )
+    return pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu", devices=1, max_epochs=1, max_steps=config.iterations,
+        logger=mirror or False, enable_progress_bar=sys.stderr.isatty(), enable_model_summary=False,
+        callbacks=[LearningRuleCallback(config, config.dt_ms), recorder, saver, *bar],
+        plugins=[AtomicCheckpoints(identity)], use_distributed_sampler=False, default_root_dir=folder,
+    )
+
+
+def weights_hash(module: torch.nn.Module) -> str:
+    """One hash over all parameters: two runs with the same one are bit-identical."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(module.named_parameters()):
+        digest.update(name.encode() + parameter.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _quiet() -> None:
+    """Lightning's hints on devices and workers say nothing about runs like ours."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message=".*(does not have many workers|isinstance.treespec).*")

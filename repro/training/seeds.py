@@ -1,0 +1,11 @@
+"""Random numbers by purpose: one seed of a run gives an independent stream for weights, feedback, data, ..."""
+
+import hashlib
+
+import torch
+
+
+def generator(seed: int, *purpose: str | int) -> torch.Generator:
+    """A CPU generator that depends on the seed and the purpose alone, whatever else has drawn numbers."""
+    digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

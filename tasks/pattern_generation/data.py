@@ -1,0 +1,63 @@
+"""The clock input and the target patterns of task 1.1."""
+
+import math
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from repro.training.loaders import IndexedLoader
+from repro.training.seeds import generator
+from tasks.pattern_generation.config import PatternGenerationConfig
+
+FREQUENCIES_HZ = (1.0, 2.0, 3.0, 5.0)  # Pattern generation task 1.1
+GROUPS = 5  # Pattern generation task 1.1
+
+
+class Trial(NamedTuple):
+    """Input spikes [batch, time, input] and target patterns [batch, time, readout]."""
+
+    inputs: Tensor
+    target: Tensor
+
+
+def clock(config: PatternGenerationConfig) -> Tensor:
+    """Input spikes [time, input]: group g fires regularly, and in step, during the g-th fifth of the trial."""
+    steps, period = round(config.trial_ms / config.dt_ms), round(1000 / config.clock_rate_hz / config.dt_ms)
+    group = torch.arange(config.n_in) * GROUPS // config.n_in
+    onset = group * steps // GROUPS
+    end = (group + 1) * steps // GROUPS
+    t = torch.arange(steps)[:, None]
+    return ((t >= onset) & (t < end) & ((t - onset) % period == 0)).float()
+
+
+def patterns(config: PatternGenerationConfig, random: torch.Generator) -> Tensor:
+    """Target patterns [time, readout]: sums of four sines of random amplitude and phase over the trial."""
+    shape = (len(FREQUENCIES_HZ), config.n_out)
+    low, high = config.amplitude_low, config.amplitude_high
+    amplitude = low + (high - low) * torch.rand(shape, generator=random)
+    phase = 2 * math.pi * torch.rand(shape, generator=random)
+    t = torch.arange(round(config.trial_ms / config.dt_ms))[:, None, None] * (config.dt_ms / 1000)
+    angle = 2 * math.pi * torch.tensor(FREQUENCIES_HZ)[:, None] * t + phase
+    target = (amplitude * torch.sin(angle)).sum(dim=1)
+    if config.target_scale == "tutorial":
+        target = target - target[0]
+        target = target / target.abs().amax(dim=0).clamp(min=1e-6)
+    return target
+
+
+class PatternGenerationData(pl.LightningDataModule):
+    """The same trial again and again: the patterns belong to the seed."""
+
+    def __init__(self, config: PatternGenerationConfig, seed: int) -> None:
+        super().__init__()
+        self.config = config
+        inputs, target = clock(config), patterns(config, generator(seed, "targets"))
+        self.trial = Trial(
+            inputs.expand(config.batch_size, -1, -1).contiguous(), target.expand(config.batch_size, -1, -1).contiguous()
+        )
+
+    def train_dataloader(self) -> IndexedLoader:
+        """One batch an iteration."""
+        return IndexedLoader(lambda index: self.trial, self.config.iterations)

@@ -1,0 +1,64 @@
+"""A small network in float64 in which no two time constants are equal, and alive: it spikes, and h is not zero."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from repro.network import RecurrentNetwork
+from repro.neurons.lif import LIF
+from repro.neurons.readout import Readout
+from repro.training.seeds import generator
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network, its inputs [batch, time, input] and targets [batch, time, readout]."""
+
+    network: RecurrentNetwork
+    inputs: Tensor
+    target: Tensor
+
+    def error(self, readout: Tensor) -> Tensor:
+        """dE/dy of E = half the sum of squares."""
+        return readout - self.target
+
+    def objective(self, readout: Tensor) -> Tensor:
+        """E = half the sum of squares."""
+        return 0.5 * (readout - self.target).square().sum()
+
+
+def make_case(batch: int = 3, steps: int = 60, n_rec: int = 12, dtype: torch.dtype = torch.float64) -> Case:
+    """tau_m = 15 ms, tau_out = 40 ms, refractory 3 ms, v_th = 0.6 (so that 1 / v_th matters)."""
+    random = generator(7, "oracle")
+    neuron = LIF(tau_m_ms=15.0, v_th=0.6, refractory_ms=3, dampening=0.3)
+    network = RecurrentNetwork(neuron, Readout(40.0, one_minus_kappa=True), 5, n_rec, 2, random).to(dtype)
+    inputs = (torch.rand(batch, steps, 5, generator=random) < 0.15).to(dtype)
+    target = torch.randn(batch, steps, 2, generator=random, dtype=dtype)
+    case = Case(network, inputs, target)
+    trajectory, _ = network.simulate(inputs)
+    assert 0.01 < trajectory.z.mean() < 0.3, "the oracle's network is not alive"
+    assert (trajectory.h > 0).double().mean() > 0.1
+    return case
+
+
+@pytest.fixture
+def case() -> Case:
+    """The network of most oracle tests."""
+    return make_case()
+
+
+def autograd(case: Case, detach_recurrence: bool = False, detach_reset: bool = False) -> dict[str, Tensor]:
+    """Gradients by autograd through the unrolled network."""
+    network = case.network
+    trajectory = network.unroll(case.inputs, detach_recurrence, detach_reset)
+    loss = case.objective(network.read_out(trajectory.z))
+    names = ["w_in", "w_rec", "w_out"]
+    found = torch.autograd.grad(loss, [network.get_parameter(name) for name in names])
+    return dict(zip(names, found, strict=True))
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    """Largest difference over the largest entry."""
+    return float((found - wanted).abs().max() / wanted.abs().max())

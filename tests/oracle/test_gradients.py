@@ -1,0 +1,150 @@
+"""Every rule against autograd in float64, and each check against a control that must fail."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from repro.kernels import fallback, ops
+from repro.rules.rule import BPTT, EProp, Gradients
+from repro.rules.signals import BroadcastSignal
+from repro.rules.traces import Trace
+from tests.oracle.conftest import Case, autograd, make_case, relative
+
+EXACT = 1e-12
+WRONG = 1e-2
+SYMMETRIC = EProp(Trace("full"), BroadcastSignal("symmetric"))
+
+
+def by_rule(rule: EProp | BPTT, case: Case) -> Gradients:
+    network = case.network
+    trajectory, _ = network.simulate(case.inputs)
+    error = case.error(network.read_out(trajectory.z).detach())
+    signal = rule.signal(error, torch.empty(0), network.w_out, network.readout)
+    return rule.gradients(network, case.inputs, trajectory, signal)
+
+
+def test_fused_simulation_is_the_unrolled_network(case: Case) -> None:
+    fused, _ = case.network.simulate(case.inputs)
+    unrolled = case.network.unroll(case.inputs)
+    assert torch.equal(fused.z, unrolled.z)
+    torch.testing.assert_close(fused.v, unrolled.v, rtol=0, atol=1e-12)
+    torch.testing.assert_close(fused.h, unrolled.h, rtol=0, atol=1e-12)
+
+
+def test_e_prop_symmetric_is_autograd_without_recurrence_and_reset(case: Case) -> None:
+    wanted = autograd(case, detach_recurrence=True, detach_reset=True)
+    found = by_rule(SYMMETRIC, case)
+    assert relative(found["w_rec"], wanted["w_rec"]) < EXACT
+    assert relative(found["w_in"], wanted["w_in"]) < EXACT
+
+
+@pytest.mark.parametrize("kept", ["reset", "recurrence"])
+def test_control_reset_or_recurrence_left_attached(case: Case, kept: str) -> None:
+    wanted = autograd(case, detach_recurrence=kept != "recurrence", detach_reset=kept != "reset")
+    assert relative(by_rule(SYMMETRIC, case)["w_rec"], wanted["w_rec"]) > WRONG
+
+
+def test_control_alpha_for_kappa(case: Case) -> None:
+    wanted = autograd(case, detach_recurrence=True, detach_reset=True)
+    network = case.network
+    same = dataclasses.replace(network.readout, tau_out_ms=network.neuron.tau_m_ms)
+    trajectory, _ = network.simulate(case.inputs)
+    error = case.error(network.read_out(trajectory.z).detach())
+    signal = SYMMETRIC.signal(error, torch.empty(0), network.w_out, same) * network.readout.scale / same.scale
+    found = SYMMETRIC.gradients(network, case.inputs, trajectory, signal)
+    assert relative(found["w_rec"], wanted["w_rec"]) > WRONG
+
+
+def test_control_one_over_threshold_missing(case: Case) -> None:
+    wanted = autograd(case)
+    network = case.network
+    trajectory, _ = network.simulate(case.inputs)
+    error = case.error(network.read_out(trajectory.z).detach())
+    signal = BPTT().signal(error, torch.empty(0), network.w_out, network.readout)
+    without = trajectory._replace(h=trajectory.h * network.neuron.v_th)
+    found = BPTT().gradients(network, case.inputs, without, signal)
+    assert relative(found["w_rec"], wanted["w_rec"]) > WRONG
+
+
+def test_fused_bptt_is_autograd_with_the_reset_attached(case: Case) -> None:
+    wanted, found = autograd(case), by_rule(BPTT(), case)
+    assert relative(found["w_rec"], wanted["w_rec"]) < EXACT
+    assert relative(found["w_in"], wanted["w_in"]) < EXACT
+    assert relative(found["w_rec"], autograd(case, detach_reset=True)["w_rec"]) > WRONG  # control
+
+
+def test_eq_1_with_the_total_derivative_is_bptt(case: Case) -> None:
+    network = case.network
+    trajectory = network.unroll(case.inputs)
+    trajectory.z.retain_grad()
+    wanted = autograd(case)
+    loss, steps = case.objective(network.read_out(trajectory.z)), trajectory.z
+    # dE/dz^t in total: by the readout, by the reset and by the recurrence, hence the derivative by each step's spikes
+    partial = torch.autograd.grad(loss, steps, retain_graph=True)[0]
+    delta = fallback.bptt_reverse(trajectory.h, partial, network.recurrent_weights(), network.neuron.alpha, 0.6)
+    later = torch.nn.functional.pad(delta[:, 1:], (0, 0, 0, 1))
+    total = partial + later @ network.recurrent_weights() - network.neuron.v_th * later
+    rule = EProp(Trace("full"), BroadcastSignal("symmetric"))
+    plain = type(trajectory)(*(x.detach() for x in trajectory))
+    assert relative(rule.gradients(network, case.inputs, plain, total)["w_rec"], wanted["w_rec"]) < EXACT
+    assert relative(rule.gradients(network, case.inputs, plain, partial)["w_rec"], wanted["w_rec"]) > WRONG  # control
+
+
+def test_the_readout_learns_by_its_own_gradient(case: Case) -> None:
+    network = case.network
+    trajectory, _ = network.simulate(case.inputs)
+    (found,) = torch.autograd.grad(case.objective(network.read_out(trajectory.z)), network.w_out)
+    assert relative(found, autograd(case)["w_out"]) < EXACT
+
+
+@pytest.mark.parametrize(("batch", "n_rec"), [(2, 12), (9, 12), (2, 70)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
+def test_compiled_kernels_equal_the_fallback(batch: int, n_rec: int, dtype: torch.dtype, tolerance: float) -> None:
+    """Small and flat, many trials, many neurons: every layout gives the fallback's numbers."""
+    case = make_case(batch, 40, n_rec, dtype)
+    network, neuron = case.network, case.network.neuron
+    z, v, h = network.simulate(case.inputs)[0]
+    drive, zero = case.inputs @ network.w_in.detach().T, torch.zeros(batch, n_rec, dtype=dtype)
+    numbers = neuron.alpha, neuron.v_th, neuron.refractory_steps, neuron.dampening
+    slow = fallback.lif_forward(drive, network.recurrent_weights(), zero, zero, zero, *numbers)
+    assert torch.equal(z, slow[0])
+    assert relative(v, slow[1]) < tolerance
+    assert relative(h, slow[2]) < tolerance
+    signal = torch.sin(torch.arange(h.numel(), dtype=dtype)).reshape(h.shape)
+    w_rec = network.recurrent_weights()
+    for name, arguments in {
+        "local_reverse": (h, signal, 0.9), "bptt_reverse": (h, signal, w_rec, 0.9, 0.6), "spike_outer": (signal, z),
+        "exponential_filter": (signal, 0.9, True),
+    }.items():
+        assert relative(getattr(ops, name)(*arguments), getattr(fallback, name)(*arguments)) < tolerance, name
+
+
+
+def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(case: Case) -> None:
+    """z = sigmoid(v) in place of the step: the reverse recursion, given the true dz/dv, is the true gradient."""
+    network, alpha, v_th = case.network, case.network.neuron.alpha, case.network.neuron.v_th
+    w_rec = network.recurrent_weights()
+
+    def run(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        drive = case.inputs @ network.w_in.detach().T
+        v = z = torch.zeros_like(drive[:, 0])
+        steps = []
+        for t in range(drive.shape[1]):
+            v = alpha * v + drive[:, t] + z @ weights.T - v_th * z
+            z = torch.sigmoid(v)
+            steps.append(z)
+        z_all = torch.stack(steps, dim=1)
+        return case.objective(network.read_out(z_all)), z_all
+
+    z = run(w_rec)[1].detach().requires_grad_()
+    (signal,) = torch.autograd.grad(case.objective(network.read_out(z)), z)
+    z = z.detach()
+    found = ops.spike_outer(ops.bptt_reverse(z * (1 - z), signal, w_rec, alpha, v_th), z)
+    step = 1e-5
+    for j, i in [(0, 1), (3, 2), (11, 5)]:
+        nudge = torch.zeros_like(w_rec)
+        nudge[j, i] = step
+        wanted = (run(w_rec + nudge)[0] - run(w_rec - nudge)[0]) / (2 * step)
+        assert abs(found[j, i] - wanted) < 1e-6 * abs(wanted) + 1e-8
+        assert abs(1.01 * found[j, i] - wanted) > 1e-6 * abs(wanted) + 1e-8  # control: one per cent off is seen
