@@ -50,6 +50,7 @@ class Tolerance:
         return max(below, default=value), min(above, default=value)
 
     def __str__(self) -> str:
+        """As a row of the verdicts prints it."""
         if self.kind == "factor":
             return f"factor {self.size:g}"
         if self.kind == "relative":
@@ -116,7 +117,7 @@ def _tolerance(name: str, table: Mapping[str, Any]) -> Tolerance:
     if kinds[0] == "ladder":
         return Tolerance("ladder", 1, tuple(size), table["why"])
     if not isinstance(size, int | float) or size <= (1 if kinds[0] == "factor" else 0):
-        raise UserError(f"tolerance {name!r}: {kinds[0]} = {size} is not a width; a factor is above 1, the rest above 0")
+        raise UserError(f"tolerance {name!r}: {kinds[0]} = {size}; a factor lies above 1, other widths above 0")
     return Tolerance(kinds[0], size, (), table["why"])
 
 

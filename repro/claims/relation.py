@@ -9,7 +9,10 @@ import re
 
 from repro.errors import UserError
 
-TERM = re.compile(r"(?:(?P<factor>[\d.e+-]+) \* )?(?P<variant>[A-Za-z]\w*)(?::(?P<metric>[A-Za-z]\w*))?")
+NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
+TERM = re.compile(
+    rf"(?P<number>{NUMBER})|(?:(?P<factor>{NUMBER}) \* )?(?P<variant>[A-Za-z]\w*)(?::(?P<metric>[A-Za-z]\w*))?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Relation:
     alike: bool
 
     def __str__(self) -> str:
+        """As claims.toml writes it."""
         return f"{self.left.text} {'~' if self.alike else '<'} {self.right.text}"
 
 
@@ -50,10 +54,9 @@ def parse_relations(text: str, metric: str) -> tuple[Relation, ...]:
 
 
 def _parse_term(text: str, metric: str) -> Term:
-    try:
-        return Term(float(text), "", "", text)
-    except ValueError:
-        match = TERM.fullmatch(text)
+    match = TERM.fullmatch(text)
     if not match:
         raise UserError(f"{text!r} is not a term of a relation; write 'variant', 'variant:metric' or '10 * variant'")
+    if match["number"]:
+        return Term(float(match["number"]), "", "", text)
     return Term(float(match["factor"] or 1), match["variant"], match["metric"] or metric, text)

@@ -1,0 +1,166 @@
+"""Which claims of the paper hold in our records, by rules that were fixed before the records existed.
+
+| value                  | its stated orders  | verdict        |
+|------------------------|--------------------|----------------|
+| reproduced             | all hold, or none  | reproduced     |
+| out of tolerance       | all hold           | ordering only  |
+| out of tolerance       | none are stated    | not reproduced |
+| either                 | one fails          | not reproduced |
+| either                 | one lacks its runs | not run        |
+
+A value that fits while its order fails is not reproduced, because over seeds an order weighs more than one number. A
+claim of orders alone is reproduced when all hold. A number of another group gets no verdict; an order stated with it
+can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run".
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from repro.claims.claim import PaperClaim
+from repro.claims.evidence import Evidence, Sample
+from repro.claims.findings import Finding, find
+from repro.claims.stats import bootstrap_interval
+from repro.claims.table import format_table
+from repro.claims.verdicts import read_verdicts, worse, write_verdicts
+
+__all__ = ["ClaimResult", "check", "format_table", "read_verdicts", "worse", "write_verdicts"]
+
+FEW = 3  # fewer seeds than this make a verdict indicative
+NAN = float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimResult:
+    """One row of `repro check`.
+
+    `claimed` is the paper's number, or the order that it states; `observed` the mean (median) over `n_seeds` seeds
+    with its 95 % bootstrap interval `low` to `high`, nan where there is none; `indicative` says that the seeds were
+    too few (below 3, or too few for any significance).
+    """
+
+    id: str
+    panel: str
+    kind: str
+    claimed: float | str | None
+    tolerance: str
+    observed: float
+    low: float
+    high: float
+    n_seeds: int
+    indicative: bool
+    verdict: str
+    reason: str
+
+
+def check(
+    claims: Sequence[PaperClaim], records: pd.DataFrame, paper_hashes: Mapping[tuple[str, str], str]
+) -> list[ClaimResult]:
+    """Judge every claim, in the order given.
+
+    `records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
+    run at the paper's size: only finished records with that hash count, failed ones are named in the reason.
+    Raises UserError when two records are of the same run.
+    """
+    evidence = Evidence(records, paper_hashes)
+    findings = find(claims, evidence)
+    return [
+        _judge(claim, evidence.sample(claim.task, claim.variant, claim.metric), findings[claim.id]) for claim in claims
+    ]
+
+
+def _judge(claim: PaperClaim, sample: Sample, findings: Sequence[Finding]) -> ClaimResult:
+    values = sample.values.to_numpy()
+    observed = float(getattr(np, claim.statistic)(values)) if len(values) else NAN
+    low, high = bootstrap_interval(values, claim.statistic)
+    hit, value_text = _value(claim, values, low, high)
+    verdict = _verdict(claim, sample, hit, findings)
+    n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in findings), default=0)
+    judged = verdict in ("reproduced", "ordering only", "not reproduced")
+    few = min([n_seeds, *(f.n for f in findings if f.n)]) < FEW or any(f.by_means for f in findings)
+    return ClaimResult(
+        claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds,
+        judged and few, verdict, _reason(claim, sample, value_text, findings, verdict),
+    )  # fmt: skip
+
+
+def _value(claim: PaperClaim, values: np.ndarray, low: float, high: float) -> tuple[bool | None, str]:
+    """Whether our values reach the paper's number (None: no verdict on it), and a clause that says how."""
+    if claim.kind not in ("value", "literature") or claim.claimed is None or not len(values):
+        return None, ""
+    median, ours = float(np.median(values)), _ours(claim, values, low, high)
+    if claim.tolerance is None:
+        return None, f"{ours}, beside another group's {claim.claimed:g}"
+    below, above = claim.tolerance.bounds(claim.claimed)
+    if below <= median <= above:
+        subject = "the median" if len(values) > 1 else "it"
+        return True, f"{ours}: {subject} lies within {claim.tolerance} of the paper's {claim.claimed:g}"
+    if low <= claim.claimed <= high:
+        return True, f"{ours}: the interval holds the paper's {claim.claimed:g}"
+    if claim.at_least and median > claim.claimed:
+        return True, f"{ours}: above the paper's bound of {claim.claimed:g}"
+    return False, f"{ours}: neither the interval nor the tolerance ({claim.tolerance}) reaches {claim.claimed:g}"
+
+
+def _ours(claim: PaperClaim, values: np.ndarray, low: float, high: float) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3g} on one seed"
+    median = f"median {np.median(values):.3g}"
+    spread = f"(95 % interval {low:.3g} to {high:.3g})"
+    both = f"{median} {spread}" if claim.statistic == "median" else f"mean {values.mean():.3g} {spread}, {median}"
+    return f"{both} over {len(values)} seeds"
+
+
+def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, findings: Sequence[Finding]) -> str:
+    held = [finding.holds for finding in findings]
+    if claim.kind == "no claim" or (claim.kind == "literature" and not held):
+        return "no claim"
+    if False in held:
+        return "not reproduced"
+    if None in held or (hit is None and (claim.kind == "value" or not held)):
+        return _without_values(claim, [sample, *(side for finding in findings for side in finding.samples)])
+    if hit is False and not held:
+        return "not reproduced"
+    return "ordering only" if hit is False or claim.kind == "literature" else "reproduced"
+
+
+def _without_values(claim: PaperClaim, samples: Sequence[Sample]) -> str:
+    """A claim that lacks values: its runs failed, its data is licensed, or it was not run."""
+    if any(sample.failed and sample.values.empty for sample in samples):
+        return "not reproduced"
+    return "no data" if claim.licence and all(sample.values.empty for sample in samples) else "not run"
+
+
+def _claimed(claim: PaperClaim) -> float | str | None:
+    if claim.claimed is not None:
+        return float(claim.claimed)
+    return ", ".join(map(str, claim.relations)) or None
+
+
+def _tolerance(claim: PaperClaim) -> str:
+    if claim.tolerance is not None:
+        return str(claim.tolerance)
+    return "p < 0.05" if claim.kind == "order" else ""
+
+
+def _reason(claim: PaperClaim, sample: Sample, value_text: str, findings: Sequence[Finding], verdict: str) -> str:
+    """One sentence: what was found, which runs are missing or failed, among how many readings, and the cause."""
+    if claim.kind == "no claim":
+        return "the paper shows a picture and prints no number."
+    if verdict == "no data":
+        return f"{claim.licence}."
+    if verdict == "no claim":
+        return f"{value_text or 'the number belongs to another group'}: no verdict on the value."
+    if not claim.metric:
+        return "no run of this version measures it."
+    sides = [sample] if claim.kind == "value" else []
+    sides += [side for finding in findings for side in finding.samples]
+    parts = [value_text, *(finding.text for finding in findings)]
+    parts += dict.fromkeys(remark for side in sides for remark in side.remarks())
+    if claim.readings:
+        parts.append(f"reading chosen among {claim.readings}")
+    if verdict in ("ordering only", "not reproduced"):
+        parts.append(claim.cause)
+    return "; ".join(filter(None, parts)) + "."

@@ -1,0 +1,72 @@
+"""What the records say of a claim: the values of a metric by seed, and the runs that gave none."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from repro.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One metric of one variant at the paper's size.
+
+    `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value; `other` counts the
+    variant's records of other settings, which may not meet a claim.
+    """
+
+    name: str
+    values: pd.Series
+    failed: Mapping[int, str]
+    other: int
+
+    def remarks(self) -> list[str]:
+        """What a reader must know beside the values: failures, and why there are no values."""
+        remarks = []
+        if self.failed:
+            seeds = ", ".join(map(str, sorted(self.failed)))
+            why = ", ".join(sorted(set(self.failed.values())))
+            runs = len(self.failed) + len(self.values)
+            remarks.append(f"{len(self.failed)} of {runs} runs of {self.name} failed (seed {seeds}: {why})")
+        elif self.values.empty:
+            other = f" ({self.other} of other settings do not count)" if self.other else ""
+            remarks.append(f"no finished run of {self.name} at the paper's size{other}")
+        return remarks
+
+
+class Evidence:
+    """Records, seen through the claims: only finished ones whose config is the paper's count."""
+
+    def __init__(self, records: pd.DataFrame, paper_hashes: Mapping[tuple[str, str], str]) -> None:
+        """`records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to a config hash."""
+        self._records = records
+        self._hashes = paper_hashes
+
+    def sample(self, task: str, variant: str, metric: str) -> Sample:
+        """A metric by seed. Raises UserError when two records are of the same run."""
+        rows = self._records
+        rows = rows[(rows["task"] == task) & (rows["variant"] == variant)]
+        ours = by_seed(rows[rows["config_hash"] == self._hashes.get((task, variant), "")])
+        values = finite(ours, metric)
+        failed = {
+            int(str(seed)): row["reason"] if row["status"] != "finished" else f"no finite {metric}"
+            for seed, row in ours.drop(values.index).iterrows()
+        }
+        return Sample(variant, values, failed, len(rows) - len(ours))
+
+
+def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The records of one config, indexed by seed. Raises UserError when two are of the same seed."""
+    twice = rows[rows["seed"].duplicated()]
+    if len(twice):
+        name = " ".join(str(twice.iloc[0][key]) for key in ("task", "variant", "config_hash"))
+        raise UserError(f"{name} has two records of seed {twice.iloc[0]['seed']}; a run has one: move the other away")
+    return rows.set_index("seed").sort_index()
+
+
+def finite(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """A metric of the rows that finished with a finite value, indexed as they are."""
+    values = rows[metric].astype(float) if metric in rows else pd.Series(np.nan, rows.index)
+    return values[(rows["status"] == "finished") & np.isfinite(values)]

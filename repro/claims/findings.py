@@ -1,0 +1,111 @@
+"""What our seeds say of the orders and likenesses that the claims state."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from repro.claims.claim import PaperClaim
+from repro.claims.evidence import Evidence, Sample
+from repro.claims.relation import Relation, Term
+from repro.claims.stats import holm, sign_flip_test
+
+ALPHA = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One relation, judged over `n` seeds.
+
+    `holds` is None when no seed has both sides; `by_means` says that the seeds were too few for any significance, so
+    that the means decided; `samples` are the runs of both sides.
+    """
+
+    text: str
+    n: int
+    holds: bool | None
+    by_means: bool
+    samples: tuple[Sample, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """A relation of a claim and both sides' values [seed] over common seeds."""
+
+    claim: PaperClaim
+    relation: Relation
+    samples: tuple[Sample, ...]
+    left: np.ndarray
+    right: np.ndarray
+
+
+def find(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[Finding]]:
+    """Judge every relation of every claim; claim id -> findings, in the order of the claim's relations.
+
+    An order holds when the exact paired sign-flip test over common seeds gives a one-sided p < 0.05 after Holm's
+    adjustment over all orders of the figure that have data. Where even the smallest possible p values (2^-n) would
+    not survive Holm, the means decide. A likeness holds when the right median lies within the tolerance of the left.
+    """
+    findings: dict[str, list[Finding]] = {claim.id: [] for claim in claims}
+    for _, group in itertools.groupby(sorted(claims, key=_figure), key=_figure):
+        pairs = [_pair(claim, relation, evidence) for claim in group for relation in claim.relations]
+        tested = [pair for pair in pairs if not pair.relation.alike and len(pair.left)]
+        adjusted = holm([sign_flip_test(pair.right - pair.left) for pair in tested])
+        smallest = holm([2.0 ** -len(pair.left) for pair in tested])
+        p_values = {id(pair): p for pair, p in zip(tested, zip(adjusted, smallest, strict=True), strict=True)}
+        for pair in pairs:
+            findings[pair.claim.id].append(_finding(pair, p_values))
+    return findings
+
+
+def _figure(claim: PaperClaim) -> str:
+    return claim.figure
+
+
+def _pair(claim: PaperClaim, relation: Relation, evidence: Evidence) -> _Pair:
+    """Both sides over the seeds that they share; a number stands beside every seed of the other side."""
+
+    def sample(term: Term) -> Sample:
+        return evidence.sample(claim.task, term.variant, term.metric)
+
+    terms = (relation.left, relation.right)
+    samples = tuple(sample(term) for term in terms if term.variant)
+    seeds = functools.reduce(pd.Index.intersection, (sample.values.index for sample in samples))
+    left, right = (
+        term.factor * (sample(term).values[seeds].to_numpy() if term.variant else np.ones(len(seeds))) for term in terms
+    )
+    return _Pair(claim, relation, samples, left, right)
+
+
+def _finding(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> Finding:
+    n = len(pair.left)
+    if not n:
+        return Finding(f"{pair.relation} cannot be judged without a common seed", 0, None, False, pair.samples)
+    if pair.relation.alike:
+        return _likeness(pair)
+    p, smallest = p_values[id(pair)]
+    by_means = smallest >= ALPHA
+    left, right = pair.left.mean(), pair.right.mean()
+    holds = bool(left < right) if by_means else p < ALPHA
+    word = "holds" if holds else "is not significant" if left < right else "does not hold"
+    test = f"too few seeds for a test: {n}" if by_means else f"p = {p:.2g} after Holm, {n} seeds"
+    text = f"{pair.relation} {word} (means {left:.3g} and {right:.3g}; {test})"
+    return Finding(text, n, holds, by_means, pair.samples)
+
+
+def _likeness(pair: _Pair) -> Finding:
+    left, right = float(np.median(pair.left)), float(np.median(pair.right))
+    tolerance = pair.claim.tolerance
+    if tolerance is None:
+        raise AssertionError(f"{pair.claim.id} states a likeness without a tolerance; loading should have refused it")
+    low, high = tolerance.bounds(left)
+    holds = low <= right <= high
+    text = (
+        f"{pair.relation} {'holds' if holds else 'does not hold'} "
+        f"(medians {left:.3g} and {right:.3g}, {'within' if holds else 'beyond'} {tolerance}; {len(pair.left)} "
+        f"{'seed' if len(pair.left) == 1 else 'seeds'})"
+    )
+    return Finding(text, len(pair.left), holds, False, pair.samples)

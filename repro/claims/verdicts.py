@@ -1,0 +1,57 @@
+"""The verdicts that were recorded when results were accepted, so that a later one can be told to be worse."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from repro.errors import UserError
+from repro.records.record import write_atomically
+
+FILE = "verdicts.json"
+RANK = {"not run": 0, "no data": 0, "no claim": 0, "not reproduced": 1, "ordering only": 2, "reproduced": 3}
+
+
+class Judged(Protocol):
+    """Anything with the id of a claim and a verdict on it."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def verdict(self) -> str: ...  # noqa: D102
+
+
+def worse(verdict: str, recorded: str) -> bool:
+    """Whether a verdict ranks below the recorded one.
+
+    reproduced > ordering only > not reproduced > not run, no data, no claim: losing the runs that settled a claim
+    counts as worse, however it had been settled.
+    """
+    return RANK[verdict] < RANK[recorded]
+
+
+def read_verdicts(folder: Path) -> dict[str, str]:
+    """The recorded verdicts of a folder of accepted records, claim id -> verdict; empty when none were recorded.
+
+    Raises UserError when the file is not what `write_verdicts` writes.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    try:
+        verdicts = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(verdicts, dict) or not all(isinstance(v, str) and v in RANK for v in verdicts.values()):
+            raise ValueError("it is not a map from claims to verdicts")
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read ({error}); `repro accept` writes it anew once it is removed") from None
+    return verdicts
+
+
+def write_verdicts(folder: Path, results: Iterable[Judged]) -> None:
+    """Record the verdicts of `results`, whole or not at all; those of other claims stay.
+
+    Raises UserError when the file that is there cannot be read.
+    """
+    verdicts = read_verdicts(folder) | {result.id: result.verdict for result in results}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / FILE, (json.dumps(verdicts, indent=1, sort_keys=True) + "\n").encode())
