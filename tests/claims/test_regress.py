@@ -31,6 +31,15 @@ def test_a_significant_but_small_shift_is_not_called_a_move():
     assert large.verdict == "moved"
 
 
+def test_errors_are_compared_on_a_log_scale_and_signed_numbers_as_they_are():
+    old = np.exp(np.random.default_rng(0).normal(0.0, 0.2, 10))
+    new = 2 * np.exp(np.random.default_rng(3).normal(0.0, 0.2, 5))
+    (logs,) = regress(records({"a": new}), records({"a": old}))
+    (plain,) = regress(records({"a": new - 1.0}), records({"a": old - 1.0}))
+    assert logs.p < 0.5 * plain.p
+    assert logs.verdict == "moved"
+
+
 def test_cells_share_their_level():
     rng = np.random.default_rng(7)
     old = {name: rng.normal(1.0, 0.1, 6) for name in "abcdefgh"}
@@ -50,9 +59,9 @@ def test_equal_bits_are_the_same_whatever_the_spread():
 
 
 def test_few_seeds_are_held_against_the_accepted_run_of_their_seed():
-    spread = OLD.std(ddof=1)
-    assert verdict(records({"a": OLD[:2] + np.array([0, 2.9 * spread])})) == "same"
-    (far,) = regress(records({"a": OLD[:2] + np.array([0, 3.1 * spread])}), ACCEPTED)
+    spread = np.log(OLD).std(ddof=1)
+    assert verdict(records({"a": OLD[:2] * np.exp([0, 2.9 * spread])})) == "same"
+    (far,) = regress(records({"a": OLD[:2] * np.exp([0, 3.1 * spread])}), ACCEPTED)
     assert far.verdict == "moved" and "seed 1: beyond 3" in far.reason and math.isnan(far.p)
     assert verdict(records({"a": OLD[:1]}).assign(seed=77)) == "not run"
 
@@ -93,7 +102,7 @@ def test_a_cell_for_every_metric():
     assert {cell.metric: cell.verdict for cell in cells} == {"mse": "same", "rate": "moved"}
     text = format_table(cells)
     assert (
-        "toy a rate moved: the means lie 2 apart at an accepted standard deviation of 0" in text
+        "toy a rate moved: the means lie more than 100 accepted standard deviations apart" in text
         and "2 cells: 1 same, 1 moved, 0 not run" in text
     )
     assert "no accepted results" in format_table([])
