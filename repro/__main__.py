@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunFailed as error:
         return _say(f"repro: error: {error}", 1)
     except KeyboardInterrupt as stop:
-        return _say(f"repro: {stop or 'interrupted'}", 130)
+        return _say(f"repro: {str(stop) or 'interrupted'}", 130)
     except BrokenPipeError:  # `repro list claims | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from repro.cli.plan import Job, is_finished, makespan
@@ -86,9 +87,14 @@ def _reason(job: Job, status: int) -> str:
     with contextlib.suppress(UserError):
         if status == 1 and (job.folder / RECORD).exists() and (reason := read_record(job.folder).reason):
             return reason
-    log = job.folder / LOG
+    return last_words(job.folder) or "it said nothing"
+
+
+def last_words(folder: Path) -> str:
+    """The last line of a run's log, "" when there is none."""
+    log = folder / LOG
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1].removeprefix("repro: ").removeprefix("error: ") if lines else "it said nothing"
+    return lines[-1].removeprefix("repro: ").removeprefix("error: ").strip() if lines else ""
 
 
 def _start(job: Job, command: Command) -> Child:

@@ -57,9 +57,10 @@ def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     except KeyboardInterrupt:
         screen.clear()
         raise KeyboardInterrupt(RESUME) from None
-    conclude(args.figure, args.panels)
+    if len(failed) < len(jobs):
+        conclude(args.figure, args.panels)
     if failed:
-        print(f"\n{count(len(failed), 'run')} failed (`repro runs` says why): {', '.join(map(str, failed))}")
+        print(f"\n{count(len(failed), 'run')} of {len(jobs)} failed; `repro runs` says why, this command tries again")
     return 1 if failed else 0
 
 

@@ -2,14 +2,17 @@
 
 import argparse
 import contextlib
+import fcntl
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from repro.cli.pool import LOG, last_words
 from repro.cli.text import duration, shown, table
 from repro.errors import UserError
+
+LOCK = "lock"  # as repro.training.run names it
+HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print one line a run, then what is wrong with each that is not finished."""
+    """Print one line a run."""
     from repro.records import store
 
     root = store.folder(args.records)
@@ -26,7 +29,12 @@ def execute(args: argparse.Namespace) -> int:
     if not folders:
         print(f"no runs in {shown(root)} yet; `make fig1` or `repro reproduce fig1` trains those of figure 1")
         return 0
-    print(table([status(folder) for folder in folders], ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")))
+    rows = [status(folder) for folder in folders]
+    print(table(rows, HEADER))
+    states = [row[4] for row in rows]
+    print("\n" + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))
+    if "interrupted" in states:
+        print("an interrupted run goes on when the command that started it is called again")
     return 0
 
 
@@ -37,24 +45,22 @@ def status(folder: Path) -> tuple[str, str, str, str, str, str]:
     variant, _, digest = folder.parent.name.rpartition("-")
     told = (folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-"))
     if not (folder / RECORD).exists():
-        return (*told, *_unfinished(last_event(folder)))
+        return (*told, *_unfinished(folder))
     try:
         record = read_record(folder)
     except UserError as error:
         return (*told, "broken", str(error))
+    if record.status != "finished":
+        return (*told, *(_unfinished(folder) if _in_hand(folder) else (record.status, record.reason)))
     metrics = [f"{key} {value:.3g}" for key, value in record.metrics.items()]
-    size = [f"profile {record.profile}", duration(record.wall_s)]
-    return (*told, record.status, record.reason or ", ".join(size + metrics))
+    return (*told, record.status, ", ".join([f"profile {record.profile}", duration(record.wall_s), *metrics]))
 
 
-def _unfinished(event: Mapping[str, Any]) -> tuple[str, str]:
-    if not event:
-        return "interrupted", "before its first trial (log.txt in its folder may say why)"
-    details = ", ".join(f"{key} {value}" for key, value in event.items() if key not in ("event", "pid", "host"))
-    last = f"last event: {event.get('event', 'unknown')}" + (f" ({details})" if details else "")
-    if event.get("event") in ("started", "resumed") and _alive(event.get("pid")):
-        return "running", last
-    return "interrupted", f"{last}; the same command resumes it"
+def _unfinished(folder: Path) -> tuple[str, str]:
+    event = last_event(folder)
+    told = [f"{event['event']} {event.get('time', '')}".strip()] if "event" in event else ["before its first trial"]
+    told += [f"{LOG} ends: {words}"] if (words := last_words(folder)) else []
+    return "running" if _in_hand(folder) else "interrupted", "; ".join(told)
 
 
 def last_event(folder: Path) -> dict[str, Any]:
@@ -71,13 +77,13 @@ def last_event(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _alive(pid: Any) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
-        return False
+def _in_hand(folder: Path) -> bool:
+    """Whether a process holds the run: training locks the folder while it lasts."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+        with (folder / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    except OSError:
+        return False
+    return False

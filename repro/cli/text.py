@@ -12,7 +12,8 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
     """Rows of text in aligned columns, two spaces apart; on a terminal the last column is wrapped to fit."""
     lines = [header, *rows] if header else list(rows)
     widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)][:-1]
-    room = max(shutil.get_terminal_size((10_000, 24)).columns - sum(widths), 30)
+    screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    room = max(screen - sum(widths), 30)
     return "\n".join(_row(line, widths, room) for line in lines)
 
 
@@ -32,7 +33,7 @@ def duration(seconds: float) -> str:
 
 def megabytes(size: float) -> str:
     """A size a person can read: "45 MB", "1.2 GB"."""
-    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.0f} MB"
+    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{max(size, 1):.0f} MB"
 
 
 def count(number: int, word: str) -> str:

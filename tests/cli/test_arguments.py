@@ -49,7 +49,7 @@ def test_list() -> None:
 @pytest.mark.parametrize("text", ["0", "9", "2.0", "two", "1e1", ""])
 def test_whole_number_refused(text: str) -> None:
     assert checked_int("--jobs", "8", 1, 8) == 8
-    with pytest.raises(UserError, match="--jobs .*wants a whole number from 1 to 8"):
+    with pytest.raises(UserError, match=r"--jobs .*wants a whole number from 1 to 8"):
         checked_int("--jobs", text, 1, 8)
 
 

@@ -36,9 +36,7 @@ def fake(job: Job, before: str = "") -> list[str]:
     return [sys.executable, "-c", f"import os, pathlib, sys, time\n{before}\n{move}"]
 
 
-def test_one_failure_does_not_stop_the_rest(
-    results: Path, write: Write, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_failure_does_not_stop_the_rest(results: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = prepared(write)
     bad, killed = jobs[3], jobs[5]
     before = {bad: "sys.exit('repro: error: the loss is NaN at trial 7')", killed: "os.kill(os.getpid(), 9)"}
@@ -130,7 +128,7 @@ def test_reproduce_with_a_failure_still_draws(
 ) -> None:
     prepared(write)
     assert reproduce.execute(arguments(), lambda job: fake(job, "sys.exit(1)" * (job.variant == "binary"))) == 1
-    assert "1 run failed (`repro runs` says why): pattern_generation binary seed 0" in capsys.readouterr().out
+    assert "1 run of 9 failed; `repro runs` says why" in capsys.readouterr().out
     assert concluded == ["fig1"]
     assert reproduce.execute(arguments(), fake) == 0  # only the failed one is trained again
     assert "9 runs, 8 already there; 1 to train" in capsys.readouterr().out
@@ -148,3 +146,11 @@ def test_the_command_of_a_job(results: Path) -> None:
     job = plan([TASK], "smoke", (3,))[0]
     said = " ".join(run_command("cuda")(job)[1:])
     assert said == f"-m repro run pattern_generation --variant {job.variant} --profile smoke --seed 3 --device cuda"
+
+
+def test_nothing_is_drawn_when_nothing_finished(
+    results: Path, concluded: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reproduce.execute(arguments(), lambda job: [sys.executable, "-Sc", "1 / 0"]) == 1
+    assert "9 runs of 9 failed" in capsys.readouterr().out
+    assert concluded == []

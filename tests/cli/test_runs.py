@@ -1,0 +1,72 @@
+"""What became of every run, as `repro runs` tells it."""
+
+import fcntl
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from repro.cli import runs
+from repro.cli.plan import Job, plan
+from repro.records.record import append_journal
+from tasks import get_task
+
+
+@pytest.fixture
+def jobs(results: Path) -> list[Job]:
+    """Places for runs."""
+    jobs = plan([get_task("pattern_generation")], "quick")
+    for job in jobs:
+        job.folder.mkdir(parents=True)
+    return jobs
+
+
+def test_each_status(jobs: list[Job], write: Callable[..., object]) -> None:
+    finished, failed, broken, running, stopped, again, empty, *_ = jobs
+    write(finished)
+    write(failed, "failed", "the loss is NaN at trial 7")
+    write(broken)
+    (broken.folder / "record.json").write_text((broken.folder / "record.json").read_text()[:100])
+    for job in (running, stopped, again):
+        append_journal(job.folder, "started", time="noon")
+        (job.folder / "lock").touch()
+    (stopped.folder / "log.txt").write_text("iteration 1\nMemoryError: no room\n")
+    write(again, "failed", "the loss is NaN at trial 7")
+    with (running.folder / "lock").open() as one, (again.folder / "lock").open() as two:
+        fcntl.flock(one, fcntl.LOCK_EX)
+        fcntl.flock(two, fcntl.LOCK_EX)
+        said = {job: runs.status(job.folder)[4:] for job in jobs}
+    assert said[finished] == ("finished", "profile quick, 11 s, nmse 0.012")
+    assert said[failed] == ("failed", "the loss is NaN at trial 7")
+    assert said[broken][0] == "broken" and "is not a complete record" in said[broken][1]
+    assert said[running] == said[again] == ("running", "started noon")
+    assert said[stopped] == ("interrupted", "started noon; log.txt ends: MemoryError: no room")
+    assert said[empty] == ("interrupted", "before its first trial")
+
+
+def test_a_journal_that_is_cut_off(jobs: list[Job]) -> None:
+    append_journal(jobs[0].folder, "started", pid=1)
+    append_journal(jobs[0].folder, "failed", reason="x")
+    with (jobs[0].folder / "journal.jsonl").open("a") as journal:
+        journal.write('{"event": "resu')
+    assert runs.last_event(jobs[0].folder) == {"event": "failed", "reason": "x"}
+
+
+def test_the_table(jobs: list[Job], write: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> None:
+    write(jobs[0])
+    assert runs.execute(Namespace(records="runs")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS"]
+    assert sum(" finished " in line for line in lines) == 1
+    assert lines[1 + len(jobs) :] == [
+        "",
+        "1 finished, 8 interrupted",
+        "an interrupted run goes on when the command that started it is called again",
+    ]
+
+
+def test_no_runs_yet(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (results / "runs").rmdir()
+    assert runs.execute(Namespace(records="runs")) == 0
+    assert "no runs in" in capsys.readouterr().out
