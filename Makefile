@@ -1,0 +1,101 @@
+# Everything here works from a fresh clone: the first target that needs the environment builds it in .venv.
+
+PROFILE ?= quick
+SEEDS ?=
+JOBS ?= 2
+DEVICE ?=
+PANELS ?=
+RECORDS ?=
+FIGURES ?= fig1
+TORCH_INDEX ?=
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
+
+SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
+RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE))
+DRAW_ARGS = $(if $(PANELS),--panels '$(PANELS)')
+READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help figures check regress test lint bench clean lock FORCE
+
+help: ## this page
+	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PROFILE=quick     how large the runs are: smoke, quick or paper"
+	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's own if not given"
+	@echo "  JOBS=2            runs at a time"
+	@echo "  DEVICE=cpu        cpu or cuda"
+	@echo "  PANELS=1d,1e      draw these panels only"
+	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
+	@echo "  FIGURES=fig1      what 'figures' draws"
+	@echo "  TORCH_INDEX=URL   take torch from this package index, for example one of CPU-only builds"
+	@echo "  PYTHON=python3.11 the Python that .venv is made with: 3.11 or 3.12"
+
+fig1: ## train what is missing of figure 1, draw it, say which claims hold (fig2 and so on alike)
+
+fig%: .venv/.stamp FORCE
+	@$(BIN)/repro reproduce $@ $(RUN_ARGS) $(DRAW_ARGS)
+
+figures: .venv/.stamp ## redraw from records; trains nothing
+	@set -e; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS); done
+
+check: .venv/.stamp ## the paper's claims against our records
+	@$(BIN)/repro check $(READ_ARGS)
+
+regress: .venv/.stamp ## our new runs against our accepted ones
+	@$(BIN)/repro regress
+
+test: lint ## lint, types, import rules and all tests
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest
+
+lint: .venv/.stamp ## the checks that run nothing: style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.bench ## time our kernels against plain eager torch and a JAX scan, on one thread
+	@OMP_NUM_THREADS=1 $(BIN)/repro bench
+
+clean: ## remove .venv and caches; results stay
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so an interrupted build is taken up again. The torch pair comes first: from TORCH_INDEX by
+# version, or else hashed with the CUDA libraries it wants. --no-deps: the locks name every package there is to install.
+# Byte code is compiled at the end, on all cores: half a minute less.
+.venv/.stamp: pyproject.toml requirements.lock requirements-torch.lock
+	@test -n "$(PYTHON)" || { echo "this needs Python 3.11 or 3.12: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Building .venv with $(PYTHON): about 5 GB, mostly torch; minutes, once."
+	@$(PYTHON) -m venv .venv
+ifeq ($(TORCH_INDEX),)
+	@$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements-torch.lock
+else
+	@$(PIP_INSTALL) --index-url '$(TORCH_INDEX)' $(shell grep -oE '^torch(audio)?==[0-9.]+' requirements-torch.lock)
+endif
+	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements.lock
+	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
+	-@$(BIN)/python -m compileall -q -j 0 .venv/lib
+	@touch $@
+
+.venv/.bench: .venv/.stamp requirements-bench.lock
+	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-bench.lock
+	@touch $@
+
+# One resolution for all extras and for Python 3.11 and 3.12, then split by what is installed together.
+lock: ## for maintainers: lock the dependencies anew (needs uv; LOCK_ARGS=--upgrade takes the newest)
+	cat requirements*.lock > .lock
+	uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
+	    --generate-hashes --no-header --quiet --output-file .lock $(LOCK_ARGS)
+	@for part in requirements requirements-torch requirements-bench; do \
+	    echo "# Written by 'make lock'; torch, JAX and the rest are installed apart." > $$part.lock; done
+	@awk '/^[a-z]/ { part = "" } \
+	    /^(torch|torchaudio|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/ { part = "-torch" } \
+	    /^(jax|jaxlib|ml-dtypes|opt-einsum)==/ { part = "-bench" } \
+	    { print >> ("requirements" part ".lock") }' .lock
+	@rm .lock
