@@ -1,0 +1,114 @@
+"""From records to the table that a figure is drawn from: runs of one size, and of one size only."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from repro.config import config_hash
+from repro.errors import UserError
+from repro.records import store
+from repro.records.record import RunRecord, read_arrays, read_record
+from repro.task import Task
+
+DRAWS = 2000  # of a bootstrap
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The runs of a task at one size: a row a run, as `repro.records.store.load` gives them.
+
+    `stamp` is empty at the paper's size; otherwise it says that this is not the paper's.
+    """
+
+    task: Task
+    runs: pd.DataFrame
+    where: str | Path
+    stamp: str
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The rows of runs that ended with a result."""
+        return self.runs[self.runs.status == "finished"]
+
+    def values(self, variant: str, metric: str) -> np.ndarray:
+        """One number a finished seed; [seed]."""
+        rows = self.finished[self.finished.variant == variant]
+        return np.asarray(rows.reindex(columns=[metric])[metric], dtype=float)
+
+    def failures(self, variant: str) -> int:
+        """How many seeds of a variant ended without a result."""
+        return int(((self.runs.variant == variant) & (self.runs.status != "finished")).sum())
+
+    def count(self, variant: str) -> str:
+        """How many seeds stand behind a bar, in words: "10", or "9 of 10" when one failed."""
+        finished, failed = len(self.values(variant, "seed")), self.failures(variant)
+        return f"{finished} of {finished + failed}" if failed else str(finished)
+
+    def absence(self, variant: str) -> str:
+        """Why a variant cannot be drawn: "failed", "not run", or empty when it can."""
+        if variant in set(self.finished.variant):
+            return ""
+        return "failed" if self.failures(variant) else "not run"
+
+    def curves(self, series: str) -> dict[str, np.ndarray]:
+        """Variant -> one curve a finished seed; [seed, trial]."""
+        if self.finished.empty:
+            return {}
+        rows = store.load_curves(self.where, series, self.task.name)
+        rows = rows.merge(self.finished[["variant", "seed", "config_hash"]])
+        return {
+            str(variant): group.pivot(index="seed", columns="iteration", values=series).to_numpy()
+            for variant, group in rows.groupby("variant")
+        }
+
+    def example(self, variant: str, *names: str) -> tuple[RunRecord, dict[str, np.ndarray]]:
+        """The record of a variant's lowest finished seed, and its arrays.
+
+        Raises UserError when one of the arrays `names` is not among them.
+        """
+        rows = self.finished[self.finished.variant == variant]
+        folder = Path(rows.sort_values("seed").folder.iloc[0])
+        record = read_record(folder)
+        arrays = read_arrays(folder, record)
+        lacking = sorted(set(names) - set(arrays))
+        if lacking:
+            raise UserError(f"the record in {folder} has no array {', '.join(lacking)}; train that run again")
+        return record, arrays
+
+
+def gather(task: Task, where: str | Path) -> Table:
+    """The paper's size if any run of it is there, else the smaller profile that has most runs.
+
+    Raises UserError when a record cannot be read or none can be drawn.
+    """
+    runs = store.load(where, task.name)
+    found = {stamp: runs[runs.config_hash == runs.variant.map(hashes)] for stamp, hashes in sizes(task).items()}
+    stamp = "" if len(found[""]) else max(found, key=lambda size: len(found[size]))
+    if found[stamp].empty:
+        others = f" ({len(runs)} there, with values that no profile has)" if len(runs) else ""
+        raise UserError(
+            f"no records of {task.name} to draw in {store.folder(where)}{others}; run: make {task.figure}"
+        )
+    return Table(task, found[stamp].reset_index(drop=True), where, stamp)
+
+
+def sizes(task: Task) -> Mapping[str, Mapping[str, str]]:
+    """Stamp -> variant -> config hash; the paper's own size has the empty stamp."""
+    paper = {variant: task.paper_hash(variant) for variant in task.variants}
+    profiles = {
+        profile: {variant: config_hash(task.resolve(variant, profile)) for variant in task.variants}
+        for profile in task.profiles
+    }
+    smaller = {f"{name}: not the paper's size": hashes for name, hashes in profiles.items() if hashes != paper}
+    return {"": paper} | smaller
+
+
+def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bootstrap 95 % interval of the mean over the first axis; values [seed, ...], low and high [...]."""
+    seeds = len(values)
+    weights = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS) / seeds
+    low, high = np.quantile(np.tensordot(weights, values, axes=1), [0.025, 0.975], axis=0)
+    return low, high
