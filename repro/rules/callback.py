@@ -36,7 +36,8 @@ class LearningRuleCallback(pl.Callback):
     `generator(purpose)` by a learning rule.
 
     With gradient accumulation the rate term, whose mean rate spans all trials of an update, is attached in the last
-    micro-batch for all of them.
+    micro-batch for all of them. Lightning divides by the number of micro-batches that an update should have; a last
+    group that is incomplete therefore gives the update of one batch of its trials, scaled down.
     """
 
     def __init__(self, settings: RuleSettings, dt_ms: float = 1.0) -> None:
@@ -51,30 +52,15 @@ class LearningRuleCallback(pl.Callback):
         """What must be the same when a run is resumed."""
         return f"{self.rule!r} {self.rate!r} {self.settings.evaluator}"
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Claim the module and draw its feedback weights. Raises UserError if another rule has claimed it."""
-        module: Any = pl_module
-        if getattr(module, "learning_rule", None) not in (None, self):
+    def setup(self, trainer: Any, pl_module: pl.LightningModule, stage: str) -> None:
+        """Claim the module and draw its feedback weights. Raises UserError if the Trainer holds two rules."""
+        if sum(isinstance(callback, LearningRuleCallback) for callback in trainer.callbacks) > 1:
             raise UserError("two learning rules on one module: give the Trainer one LearningRuleCallback")
-        module.learning_rule, self._trainer = self, trainer
-        if "feedback_weights" not in dict(module.named_buffers()):
-            network: RecurrentNetwork = module.network
-            drawn = self.rule.signal.draw(
-                module.steps, network.n_rec, network.w_out.shape[0], module.generator("feedback")
-            )
-            module.register_buffer("feedback_weights", drawn.to(network.w_out.device, network.w_out.dtype))
-
-    def state_dict(self) -> dict[str, Any]:
-        """The rule's name, so that a checkpoint cannot be resumed under another."""
-        return {"identity": self.identity}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Raises UserError when the checkpoint was trained by another rule."""
-        if state_dict["identity"] != self.identity:
-            raise UserError(
-                f"the checkpoint was trained by {state_dict['identity']}; this run wants {self.identity}: "
-                "resume it under its own rule, or train in another folder"
-            )
+        module: Any = pl_module
+        module.learning_rule, self._trainer, self._held = self, trainer, []
+        network: RecurrentNetwork = module.network
+        drawn = self.rule.signal.draw(module.steps, network.n_rec, network.w_out.shape[0], module.generator("feedback"))
+        module.register_buffer("feedback_weights", drawn.to(network.w_out.device, network.w_out.dtype))
 
     def loss(self, module: Any, batch: Any, batch_idx: int) -> Outcome:
         """The loss of a batch with the rule's gradients attached."""
@@ -82,7 +68,7 @@ class LearningRuleCallback(pl.Callback):
             return self._online(module, batch)
         network: RecurrentNetwork = module.network
         trajectory, after = network.simulate(batch.inputs)
-        if not torch.isfinite(after.v).all():  # a NaN in a voltage stays, but silences the neuron: the loss may not see it
+        if not torch.isfinite(after.v).all():  # NaN stays in a voltage, but silences the neuron: no loss sees it
             raise RunFailed("membrane voltages are no longer finite: try a lower learning_rate")
         readout = network.read_out(trajectory.z)
         task_loss = module.objective(readout, batch)
@@ -98,7 +84,7 @@ class LearningRuleCallback(pl.Callback):
             gradients = self.rule.gradients(network, batch.inputs, trajectory, signal)
             self._held.append((batch.inputs, trajectory))
             if self._last_micro_batch(batch_idx, micro_batches):
-                _add(gradients, self._rate_gradients(network), micro_batches)
+                _add(gradients, *self._rate_gradients(network))
         loss = attach(task_loss + self.rate.loss(rates), network, gradients)
         return Outcome(loss, readout.detach(), trajectory.z, rates)
 
@@ -123,15 +109,16 @@ class LearningRuleCallback(pl.Callback):
     def _last_micro_batch(self, batch_idx: int, micro_batches: int) -> bool:
         return (batch_idx + 1) % micro_batches == 0 or bool(self._trainer and self._trainer.is_last_batch)
 
-    def _rate_gradients(self, network: RecurrentNetwork) -> Gradients:
-        """Gradients of the rate term over all trials held since the last update (Eq. 54: the mean spans them all)."""
+    def _rate_gradients(self, network: RecurrentNetwork) -> tuple[Gradients, int]:
+        """Gradients of the rate term over all trials held since the last update (Eq. 54: the mean spans them all), and
+        the number of micro-batches that they stand for."""
         held, self._held = self._held, []
         rates = _mean_over_processes(self.rate.rates_hz(torch.cat([trajectory.z for _, trajectory in held])))
         signal = self.rate.signal(rates, sum(t.z.shape[0] * t.z.shape[1] for _, t in held))
         total: Gradients = {}
         for inputs, trajectory in held:
             _add(total, self.rule.gradients(network, inputs, trajectory, signal.expand_as(trajectory.z)), 1)
-        return total
+        return total, len(held)
 
 
 def _add(total: Gradients, more: Gradients, factor: float) -> None:

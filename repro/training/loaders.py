@@ -9,17 +9,16 @@ class IndexedLoader:
 
     def __init__(self, batch_of: Callable[[int], Any], length: int) -> None:
         self.batch_of, self.length = batch_of, length
-        self._next = 0
+        self._start = self._next = 0
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[Any]:
-        start, self._next = self._next, 0
+        start, self._start = self._start, 0
         for index in range(start, self.length):
             self._next = index + 1
             yield self.batch_of(index)
-        self._next = 0
 
     def state_dict(self) -> dict[str, int]:
         """Index of the batch to come."""
@@ -27,4 +26,4 @@ class IndexedLoader:
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Go on with the batch that `state_dict` names."""
-        self._next = state_dict["next"]
+        self._start = self._next = state_dict["next"] % self.length

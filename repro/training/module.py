@@ -4,14 +4,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from repro.errors import UserError
 from repro.network import RecurrentNetwork
 from repro.rules.callback import LearningRuleCallback, Outcome
 from repro.rules.rate import RateTerm
 from repro.training.seeds import generator
 
 WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
+RULE_KEY = "eprop_repro_rule"
 
 
 class SpikingModule(pl.LightningModule):
@@ -46,6 +49,28 @@ class SpikingModule(pl.LightningModule):
     def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
         """What the figures need of a trial, as scalars."""
         raise NotImplementedError
+
+    def setup(self, stage: str) -> None:
+        """Forget a rule that another Trainer brought."""
+        trainer: Any = self.trainer
+        if self.learning_rule not in trainer.callbacks:
+            self.learning_rule = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Name the rule, so that training cannot go on under another."""
+        checkpoint[RULE_KEY] = self._rule_name()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises UserError when training would go on under another rule than the checkpoint's."""
+        found, wanted = checkpoint.get(RULE_KEY, "an unknown rule"), self._rule_name()
+        if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING and found != wanted:
+            raise UserError(
+                f"the checkpoint was trained by {found}, this run by {wanted}: "
+                "resume it under its own rule, or train from the start"
+            )
+
+    def _rule_name(self) -> str:
+        return self.learning_rule.identity if self.learning_rule else "plain BPTT"
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """One trial (or batch of trials) and its loss."""

@@ -59,7 +59,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("w")
     except OSError as error:
-        raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another folder with --out") from None
+        raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another with --out") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,8 +90,8 @@ def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folde
         status, reason = "failed", str(error)
     finally:
         if mirror is not None:
-            mirror.experiment.finish(quiet=True)
-    arrays = {name: array for name, array in recorder.arrays().items()} | module.pictures(data.trial)
+            mirror.experiment.finish()
+    arrays = recorder.arrays() | module.pictures(data.trial)
     packed = pack_arrays(arrays)
     commit, dirty = git_state()
     metrics = module.summary(recorder.series, config) if status == "finished" else {}
