@@ -140,15 +140,29 @@ def bptt_reverse_flat(
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def spike_outer_event(delta: Array, z: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
     n_batch, n_time, n = delta.shape
+    n_pre = z.shape[2]
+    end = np.zeros(n_pre + 1, np.int64)
     for b in range(n_batch):
-        for t in range(1, n_time):
-            row = delta[b, t]
-            for i in range(z.shape[2]):
-                zi = z[b, t - 1, i]
-                if zi != 0:
-                    out = gradient_t[i]
-                    for j in range(n):
-                        out[j] += zi * row[j]
+        for t in range(n_time - 1):
+            for i in range(n_pre):
+                end[i + 1] += z[b, t, i] != 0
+    end = np.cumsum(end)
+    # Spikes sorted by neuron: its row of the gradient is then summed up within the nearest cache.
+    rows, place = np.empty(end[-1], np.int64), end.copy()
+    for b in range(n_batch):
+        for t in range(n_time - 1):
+            for i in range(n_pre):
+                if z[b, t, i] != 0:
+                    rows[place[i]] = b * n_time + t + 1
+                    place[i] += 1
+    by_step = delta.reshape(n_batch * n_time, n)
+    for i in range(n_pre):
+        out = gradient_t[i]
+        out[:] = 0
+        for k in range(end[i], end[i + 1]):
+            row = by_step[rows[k]]
+            for j in range(n):
+                out[j] += row[j]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

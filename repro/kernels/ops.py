@@ -129,9 +129,9 @@ def spike_outer(delta: Tensor, z: Tensor) -> Tensor:
 
 @_on_cpu(spike_outer)
 def _spike_outer_cpu(delta: Tensor, z: Tensor) -> Tensor:
-    if _flat(delta.shape[0], delta.shape[2]) or torch.count_nonzero(z) > DENSE_SPIKES * z.numel():
+    if _flat(delta.shape[0], delta.shape[2]) or z.sum() > DENSE_SPIKES * z.numel():
         return fallback.spike_outer(delta, z)
-    gradient_t = torch.zeros(z.shape[2], delta.shape[2], dtype=delta.dtype)
+    gradient_t = torch.empty(z.shape[2], delta.shape[2], dtype=delta.dtype)
     compiled.spike_outer_event(delta.contiguous().numpy(), z.contiguous().numpy(), gradient_t.numpy())
     return gradient_t.T.contiguous()
 
