@@ -32,7 +32,8 @@ class Task:
     """One experiment of the paper.
 
     `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch.
-    `seconds` maps a variant to what one run of the paper's size costs on one core, for estimates only.
+    `seconds` maps a variant to what one run of the paper's size costs on one core, for estimates only. `headline` is
+    the metric that a bar of the figure shows.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     data: str
     seconds: Mapping[str, float]
     megabytes: float
+    headline: str = ""
 
     def resolve(self, variant: str, profile: str, overrides: Mapping[str, str] | None = None) -> Any:
         """The config of one run: the paper's values, then the variant's, the profile's, the user's `--set`.

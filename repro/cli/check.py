@@ -15,21 +15,6 @@ from repro.errors import unknown
 if TYPE_CHECKING:
     from repro.claims.check import ClaimResult
 
-FIELDS = (
-    "id",
-    "panel",
-    "kind",
-    "claimed",
-    "tolerance",
-    "observed",
-    "low",
-    "high",
-    "n_seeds",
-    "indicative",
-    "verdict",
-    "reason",
-)
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Tell argparse."""
@@ -82,14 +67,10 @@ def panels_of(text: str) -> list[str]:
     return [part if len(part) > 1 else parts[0][:-1] + part for part in parts]
 
 
-def as_json(results: "Sequence[ClaimResult]") -> str:
-    """A JSON list with one object a claim; numbers that are not finite become null."""
-    return json.dumps([{key: _plain(getattr(result, key)) for key in FIELDS} for result in results], indent=1)
-
-
-def jsonable(result: Any) -> dict[str, Any]:
-    """A dataclass as an object of JSON; numbers that are not finite become null."""
-    return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
+def as_json(results: Sequence[Any]) -> str:
+    """A JSON list with one object a dataclass; numbers that are not finite become null."""
+    rows = [{field.name: _plain(getattr(r, field.name)) for field in dataclasses.fields(r)} for r in results]
+    return json.dumps(rows, indent=1)
 
 
 def _plain(value: Any) -> Any:

@@ -46,5 +46,7 @@ def check_panels(figure: str, panels: Sequence[str] | None) -> None:
 
 
 def files_line(files: Sequence[Path]) -> str:
-    """ "drawn: results/figures/fig1c.svg, ..." """
-    return f"drawn: {', '.join(shown(path) for path in files)}"
+    """ "drawn in results/figures: fig1c, fig1d (svg, png)"."""
+    stems = ", ".join(dict.fromkeys(path.stem for path in files))
+    kinds = ", ".join(dict.fromkeys(path.suffix.removeprefix(".") for path in files))
+    return f"drawn in {', '.join(dict.fromkeys(shown(path.parent) for path in files))}: {stems} ({kinds})"

@@ -9,7 +9,7 @@ from typing import Any
 from repro.errors import UserError
 from repro.task import Task
 
-STARTUP_SECONDS = 6.0  # Python, torch and Lightning, before the first trial
+STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
 SIZES = ("iterations", "trial_ms", "n_rec", "batch_size")  # keys that the work of a run is about proportional to
 
 
@@ -25,6 +25,7 @@ class Job:
     finished: bool
     seconds: float
     megabytes: float
+    headline: str
 
     def __str__(self) -> str:
         """ "pattern_generation e_prop_1 seed 0"."""
@@ -54,7 +55,7 @@ def job(task: Task, variant: str, profile: str, seed: int) -> Job:
     folder = store.run_folder(task.name, variant, config_hash(config), seed)
     seconds = expected_seconds(task, variant, config)
     space = task.megabytes * min(relative_work(task, variant, config), 1.0)
-    return Job(task.name, variant, profile, seed, folder, is_finished(folder), seconds, space)
+    return Job(task.name, variant, profile, seed, folder, is_finished(folder), seconds, space, task.headline)
 
 
 def expected_seconds(task: Task, variant: str, config: Any) -> float:

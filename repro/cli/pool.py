@@ -24,16 +24,22 @@ Command = Callable[[Job], list[str]]
 
 @dataclasses.dataclass
 class Child:
-    """A job whose process is running."""
+    """A job and its process; `elapsed` is in seconds, and stands still once the process has been seen to end."""
 
     job: Job
     process: subprocess.Popen[bytes]
     started: float
+    elapsed: float = 0.0
+
+    def has_ended(self) -> bool:
+        """Look at the process, and at the clock."""
+        self.elapsed = time.monotonic() - self.started
+        return self.process.poll() is not None
 
     @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
+    def succeeded(self) -> bool:
+        """Whether it ended well and left the record of a finished run."""
+        return self.process.returncode == 0 and is_finished(self.job.folder)
 
 
 def run_command(device: str) -> Command:
@@ -49,45 +55,44 @@ def run_all(jobs: Sequence[Job], workers: int, command: Command, screen: LiveLin
 
     A KeyboardInterrupt (Ctrl-C, or SIGTERM) stops the children and goes on to the caller.
     """
-    waiting, done = list(jobs), 0
+    waiting = list(jobs)
     running: list[Child] = []
-    failed: list[Job] = []
+    ended: list[Child] = []
     with _sigterm_as_interrupt(), _stopping(running):
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append(_start(waiting.pop(0), command))
             time.sleep(POLL_SECONDS)
-            for child in [child for child in running if child.process.poll() is not None]:
+            for child in [child for child in running if child.has_ended()]:
                 running.remove(child)
-                done += 1
-                verdict = outcome(child.job, child.process.returncode, child.elapsed)
-                if not is_finished(child.job.folder) or child.process.returncode:
-                    failed.append(child.job)
-                screen.say(f"[{done}/{len(jobs)}] {child.job}: {verdict}")
-            screen.show(_live(done, len(jobs), running, waiting, workers))
-    screen.clear()
-    return failed
+                ended.append(child)
+                screen.say(f"[{len(ended)}/{len(jobs)}] {child.job}: {outcome(child)}")
+            if running:
+                screen.show(_progress(ended, running, waiting, workers))
+    return [child.job for child in ended if not child.succeeded]
 
 
-def outcome(job: Job, status: int, elapsed: float) -> str:
+def outcome(child: Child) -> str:
     """What became of a job, in one phrase."""
     from repro.records.record import read_record
 
-    if status == 0 and is_finished(job.folder):
-        metrics = [f"{key} {value:.3g}" for key, value in read_record(job.folder).metrics.items()]
-        return ", ".join([f"finished in {duration(elapsed)}", *metrics[:1]])
-    return f"failed after {duration(elapsed)}: {_reason(job, status)} (log: {shown(job.folder / LOG)})"
+    job = child.job
+    if not child.succeeded:
+        return f"failed after {duration(child.elapsed)}: {_reason(child)} (log: {shown(job.folder / LOG)})"
+    result = read_record(job.folder).metrics.get(job.headline)
+    return f"finished in {duration(child.elapsed)}" + ("" if result is None else f", {job.headline} {result:.3g}")
 
 
-def _reason(job: Job, status: int) -> str:
+def _reason(child: Child) -> str:
     from repro.records.record import RECORD, read_record
 
+    status, folder = child.process.returncode, child.job.folder
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     with contextlib.suppress(UserError):
-        if status == 1 and (job.folder / RECORD).exists() and (reason := read_record(job.folder).reason):
+        if status == 1 and (folder / RECORD).exists() and (reason := read_record(folder).reason):
             return reason
-    return last_words(job.folder) or "it said nothing"
+    return last_words(folder) or "it said nothing"
 
 
 def last_words(folder: Path) -> str:
@@ -107,10 +112,13 @@ def _start(job: Job, command: Command) -> Child:
     return Child(job, process, time.monotonic())
 
 
-def _live(done: int, total: int, running: list[Child], waiting: list[Job], workers: int) -> str:
+def _progress(ended: list[Child], running: list[Child], waiting: list[Job], workers: int) -> str:
     now = ", ".join(f"{child.job.variant} seed {child.job.seed} ({duration(child.elapsed)})" for child in running)
-    left = [max(child.job.seconds - child.elapsed, 1.0) for child in running] + [job.seconds for job in waiting]
-    return f"{done} of {total} done, about {duration(makespan(left, workers))} left; running: {now}"
+    expected, spent = sum(child.job.seconds for child in ended), sum(child.elapsed for child in ended)
+    pace = max([spent / expected if ended else 1.0, *(child.elapsed / child.job.seconds for child in running)])
+    left = [pace * child.job.seconds - child.elapsed for child in running] + [pace * job.seconds for job in waiting]
+    total = len(ended) + len(running) + len(waiting)
+    return f"{len(ended)} of {total} done, about {duration(makespan(left, workers))} left; running: {now}"
 
 
 @contextlib.contextmanager

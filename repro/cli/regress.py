@@ -1,9 +1,8 @@
 """`repro regress`: did our own results move away from the accepted ones?"""
 
 import argparse
-import json
 
-from repro.cli.check import jsonable
+from repro.cli.check import as_json
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +17,5 @@ def execute(args: argparse.Namespace) -> int:
     from repro.records import store
 
     cells = regress(store.load(args.records), store.load("accepted"))
-    print(json.dumps([jsonable(cell) for cell in cells], indent=1) if args.json else format_table(cells))
+    print(as_json(cells) if args.json else format_table(cells))
     return 1 if any(cell.verdict == "moved" for cell in cells) else 0

@@ -88,4 +88,5 @@ TASK = Task(
     data="tasks.pattern_generation.data:PatternGenerationData",
     seconds=dict.fromkeys(VARIANTS, 12.0) | {"bptt": 60.0},
     megabytes=5.0,
+    headline="nmse",
 )
