@@ -57,7 +57,7 @@ def parse_value(config_type: type, key: str, text: str) -> Value:
     fields = {f.name: f for f in dataclasses.fields(config_type)}
     if key not in fields:
         raise unknown("key", key, sorted(fields), of=config_type.__name__)
-    kind = type(fields[key].default)
+    kind: type = type(provenance(config_type)[key].introduced)
     try:
         value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):

@@ -27,7 +27,13 @@ class RecurrentNetwork(nn.Module):
     """
 
     def __init__(
-        self, neuron: LIF, readout: Readout, n_in: int, n_rec: int, n_out: int, generator: torch.Generator,
+        self,
+        neuron: LIF,
+        readout: Readout,
+        n_in: int,
+        n_rec: int,
+        n_out: int,
+        generator: torch.Generator,
         recurrent: bool = True,
     ) -> None:
         super().__init__()
@@ -71,8 +77,15 @@ class RecurrentNetwork(nn.Module):
         before = state or LIFState(*(full_precision(s) for s in self.initial_state(inputs.shape[0])))
         neuron = self.neuron
         z, v, h, refractory = ops.lif_forward(
-            current, self.recurrent_weights(), before.v, before.z, before.refractory,
-            neuron.alpha, neuron.v_th, neuron.refractory_steps, neuron.dampening,
+            current,
+            self.recurrent_weights(),
+            before.v,
+            before.z,
+            before.refractory,
+            neuron.alpha,
+            neuron.v_th,
+            neuron.refractory_steps,
+            neuron.dampening,
         )
         return Trajectory(z, v, h), LIFState(v[:, -1], z[:, -1], refractory)
 

@@ -53,15 +53,17 @@ class Task:
 
         Raises UserError when a name, key, type or range is wrong.
         """
-        chosen = self.variant(variant).settings | self.profile(profile).settings
+        chosen = {**self.variant(variant).settings, **self.profile(profile).settings}
         typed = {key: checked(self.config, key, value) for key, value in chosen.items()}
         typed |= {key: parse_value(self.config, key, text) for key, text in (overrides or {}).items()}
         return self.config(**typed)
 
     def variant(self, name: str) -> Variant:
+        """The variant of that name. Raises UserError when there is none."""
         return _pick(self.variants, name, "variant", self.name)
 
     def profile(self, name: str) -> Profile:
+        """The profile of that name. Raises UserError when there is none."""
         return _pick(self.profiles, name, "profile", self.name)
 
     def paper_hash(self, variant: str) -> str:

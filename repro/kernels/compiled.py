@@ -17,9 +17,20 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def lif_forward_event(
-    current: Array, w_rec_t: Array, v0: Array, z0: Array, r0: Array,
-    alpha: float, v_th: float, refractory_steps: float, scale: float, z: Array, v: Array, h: Array,
+    current: Array,
+    w_rec_t: Array,
+    v0: Array,
+    z0: Array,
+    r0: Array,
+    alpha: float,
+    v_th: float,
+    refractory_steps: float,
+    scale: float,
+    z: Array,
+    v: Array,
+    h: Array,
 ) -> Array:  # pragma: no cover - compiled
+    """A spike adds one row of `w_rec_t` [pre, post]; fills z, v, h and returns the refractory counters."""
     n_batch, n_time, n = current.shape
     one, zero = current.dtype.type(1), current.dtype.type(0)
     left = r0.copy()
@@ -53,9 +64,20 @@ def lif_forward_event(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def lif_forward_flat(
-    current: Array, w_rec: Array, v0: Array, z0: Array, r0: Array,
-    alpha: float, v_th: float, refractory_steps: float, scale: float, z: Array, v: Array, h: Array,
+    current: Array,
+    w_rec: Array,
+    v0: Array,
+    z0: Array,
+    r0: Array,
+    alpha: float,
+    v_th: float,
+    refractory_steps: float,
+    scale: float,
+    z: Array,
+    v: Array,
+    h: Array,
 ) -> Array:  # pragma: no cover - compiled
+    """Arrays are [time, neuron, batch]; fills z, v, h and returns the refractory counters [neuron, batch]."""
     n_time, n, n_batch = current.shape
     one, zero = current.dtype.type(1), current.dtype.type(0)
     vb, left = v0.copy(), r0.copy()
@@ -82,6 +104,7 @@ def lif_forward_flat(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def local_reverse(post: Array, signal: Array, decay: float, delta: Array) -> None:  # pragma: no cover - compiled
+    """Fills delta [batch, time, neuron]."""
     n_batch, n_time, n = post.shape
     later = np.empty(n, post.dtype)
     for b in range(n_batch):
@@ -96,6 +119,7 @@ def local_reverse(post: Array, signal: Array, decay: float, delta: Array) -> Non
 def bptt_reverse_event(
     h: Array, signal: Array, w_rec_t: Array, alpha: float, v_th: float, delta: Array
 ) -> None:  # pragma: no cover - compiled
+    """Fills delta [batch, time, neuron]; `w_rec_t` is [pre, post]."""
     n_batch, n_time, n = h.shape
     later, total = np.empty(n, h.dtype), np.empty(n, h.dtype)
     for b in range(n_batch):
@@ -120,6 +144,7 @@ def bptt_reverse_event(
 def bptt_reverse_flat(
     h: Array, signal: Array, w_rec_t: Array, alpha: float, v_th: float, delta: Array
 ) -> None:  # pragma: no cover - compiled
+    """Fills delta [time, neuron, batch]; `w_rec_t` is [pre, post]."""
     n_time, n, n_batch = h.shape
     later = np.zeros((n, n_batch), h.dtype)
     back = np.empty(n_batch, h.dtype)
@@ -139,6 +164,7 @@ def bptt_reverse_flat(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def spike_outer_event(delta: Array, z: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
+    """Adds to `gradient_t` [pre, post]."""
     n_batch, n_time, n = delta.shape
     n_pre = z.shape[2]
     end = np.zeros(n_pre + 1, np.int64)
@@ -167,6 +193,7 @@ def spike_outer_event(delta: Array, z: Array, gradient_t: Array) -> None:  # pra
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:  # pragma: no cover - compiled
+    """Fills y [batch, time, neuron]."""
     n_batch, n_time, n = x.shape
     last = np.empty(n, x.dtype)
     for b in range(n_batch):
@@ -180,9 +207,17 @@ def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def online_traces(
-    h: Array, signal: Array, presynaptic: Array, trace: Array, filtered: Array, gradient: Array, summed: Array,
-    alpha: float, kappa: float,
+    h: Array,
+    signal: Array,
+    presynaptic: Array,
+    trace: Array,
+    filtered: Array,
+    gradient: Array,
+    summed: Array,
+    alpha: float,
+    kappa: float,
 ) -> None:  # pragma: no cover - compiled
+    """Advances trace, filtered, gradient and summed in place."""
     n_batch, n_time, n_post = h.shape
     n_pre = presynaptic.shape[2]
     for b in range(n_batch):

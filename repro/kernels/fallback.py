@@ -5,8 +5,15 @@ from torch import Tensor
 
 
 def lif_forward(
-    current: Tensor, w_rec: Tensor, v: Tensor, z: Tensor, refractory: Tensor,
-    alpha: float, v_th: float, refractory_steps: int, dampening: float,
+    current: Tensor,
+    w_rec: Tensor,
+    v: Tensor,
+    z: Tensor,
+    refractory: Tensor,
+    alpha: float,
+    v_th: float,
+    refractory_steps: int,
+    dampening: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A network of LIF neurons over a whole sequence (Eq. 20, 21; `repro.neurons.lif.LIF.step`).
 
@@ -63,8 +70,15 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
 
 
 def online_traces(
-    h: Tensor, signal: Tensor, presynaptic: Tensor, trace: Tensor, filtered: Tensor, gradient: Tensor, summed: Tensor,
-    alpha: float, kappa: float,
+    h: Tensor,
+    signal: Tensor,
+    presynaptic: Tensor,
+    trace: Tensor,
+    filtered: Tensor,
+    gradient: Tensor,
+    summed: Tensor,
+    alpha: float,
+    kappa: float,
 ) -> None:
     """Eligibility traces forward in time (Eq. 22, 23, 45), one chunk of steps; the last four arguments are updated.
 

@@ -1,5 +1,6 @@
 """The kernels as torch operators: compiled by numba on the CPU, plain torch elsewhere and where numba is missing."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +10,10 @@ from torch import Tensor
 
 from repro.kernels import fallback
 
-try:
-    if os.environ.get("REPRO_NUMBA") == "0":
-        raise ImportError
-    from repro.kernels import compiled
-except ImportError:
-    compiled = None  # type: ignore[assignment]
+compiled: Any = None
+if os.environ.get("REPRO_NUMBA") != "0":
+    with contextlib.suppress(ImportError):
+        from repro.kernels import compiled
 
 # Up to this many neurons, and from this many trials on, SIMD over trials beats SIMD over neurons.
 FLAT_NEURONS, FLAT_BATCH = 64, 8
@@ -57,8 +56,15 @@ def _outer(x: Any) -> Tensor:
 
 @_operator("lif_forward")
 def lif_forward(
-    current: Tensor, w_rec: Tensor, v: Tensor, z: Tensor, refractory: Tensor,
-    alpha: float, v_th: float, refractory_steps: int, dampening: float,
+    current: Tensor,
+    w_rec: Tensor,
+    v: Tensor,
+    z: Tensor,
+    refractory: Tensor,
+    alpha: float,
+    v_th: float,
+    refractory_steps: int,
+    dampening: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See `repro.kernels.fallback.lif_forward`."""
     return fallback.lif_forward(current, w_rec, v, z, refractory, alpha, v_th, refractory_steps, dampening)
@@ -66,21 +72,33 @@ def lif_forward(
 
 @_on_cpu(lif_forward)
 def _lif_forward_cpu(
-    current: Tensor, w_rec: Tensor, v: Tensor, z: Tensor, refractory: Tensor,
-    alpha: float, v_th: float, refractory_steps: int, dampening: float,
+    current: Tensor,
+    w_rec: Tensor,
+    v: Tensor,
+    z: Tensor,
+    refractory: Tensor,
+    alpha: float,
+    v_th: float,
+    refractory_steps: int,
+    dampening: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     real = current.numpy().dtype.type
-    numbers = real(alpha), real(v_th), real(refractory_steps), real(dampening / v_th)
+    numbers: Any = real(alpha), real(v_th), real(refractory_steps), real(dampening / v_th)
     if _flat(current.shape[0], current.shape[2]):
         drive = _inner(current)
         z_out, v_out, h_out = (torch.empty(drive.shape, dtype=current.dtype).numpy() for _ in range(3))
-        state = (s.T.contiguous().numpy() for s in (v, z, refractory))
+        state: Any = (s.T.contiguous().numpy() for s in (v, z, refractory))
         left = compiled.lif_forward_flat(drive, w_rec.contiguous().numpy(), *state, *numbers, z_out, v_out, h_out)
         return _outer(z_out), _outer(v_out), _outer(h_out), torch.from_numpy(left).T.contiguous()
     out = [torch.empty_like(current, memory_format=torch.contiguous_format) for _ in range(3)]
     left = compiled.lif_forward_event(
-        current.contiguous().numpy(), w_rec.T.contiguous().numpy(), v.contiguous().numpy(), z.contiguous().numpy(),
-        refractory.contiguous().numpy(), *numbers, *(x.numpy() for x in out),
+        current.contiguous().numpy(),
+        w_rec.T.contiguous().numpy(),
+        v.contiguous().numpy(),
+        z.contiguous().numpy(),
+        refractory.contiguous().numpy(),
+        *numbers,
+        *(x.numpy() for x in out),
     )
     return out[0], out[1], out[2], torch.from_numpy(left)
 
@@ -160,10 +178,22 @@ def _filter_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
 exponential_filter.register_autograd(_filter_backward, setup_context=_filter_setup)
 
 
-def online_traces(*tensors: Tensor, alpha: float, kappa: float) -> None:
+def online_traces(
+    h: Tensor,
+    signal: Tensor,
+    presynaptic: Tensor,
+    trace: Tensor,
+    filtered: Tensor,
+    gradient: Tensor,
+    summed: Tensor,
+    alpha: float,
+    kappa: float,
+) -> None:
     """See `repro.kernels.fallback.online_traces`; works in place, so it is a function and no operator."""
-    if compiled is None or tensors[0].device.type != "cpu":
-        fallback.online_traces(*tensors, alpha=alpha, kappa=kappa)
+    tensors = (h, signal, presynaptic, trace, filtered, gradient, summed)
+    if compiled is None or h.device.type != "cpu":
+        fallback.online_traces(*tensors, alpha, kappa)
         return
-    real = tensors[0].numpy().dtype.type
-    compiled.online_traces(*(x.numpy() for x in tensors), real(alpha), real(kappa))
+    real = h.numpy().dtype.type
+    arrays: Any = (x.numpy() for x in tensors)
+    compiled.online_traces(*arrays, real(alpha), real(kappa))

@@ -1,7 +1,7 @@
 """results/ <-> pandas. Reads records, never torch; the only place that knows how results are laid out on disk.
 
-    results/runs/TASK/VARIANT-HASH/seed-N/      record.json, arrays.npz, journal.jsonl, last.ckpt   (ignored by git)
-    results/accepted/TASK/VARIANT-HASH/seed-N/  record.json, arrays.npz                              (committed)
+results/runs/TASK/VARIANT-HASH/seed-N/      record.json, arrays.npz, journal.jsonl, last.ckpt   (ignored by git)
+results/accepted/TASK/VARIANT-HASH/seed-N/  record.json, arrays.npz                              (committed)
 """
 
 import os
@@ -63,6 +63,7 @@ def load_curves(where: str | Path, series: str, task: str | None = None) -> "pd.
         values = read_arrays(path, record).get(series)
         if values is not None:
             frame = pd.DataFrame({"iteration": range(1, len(values) + 1), series: values})
-            frames.append(frame.assign(task=record.task, variant=record.variant, seed=record.seed,
-                                       config_hash=record.config_hash))
+            frames.append(
+                frame.assign(task=record.task, variant=record.variant, seed=record.seed, config_hash=record.config_hash)
+            )
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["iteration", series])

@@ -1,7 +1,7 @@
 """The learning rule as a Lightning callback: the only door between the rules and Lightning.
 
-    module.training_step -> callback.loss -> simulate without a tape -> readout on a tape -> error
-        -> learning signal -> the rule's gradients -> attached to the loss -> Lightning's own backward
+module.training_step -> callback.loss -> simulate without a tape -> readout on a tape -> error
+    -> learning signal -> the rule's gradients -> attached to the loss -> Lightning's own backward
 """
 
 from typing import Any, NamedTuple
@@ -63,9 +63,13 @@ class LearningRuleCallback(pl.Callback):
         module.register_buffer("feedback_weights", drawn.to(network.w_out.device, network.w_out.dtype))
 
     def loss(self, module: Any, batch: Any, batch_idx: int) -> Outcome:
-        """The loss of a batch with the rule's gradients attached."""
-        if self.settings.evaluator == "online":
-            return self._online(module, batch)
+        """The loss of a batch with the rule's gradients attached; in full precision, autocast or not."""
+        with torch.autocast(batch.inputs.device.type, enabled=False):
+            if self.settings.evaluator == "online":
+                return self._online(module, batch)
+            return self._factored(module, batch, batch_idx)
+
+    def _factored(self, module: Any, batch: Any, batch_idx: int) -> Outcome:
         network: RecurrentNetwork = module.network
         trajectory, after = network.simulate(batch.inputs)
         if not torch.isfinite(after.v).all():  # NaN stays in a voltage, but silences the neuron: no loss sees it
@@ -100,7 +104,12 @@ class LearningRuleCallback(pl.Callback):
             return error
 
         found = online_eprop(
-            network, batch.inputs, error_of, self.rule.signal, module.feedback_weights, self.rate,
+            network,
+            batch.inputs,
+            error_of,
+            self.rule.signal,
+            module.feedback_weights,
+            self.rate,
             shared_rates=_mean_over_processes,
         )
         loss = module.objective(found.readout, batch) + self.rate.loss(found.rates_hz)

@@ -44,8 +44,14 @@ class _Synapses:
 
 @torch.no_grad()
 def online_eprop(
-    network: RecurrentNetwork, inputs: Tensor, error_of: Callable[[Tensor, int], Tensor], signal: BroadcastSignal,
-    weights: Tensor, rate: RateTerm, watch: int = 20, shared_rates: Callable[[Tensor], Tensor] = lambda rates: rates,
+    network: RecurrentNetwork,
+    inputs: Tensor,
+    error_of: Callable[[Tensor, int], Tensor],
+    signal: BroadcastSignal,
+    weights: Tensor,
+    rate: RateTerm,
+    watch: int = 20,
+    shared_rates: Callable[[Tensor], Tensor] = lambda rates: rates,
 ) -> Online:
     """Gradients of one batch of trials, `inputs` [batch, time, input], in one pass forward in time.
 

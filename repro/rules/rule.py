@@ -25,11 +25,9 @@ class LearningRule(abc.ABC):
 
     @abc.abstractmethod
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
-        """What multiplies the *raw* presynaptic spike, [batch, time, neuron], given the signal [batch, time, neuron]."""
+        """What multiplies the *raw* presynaptic spike; like the signal, [batch, time, neuron]."""
 
-    def gradients(
-        self, network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor
-    ) -> Gradients:
+    def gradients(self, network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Gradients:
         """The gradient of every input and recurrent weight, summed over `inputs` [batch, time, input]."""
         delta = self.delta(network, trajectory, signal.to(trajectory.h.dtype))
         found = {"w_in": torch.einsum("btj,bti->ji", delta, inputs.to(delta.dtype))}
@@ -60,7 +58,7 @@ class EProp(LearningRule):
 class BPTT(LearningRule):
     """Backpropagation through time as one reverse recursion (Eq. 13-15), reset and recurrence attached."""
 
-    signal: BroadcastSignal = BroadcastSignal("symmetric")
+    signal: BroadcastSignal = dataclasses.field(default_factory=lambda: BroadcastSignal("symmetric"))
     exact: ClassVar[bool] = True
 
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
@@ -73,7 +71,9 @@ def build_rule(settings: RuleSettings, dt_ms: float = 1.0) -> LearningRule:
     """The rule that the settings describe. Raises UserError for a combination that has no meaning."""
     if settings.algorithm == "bptt":
         if settings.trace != "full" or settings.feedback_window_ms or settings.evaluator != "factored":
-            raise UserError("algorithm=bptt has no eligibility trace: leave trace, evaluator and feedback_window_ms alone")
+            raise UserError(
+                "algorithm=bptt has no eligibility trace: leave trace, evaluator and feedback_window_ms alone"
+            )
         return BPTT()
     if settings.feedback_window_ms and settings.feedback != "random":
         raise UserError(f"feedback_window_ms resamples random feedback; feedback={settings.feedback} has none")

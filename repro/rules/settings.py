@@ -17,18 +17,22 @@ class RuleSettings:
         "full", "Eq. 23; the others are the bars of Fig. 1d", choices=("full", "truncated", "presynaptic", "clopath")
     )
     clopath_thresholds: str = assumed(
-        "printed", "v- = v_th / 4, v+ = 0 as below Eq. 57; swapped in Clopath et al. 2010", choices=("printed", "swapped")
+        "printed",
+        "v- = v_th / 4, v+ = 0 as below Eq. 57; swapped in Clopath et al. 2010",
+        choices=("printed", "swapped"),
     )
     clopath_rectified: bool = assumed(True, "Eq. 57 prints [v - v+] without its rectifier; Clopath et al. rectify both")
     feedback: str = paper("random", "Eq. 49", choices=("random", "symmetric", "global"))
     feedback_window_ms: int = paper(0, "Fig. 1e: a new matrix for every window; 0 keeps one", low=0, high=10_000)
     feedback_time: str = assumed(
-        "error", "a new matrix by the time of the error, or by the time slice that it is sent to",
+        "error",
+        "a new matrix by the time of the error, or by the time slice that it is sent to",
         choices=("error", "slice"),
     )
     dampening: float = paper(0.3, "Details to simulations for E-prop 1", low=0.0, high=10.0)
     rate_loss: str = assumed(
-        "sum_khz", "units and mean of the rate loss are open",
+        "sum_khz",
+        "units and mean of the rate loss are open",
         choices=("sum_khz", "sum_hz", "mean_khz", "mean_hz", "population_khz", "population_hz"),
     )
     rate_cost: float = paper(0.5, "Pattern generation task 1.1", low=0.0, high=1e9)

@@ -36,7 +36,8 @@ class BroadcastSignal:
     def project(self, error: Tensor, weights: Tensor, w_out: Tensor, first_step: int = 0) -> Tensor:
         """B error of each step, [batch, time, neuron], from `error` [batch, time, readout]; no filter yet."""
         if self.kind == "symmetric":
-            return error @ w_out.detach()
+            return error @ w_out.detach().to(error.dtype)
+        weights = weights.to(error.dtype)
         if weights.shape[0] == 1:
             return error @ weights[0].T
         window = torch.arange(first_step, first_step + error.shape[1], device=error.device) // self.window_steps

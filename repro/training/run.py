@@ -33,8 +33,13 @@ CHECKPOINTS = 10  # a run
 
 
 def run(
-    task: Task, variant: str, profile: str, seed: int, overrides: Mapping[str, str] | None = None,
-    out: Path | None = None, device: str = "cpu",
+    task: Task,
+    variant: str,
+    profile: str,
+    seed: int,
+    overrides: Mapping[str, str] | None = None,
+    out: Path | None = None,
+    device: str = "cpu",
 ) -> RunRecord:
     """Train one variant with one seed, or read the record if that is done.
 
@@ -96,9 +101,24 @@ def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folde
     commit, dirty = git_state()
     metrics = module.summary(recorder.series, config) if status == "finished" else {}
     record = RunRecord(
-        task.name, variant, profile, seed, settings, config_hash(config), status, reason, metrics,
-        hashlib.sha256(packed).hexdigest(), weights_hash(module), commit, dirty, versions(), device,
-        torch.get_num_threads(), started, round(time.monotonic() - clock, 2),
+        task.name,
+        variant,
+        profile,
+        seed,
+        settings,
+        config_hash(config),
+        status,
+        reason,
+        metrics,
+        hashlib.sha256(packed).hexdigest(),
+        weights_hash(module),
+        commit,
+        dirty,
+        versions(),
+        device,
+        torch.get_num_threads(),
+        started,
+        round(time.monotonic() - clock, 2),
     )
     write_record(folder, record, packed)
     append_journal(folder, status, time=_now(), reason=reason, metrics=metrics)
@@ -115,10 +135,17 @@ def _trainer(config: Any, recorder: Recorder, mirror: Any, folder: Path, identit
         folder, filename=Path(LAST).stem, every_n_train_steps=every, save_top_k=1, enable_version_counter=False
     )
     return pl.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu", devices=1, max_epochs=1, max_steps=config.iterations,
-        logger=mirror or False, enable_progress_bar=sys.stderr.isatty(), enable_model_summary=False,
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        max_epochs=1,
+        max_steps=config.iterations,
+        logger=mirror or False,
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
         callbacks=[LearningRuleCallback(config, config.dt_ms), recorder, saver, *bar],
-        plugins=[AtomicCheckpoints(identity)], use_distributed_sampler=False, default_root_dir=folder,
+        plugins=[AtomicCheckpoints(identity)],
+        use_distributed_sampler=False,
+        default_root_dir=folder,
     )
 
 

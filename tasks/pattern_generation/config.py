@@ -12,8 +12,8 @@ One trial, 1000 ms, batch of one:
 
 import dataclasses
 
-from repro.rules.settings import RuleSettings
 from repro.config import assumed, paper
+from repro.rules.settings import RuleSettings
 from repro.task import Profile, Task, Variant
 
 TEXT = "Pattern generation task 1.1"
@@ -37,15 +37,18 @@ class PatternGenerationConfig(RuleSettings):
     amplitude_low: float = paper(0.5, TEXT, low=0.0, high=100.0)
     amplitude_high: float = paper(2.0, TEXT, low=0.0, high=100.0)
     target_scale: str = assumed(
-        "tutorial", "raw sines, or as in the authors' tutorial: minus the first value, over the largest modulus",
+        "tutorial",
+        "raw sines, or as in the authors' tutorial: minus the first value, over the largest modulus",
         choices=("raw", "tutorial"),
     )
     readout_scale: str = assumed(
-        "one_minus_kappa", "input to the readout times 1 (Eq. 41) or times 1 - kappa (the authors' tutorials)",
+        "one_minus_kappa",
+        "input to the readout times 1 (Eq. 41) or times 1 - kappa (the authors' tutorials)",
         choices=("one", "one_minus_kappa"),
     )
     task_loss: str = assumed(
-        "mean", "'target-mse' may be the mean over time and readouts or the half sum above Eq. 42",
+        "mean",
+        "'target-mse' may be the mean over time and readouts or the half sum above Eq. 42",
         choices=("mean", "half_sum"),
     )
     iterations: int = paper(1000, TEXT, low=1, high=10_000_000)
@@ -61,7 +64,9 @@ VARIANTS = {
     "e_prop_1": Variant("e-prop 1", "random feedback, drawn once (Eq. 49)", {}),
     "e_prop_1_symmetric": Variant("e-prop 1s", "feedback by the readout weights (Eq. 46)", {"feedback": "symmetric"}),
     "clopath": Variant("Clopath rule", "Eq. 57 in place of the pseudo-derivative", {"trace": "clopath"}),
-    "binary": Variant("binary", "the presynaptic spike in place of trace and pseudo-derivative", {"trace": "truncated"}),
+    "binary": Variant(
+        "binary", "the presynaptic spike in place of trace and pseudo-derivative", {"trace": "truncated"}
+    ),
     "no_recurrence": Variant("No rec. conn.", "e-prop 1 without recurrent connections", {"recurrent": False}),
     "global_signal": Variant("global", "one signal for all neurons, B = 1 / sqrt(n)", {"feedback": "global"}),
     "resampled_20ms": Variant("20 ms", "a new feedback matrix every 20 ms", {"feedback_window_ms": 20}),
@@ -71,7 +76,8 @@ VARIANTS = {
 PROFILES = {
     "smoke": Profile(
         "seconds, for tests: shows that the machine runs, not what it learns",
-        {"n_rec": 40, "trial_ms": 100, "iterations": 12, "decay_every": 5, "final_trials": 4}, (0,),
+        {"n_rec": 40, "trial_ms": 100, "iterations": 12, "decay_every": 5, "final_trials": 4},
+        (0,),
     ),
     "quick": Profile("the paper's own size, one seed", {}, (0,)),
     "paper": Profile("the paper's own size, ten seeds", {}, tuple(range(10))),

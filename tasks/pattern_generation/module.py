@@ -23,7 +23,11 @@ class PatternGenerationModule(SpikingModule):
         self.network = RecurrentNetwork(
             LIF(c.tau_m_ms, c.v_th, c.refractory_ms, c.dampening, c.dt_ms),
             Readout(c.tau_out_ms, c.readout_scale == "one_minus_kappa", c.dt_ms),
-            c.n_in, c.n_rec, c.n_out, self.generator("weights"), c.recurrent,
+            c.n_in,
+            c.n_rec,
+            c.n_out,
+            self.generator("weights"),
+            c.recurrent,
         )
 
     def objective(self, readout: Tensor, batch: Trial, first_step: int = 0) -> Tensor:
