@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.cli.arguments import parse_list
 from repro.cli.listing import all_tasks
 from repro.errors import unknown
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Tell argparse."""
     parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
-    parser.add_argument("--panels", metavar="LIST", type=parse_list, help="only these panels, such as 1c,1d")
     parser.add_argument(
         "--records",
         metavar="WHERE",
@@ -34,7 +32,7 @@ def execute(args: argparse.Namespace) -> int:
     from repro.claims.check import format_table, read_verdicts, worse
     from repro.records import store
 
-    results = judge(args.records, args.figure, args.panels)
+    results = judge(args.records, args.figure)
     print(as_json(results) if args.json else format_table(results))
     recorded = read_verdicts(store.folder("accepted"))
     fallen = [r for r in results if r.id in recorded and worse(r.verdict, recorded[r.id])]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repro.__main__ import main
-from repro.cli import listing
+from repro.cli import listing, reproduce
 from repro.cli.plan import plan
 from repro.errors import RunFailed, UserError
 from tasks import get_task
@@ -127,6 +127,18 @@ def test_figures_without_torch(runs: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (runs / "drawn" / "fig1d.svg").is_file()
     assert done.stdout.strip().endswith("drawn: fig1d (svg, png)")
+
+
+def test_reproduce_ends_with_figure_and_verdicts(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reproduce.conclude("fig1", ("1d",))
+    said = capsys.readouterr().out
+    assert "figures: fig1d (svg, png)\n" in said
+    assert "1d-eprop1" in said and "1c-nmse" not in said
+
+
+def test_reproduce_says_why_it_cannot_draw(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reproduce.conclude("fig1", None)
+    assert "no figure and no verdicts: no records" in capsys.readouterr().out
 
 
 def test_a_finished_run_trains_nothing(runs: Path) -> None:
