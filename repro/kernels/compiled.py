@@ -181,14 +181,14 @@ def spike_outer_event(delta: Array, z: Array, gradient_t: Array) -> None:  # pra
                 if z[b, t, i] != 0:
                     rows[place[i]] = b * n_time + t + 1
                     place[i] += 1
-    by_step = delta.reshape(n_batch * n_time, n)
+    by_step, sent = delta.reshape(n_batch * n_time, n), z.reshape(n_batch * n_time, n_pre)
     for i in range(n_pre):
         out = gradient_t[i]
         out[:] = 0
         for k in range(end[i], end[i + 1]):
-            row = by_step[rows[k]]
+            row, size = by_step[rows[k]], sent[rows[k] - 1, i]
             for j in range(n):
-                out[j] += row[j]
+                out[j] += size * row[j]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

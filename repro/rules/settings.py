@@ -31,8 +31,9 @@ class RuleSettings:
     )
     dampening: float = paper(0.3, "Details to simulations for E-prop 1", low=0.0, high=10.0)
     rate_loss: str = assumed(
-        "sum_khz",
-        "units and mean of the rate loss are open",
+        "population_hz",
+        "'the mean firing rate of all neurons over a batch': unit and mean are open; chosen among readings on seeds "
+        "100 to 102 (docs/paper_notes.md)",
         choices=("sum_khz", "sum_hz", "mean_khz", "mean_hz", "population_khz", "population_hz"),
     )
     rate_cost: float = paper(0.5, "Pattern generation task 1.1", low=0.0, high=1e9)

@@ -17,6 +17,7 @@ from repro.rules.settings import RuleSettings
 from repro.task import Profile, Task, Variant
 
 TEXT = "Pattern generation task 1.1"
+CHOSEN = "chosen among readings on seeds 100 to 102 (docs/paper_notes.md)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,17 +39,17 @@ class PatternGenerationConfig(RuleSettings):
     amplitude_high: float = paper(2.0, TEXT, low=0.0, high=100.0)
     target_scale: str = assumed(
         "tutorial",
-        "raw sines, or as in the authors' tutorial: minus the first value, over the largest modulus",
+        "raw sines, or as in the authors' tutorial: minus the first value, over the largest modulus; " + CHOSEN,
         choices=("raw", "tutorial"),
     )
     readout_scale: str = assumed(
         "one_minus_kappa",
-        "input to the readout times 1 (Eq. 41) or times 1 - kappa (the authors' tutorials)",
+        "input to the readout times 1 (Eq. 41) or times 1 - kappa (the authors' tutorials); " + CHOSEN,
         choices=("one", "one_minus_kappa"),
     )
     task_loss: str = assumed(
-        "mean",
-        "'target-mse' may be the mean over time and readouts or the half sum above Eq. 42",
+        "half_sum",
+        "'target-mse' may be the mean over time and readouts or the half sum above Eq. 42; " + CHOSEN,
         choices=("mean", "half_sum"),
     )
     iterations: int = paper(1000, TEXT, low=1, high=10_000_000)
@@ -65,7 +66,9 @@ VARIANTS = {
     "e_prop_1_symmetric": Variant("e-prop 1s", "feedback by the readout weights (Eq. 46)", {"feedback": "symmetric"}),
     "clopath": Variant("Clopath rule", "Eq. 57 in place of the pseudo-derivative", {"trace": "clopath"}),
     "binary": Variant(
-        "binary", "the presynaptic spike in place of trace and pseudo-derivative", {"trace": "truncated"}
+        "binary",
+        "the raw presynaptic spike in place of its trace, a reading of 'the binary variable'",
+        {"trace": "truncated"},
     ),
     "no_recurrence": Variant("No rec. conn.", "e-prop 1 without recurrent connections", {"recurrent": False}),
     "global_signal": Variant("global", "one signal for all neurons, B = 1 / sqrt(n)", {"feedback": "global"}),
