@@ -1,5 +1,6 @@
 """What the Lightning modules of all spiking tasks share."""
 
+import abc
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,7 +18,7 @@ WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, s
 RULE_KEY = "eprop_repro_rule"
 
 
-class SpikingModule(pl.LightningModule):
+class SpikingModule(pl.LightningModule, abc.ABC):
     """A recurrent network, an objective, and a learning rule if a LearningRuleCallback claims the module.
 
     Without one it trains by plain BPTT on autograd's tape. Subclasses build `network` and define `objective` and
@@ -41,14 +42,14 @@ class SpikingModule(pl.LightningModule):
         """The run's random numbers for one purpose."""
         return generator(self.seed, purpose)
 
+    @abc.abstractmethod
     def objective(self, readout: Tensor, batch: Any, first_step: int = 0) -> Tensor:
         """The task's loss of `readout` [batch, steps, readout], which begins at `first_step` of the trial; losses of
         disjoint pieces of a trial add up to that of the whole."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
         """What the figures need of a trial, as scalars."""
-        raise NotImplementedError
 
     def setup(self, stage: str) -> None:
         """Forget a rule that another Trainer brought."""
