@@ -29,19 +29,20 @@ def _has_account() -> bool:
 
 def logger(folder: Path, figure: str, task: str, variant: str, profile: str, seed: int, config: dict[str, Any]) -> Any:
     """A WandbLogger for one run, grouped by figure, task, variant and profile; None when W&B is disabled."""
-    chosen = mode()
+    chosen: Any = mode()
     if chosen == "disabled":
         return None
+    import wandb
     from pytorch_lightning.loggers import WandbLogger
 
     os.environ.setdefault("WANDB_DATA_DIR", str(folder))  # else artifacts are staged in the home directory
-    os.environ.setdefault("WANDB_SILENT", "true")
-    return WandbLogger(
+    run = wandb.init(  # here, since WandbLogger would pass on an option that W&B warns of
         project=PROJECT,
         group=f"{figure}/{task}/{variant}/{profile}",
         name=f"{variant}-seed-{seed}",
-        save_dir=folder,
-        offline=chosen == "offline",
+        dir=folder,
         config=config,
         tags=[figure, task, variant, profile],
+        settings=wandb.Settings(silent=True, console="off", mode=chosen),
     )
+    return WandbLogger(experiment=run)

@@ -20,17 +20,25 @@ from tasks.pattern_generation.module import PatternGenerationModule
 
 warnings.filterwarnings("ignore", module="pytorch_lightning")
 LEARNING_RATE = 0.003
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "eprop": {"algorithm": "eprop"},
     "bptt": {"algorithm": "bptt"},
     "resampled": {"feedback_window_ms": 20},
     "clopath": {"trace": "clopath"},
+    "population rate": {"rate_loss": "population_hz", "rate_cost": 0.01},
 }
 
 
 def small(**values: Any) -> PatternGenerationConfig:
     """Twelve neurons, 60 steps, a rate term as heavy as the task's loss."""
-    defaults = {"n_rec": 12, "n_in": 5, "n_out": 2, "trial_ms": 60, "rate_cost": 100.0}
+    defaults: dict[str, Any] = {
+        "n_rec": 12,
+        "n_in": 5,
+        "n_out": 2,
+        "trial_ms": 60,
+        "rate_loss": "sum_khz",
+        "rate_cost": 100.0,
+    }
     return PatternGenerationConfig(**(defaults | values))
 
 
@@ -60,9 +68,15 @@ def module_of(config: PatternGenerationConfig, dtype: torch.dtype = torch.float6
 
 def trainer_of(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
     """A silent Trainer on the CPU."""
-    defaults = {
-        "accelerator": "cpu", "devices": 1, "max_epochs": 1, "logger": False, "enable_checkpointing": False,
-        "enable_progress_bar": False, "enable_model_summary": False, "use_distributed_sampler": False,
+    defaults: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
     }
     return pl.Trainer(callbacks=list(callbacks), **(defaults | options))
 
@@ -73,8 +87,12 @@ def loader(batches: Sequence[Trial]) -> IndexedLoader:
 
 
 def fit(
-    config: PatternGenerationConfig, batches: Sequence[Trial], dtype: torch.dtype = torch.float64, rule: bool = True,
-    ckpt_path: Path | None = None, **options: Any,
+    config: PatternGenerationConfig,
+    batches: Sequence[Trial],
+    dtype: torch.dtype = torch.float64,
+    rule: bool = True,
+    ckpt_path: Path | None = None,
+    **options: Any,
 ) -> Module:
     """Train by Lightning, one batch after the other; `rule=False` leaves the callback out."""
     module = module_of(config, dtype)

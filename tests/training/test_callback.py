@@ -11,7 +11,20 @@ from repro.errors import UserError
 from repro.rules.callback import LearningRuleCallback
 from tasks.pattern_generation.data import Trial
 from tests.training.small import (
-    RULES, Module, apart, by_hand, descend, fit, loader, mean, module_of, small, together, trainer_of, trial, weights,
+    RULES,
+    Module,
+    apart,
+    by_hand,
+    descend,
+    fit,
+    loader,
+    mean,
+    module_of,
+    small,
+    together,
+    trainer_of,
+    trial,
+    weights,
 )
 
 EQUAL = 1e-12
@@ -35,7 +48,7 @@ def test_the_loss_delivers_the_gradients_of_the_rule(rule: str) -> None:
     assert apart(delivered(config, batch, scale=3.0), {name: 3 * g for name, g in wanted.items()}) < EQUAL
     for name, gradient in wanted.items():  # control: each parameter's gradient would be missed
         assert gradient.abs().max() > DIFFERENT, name
-    other = by_hand(module_of(small(**RULES[rule], rate_cost=0.0)), batch)
+    other = by_hand(module_of(small(**(RULES[rule] | {"rate_cost": 0.0}))), batch)
     assert apart(found, other) > DIFFERENT  # control: the rate term matters
 
 

@@ -60,7 +60,9 @@ OTHERS = {
 def test_a_checkpoint_of_another_rule_is_refused(tmp_path: Path, other: dict[str, Any] | None) -> None:
     saved(tmp_path, small())
     config = small(**(other or {}))
-    with pytest.raises(UserError, match=r"the checkpoint was trained by .* this run by .*: resume it under its own rule"):
+    with pytest.raises(
+        UserError, match=r"the checkpoint was trained by .* this run by .*: resume it under its own rule"
+    ):
         fit(config, [trial(0)], rule=other is not None, max_epochs=3, ckpt_path=tmp_path / "step=4.ckpt")
 
 

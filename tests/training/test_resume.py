@@ -1,0 +1,113 @@
+"""A run killed at any moment ends where an undisturbed one ends, to the last bit."""
+
+import json
+import os
+import signal
+import time
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+import torch
+
+from repro.records.record import ARRAYS, JOURNAL, RECORD, RunRecord, read_arrays, read_record
+from repro.training.checkpoints import LAST
+from repro.training.run import run
+from tasks.pattern_generation.config import TASK
+from tests.training.workers import MOMENTS, train
+
+SETTINGS = {"iterations": "40"}
+CAMPAIGN = ("started", "wall_s", "git_commit", "git_dirty", "threads")  # what may differ between two equal runs
+
+
+def content(record: RunRecord) -> dict[str, object]:
+    """A record without the time and place of its making."""
+    return {key: value for key, value in vars(record).items() if key not in CAMPAIGN}
+
+
+def events(folder: Path) -> list[str]:
+    return [json.loads(line)["event"] for line in (folder / JOURNAL).read_text().splitlines()]
+
+
+def only_run(out: Path) -> Path:
+    (folder,) = out.glob("*/*/seed-*")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        return run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.mark.parametrize("moments", [*((m,) for m in MOMENTS), tuple(MOMENTS)], ids=[*MOMENTS, "at all of them"])
+def test_a_killed_run_resumes_to_the_same_bits(
+    processes: ForkServerContext, undisturbed: RunRecord, tmp_path: Path, moments: tuple[str, ...]
+) -> None:
+    for moment in moments:
+        process = processes.Process(target=train, args=(tmp_path, SETTINGS, moment))
+        process.start()
+        process.join(500)
+        assert process.exitcode == -signal.SIGKILL, moment
+        assert not (only_run(tmp_path) / RECORD).exists()
+    had_checkpoint = (only_run(tmp_path) / LAST).exists()
+    record = run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path)
+    assert content(record) == content(undisturbed)
+    assert len(read_arrays(only_run(tmp_path), record)["loss"]) == 40
+    assert events(only_run(tmp_path))[-2:] == ["resumed" if had_checkpoint else "started", "finished"]
+    assert not list(only_run(tmp_path).glob("*.part"))
+
+
+def test_killed_from_outside(processes: ForkServerContext, tmp_path: Path) -> None:
+    settings = {"iterations": "120"}
+    process = processes.Process(target=train, args=(tmp_path, settings))
+    process.start()
+    while not list(tmp_path.glob(f"*/*/*/{LAST}")) and process.is_alive():
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(500)
+    assert process.exitcode == -signal.SIGKILL
+    record = run(TASK, "e_prop_1", "smoke", 0, settings, tmp_path)
+    assert events(only_run(tmp_path)) == ["started", "resumed", "finished"]
+    assert content(record) == content(run(TASK, "e_prop_1", "smoke", 0, settings, tmp_path / "again"))
+
+
+@pytest.mark.parametrize("sown", [0, 12345])
+def test_two_runs_of_one_seed_are_equal_whatever_the_global_random_numbers(
+    undisturbed: RunRecord, tmp_path: Path, sown: int
+) -> None:
+    torch.manual_seed(sown)
+    state = torch.get_rng_state()
+    assert content(run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path)) == content(undisturbed)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_control_other_seeds_and_variants_differ(undisturbed: RunRecord, tmp_path: Path) -> None:
+    seeds = {run(TASK, "e_prop_1", "smoke", seed, SETTINGS, tmp_path).weights_sha256 for seed in (1, 2)}
+    variants = {run(TASK, v, "smoke", 0, SETTINGS, tmp_path).weights_sha256 for v in TASK.variants}
+    assert len(seeds | variants) == 2 + len(TASK.variants)
+    assert undisturbed.weights_sha256 in variants
+
+
+def test_a_finished_run_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    first = run(TASK, "e_prop_1", "smoke", 0, None, tmp_path)
+    folder = only_run(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert run(TASK, "e_prop_1", "smoke", 0, None, tmp_path) == first == read_record(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    (folder / RECORD).unlink()  # control: without its record it is trained again
+    (folder / LAST).unlink()
+    run(TASK, "e_prop_1", "smoke", 0, None, tmp_path)
+    assert (folder / ARRAYS).stat().st_mtime_ns != before[folder / ARRAYS]
+    assert events(folder) == ["started", "finished"] * 2
+
+
+def test_the_online_evaluator_ends_where_the_factored_one_does(undisturbed: RunRecord, tmp_path: Path) -> None:
+    settings = {"iterations": "5"}
+    factored = run(TASK, "e_prop_1", "smoke", 0, settings, tmp_path)
+    online = run(TASK, "e_prop_1", "smoke", 0, settings | {"evaluator": "online"}, tmp_path)
+    a, b = (read_arrays(next(tmp_path.glob(f"*/*{r.config_hash}/*")), r) for r in (factored, online))
+    assert abs(a["loss"] - b["loss"]).max() < 1e-5
+    assert a["loss"].std() > 1e-4  # control: it learns
+    assert factored.weights_sha256 != online.weights_sha256  # control: these are two computations
