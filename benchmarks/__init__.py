@@ -1,0 +1,1 @@
+"""How fast we are, against whom, and with how much memory: what `repro bench` and `make bench` run."""

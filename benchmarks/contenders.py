@@ -1,0 +1,91 @@
+"""Who runs: each builds a step, one iteration of forward pass, gradient and Adam. Lightning has a room of its own."""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks import eager
+from benchmarks.catalogue import BPTT, EAGER, EAGER_E_PROP, FACTORED, JAX, ONLINE
+from benchmarks.problem import Problem, claimed
+
+Step = Callable[[], None]
+
+
+def jax_is_here() -> bool:
+    """Whether the extra `bench` is installed."""
+    return importlib.util.find_spec("jax") is not None
+
+
+def build(who: str, problem: Problem) -> Step:
+    """The step of a contender, from settled weights."""
+    return {
+        EAGER: lambda: _eager(problem, e_prop=False),
+        EAGER_E_PROP: lambda: _eager(problem, e_prop=True),
+        JAX: lambda: _jax(problem),
+        FACTORED: lambda: _ours(problem, problem.config()),
+        BPTT: lambda: _ours(problem, problem.config("bptt")),
+        ONLINE: lambda: _ours(problem, problem.config(evaluator="online")),
+    }[who]()
+
+
+def _torch(module: Any, loss_of: Callable[[], torch.Tensor]) -> Step:
+    optimizer = module.configure_optimizers()["optimizer"]
+
+    def step() -> None:
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _ours(problem: Problem, config: Any) -> Step:
+    module = problem.module(config)
+    rule = claimed(module, config)
+    return _torch(module, lambda: rule.loss(module, problem.trial, 0).loss)
+
+
+def _eager(problem: Problem, e_prop: bool) -> Step:
+    module = problem.module(problem.config())
+    return _torch(module, lambda: eager_loss(module, problem.trial, e_prop))
+
+
+def eager_loss(module: Any, trial: Any, e_prop: bool) -> torch.Tensor:
+    """The loss of a trial with autograd's whole tape behind it."""
+    z = eager.spikes(module.network, trial.inputs, e_prop)
+    loss: torch.Tensor = module.objective(module.network.read_out(z), trial)
+    return loss + module.rate.loss(module.rate.rates_hz(z))
+
+
+def _jax(problem: Problem) -> Step:
+    import jax
+
+    from benchmarks import scan
+
+    weights, inputs, target, loss = jax_problem(problem)
+    update = scan.make_update(loss, problem.config().learning_rate)
+    state = [weights, tuple(jax.tree.map(jax.numpy.zeros_like, weights) for _ in range(2)), 0]
+
+    def step() -> None:
+        state[2] += 1
+        state[:2] = update(*state, inputs, target)
+        jax.block_until_ready(state[:2])
+
+    return step
+
+
+def jax_problem(problem: Problem) -> tuple[Any, Any, Any, Any]:
+    """Weights, inputs [time, input], target [time, readout] and loss, for JAX."""
+    import jax.numpy as jnp
+
+    from benchmarks import scan
+
+    config = problem.config()
+    network = problem.module(config).network
+    weights = {name: jnp.array(weight.detach().numpy()) for name, weight in network.named_parameters()}
+    spikes = scan.make_spikes(network.neuron)
+    loss = scan.make_loss(spikes, network.readout, config.rate_cost, config.target_rate_hz, config.dt_ms)
+    return weights, jnp.array(problem.trial.inputs[0].numpy()), jnp.array(problem.trial.target[0].numpy()), loss

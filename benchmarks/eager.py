@@ -1,0 +1,30 @@
+"""What a reader of the paper would write in PyTorch: a loop over time on autograd's tape."""
+
+import torch
+from torch import Tensor
+
+from repro.network import RecurrentNetwork
+from repro.neurons.spike import spike
+
+
+def spikes(network: RecurrentNetwork, inputs: Tensor, e_prop: bool = False) -> Tensor:
+    """Spikes [batch, time, neuron] for `inputs` [batch, time, input] (Eq. 20, 21).
+
+    With `e_prop` a spike reaches other neurons and the own reset without a gradient, which makes backpropagation
+    through the rest symmetric e-prop 1. No operation a step more than that needs.
+    """
+    neuron = network.neuron
+    w_rec = network.w_rec - torch.diag(torch.diag(network.w_rec))
+    drive = torch.nn.functional.linear(inputs, network.w_in)
+    v, z, refractory = network.initial_state(inputs.shape[0])
+    threshold = v.new_tensor(neuron.v_th)
+    series = []
+    for t in range(inputs.shape[1]):
+        sent = z.detach() if e_prop else z
+        v = neuron.alpha * v + drive[:, t] + sent @ w_rec.T - neuron.v_th * sent
+        with torch.no_grad():
+            refractory = torch.clamp(refractory + neuron.refractory_steps * z - 1, min=0)
+            free = refractory == 0
+        z = free * spike(v, threshold, neuron.v_th, neuron.dampening)
+        series.append(z)
+    return torch.stack(series, dim=1)

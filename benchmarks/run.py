@@ -1,0 +1,95 @@
+"""`repro bench [NAME] [--json]`: how long an iteration takes us and others, and how much memory."""
+
+import dataclasses
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.catalogue import BENCHES, EAGER, FACTORED, JAX, LIGHTNING, Bench
+from repro.cli.text import megabytes, table
+from repro.errors import RunFailed, unknown
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One contender in one size, per iteration: median CPU seconds, how many times faster than plain eager BPTT, and
+    the memory it adds (None where the system does not tell)."""
+
+    bench: str
+    who: str
+    median_s: float
+    ratio_to_eager: float
+    peak_mb: float | None
+
+
+def main(name: str | None, as_json: bool) -> int:
+    """Run one benchmark, or all. Raises UserError for an unknown name, RunFailed where contenders do not agree."""
+    if name is not None and name not in BENCHES:
+        raise unknown("benchmark", name, BENCHES)
+    rows: list[Row] = []
+    for chosen in [name] if name else BENCHES:
+        found, notes = measure(chosen, BENCHES[chosen])
+        rows += found
+        if not as_json:
+            print(report(chosen, BENCHES[chosen], found, notes), flush=True)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+    return 0
+
+
+def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
+    """The rows of a benchmark, and the sentences that belong below them."""
+    who = [contender for contender in bench.who if contender != JAX or importlib.util.find_spec("jax")]
+    rows, notes, threads = [], [], 0.0
+    for size in bench.sizes:
+        print(f"{name}: {', '.join(f'{k} = {v}' for k, v in size.items())} ...", file=sys.stderr, flush=True)
+        timed = ask(measure="timing", size=size, who=who, rounds=bench.rounds)
+        seconds = {contender: statistics.median(timed["cpu_s"][contender]) for contender in who}
+        for contender in who:
+            peak = ask(measure="memory", size=size, who=contender)["peak_mb"]
+            ratio = seconds[EAGER] / seconds[contender]
+            rows.append(Row(name, bench.name_of(contender, size), seconds[contender], ratio, peak))
+        threads = max(threads, timed["threads"])
+        notes.append(timed["agreed"])
+    notes = list(dict.fromkeys(notes))
+    notes.append(
+        f"Median CPU time of {bench.rounds} iterations, one of each contender in turn, on one thread (CPU time at most "
+        f"{threads:.2f} of wall time); memory in a process of its own, above what it held before the first iteration."
+    )
+    if LIGHTNING in who:
+        share = (seconds[LIGHTNING] - seconds[FACTORED]) / seconds[LIGHTNING]
+        notes.append(f"Lightning's loop, with metrics and our recorder, is {share:.0%} of an iteration under it.")
+    if len(who) < len(bench.who):
+        notes.append(f"Left out: {JAX}; JAX is not installed (`make bench` installs it, or the extra `bench`).")
+    return rows, notes
+
+
+def ask(**request: Any) -> Any:
+    """Send one request to a fresh `benchmarks.worker`. Raises RunFailed with the worker's own sentence."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.worker"], input=json.dumps(request), stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, check=False,
+    )
+    if done.returncode:
+        raise RunFailed(f"a benchmark's process ended with status {done.returncode}; what it said is above")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if "failed" in answer:
+        raise RunFailed(answer["failed"])
+    return answer
+
+
+def report(name: str, bench: Bench, rows: list[Row], notes: list[str]) -> str:
+    """A benchmark for a reader."""
+    lines = [
+        (row.who, f"{1000 * row.median_s:8.1f}", f"{row.ratio_to_eager:7.1f} x",
+         "?" if row.peak_mb is None else megabytes(row.peak_mb))
+        for row in rows
+    ]
+    listed = table(lines, ("who", "ms of CPU", "to eager", "memory"))
+    return "\n".join([f"{name}: {bench.about}", "", listed, "", *notes, ""])

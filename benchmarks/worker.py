@@ -1,0 +1,129 @@
+"""One measurement in a process of its own, so that threads are limited before torch and XLA start and memory is clean.
+
+`python -m benchmarks.worker` reads a request from standard input and writes the answer as the last line of output.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.catalogue import JAX, LIGHTNING
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", "JAX_PLATFORMS": "cpu",
+}
+PEAK_RESET = Path("/proc/self/clear_refs")  # Linux
+WARM = 2  # iterations that compile and fill caches, not counted
+
+
+def timing(size: dict[str, int], who: list[str], rounds: int) -> dict[str, Any]:
+    """CPU seconds of every iteration of every contender, in turn, and what was the same about them."""
+    from benchmarks import agreement
+    from benchmarks.contenders import build
+    from benchmarks.problem import Problem
+
+    problem = Problem(**size)
+    agreed = agreement.check(problem)
+    steps = {name: build(name, problem) for name in who if name != LIGHTNING}
+    cpu: dict[str, list[float]] = {name: [] for name in who}
+    wall = dict.fromkeys(steps, 0.0)
+
+    def each_once() -> None:
+        for name, step in steps.items():
+            start, on_the_wall = time.process_time(), time.perf_counter()
+            step()
+            cpu[name].append(time.process_time() - start)
+            wall[name] += time.perf_counter() - on_the_wall
+
+    if LIGHTNING in who:
+        cpu[LIGHTNING] = under_lightning(problem, rounds + WARM, between=each_once)
+    else:
+        for _ in range(rounds + WARM):
+            each_once()
+    threads = max(sum(cpu[name]) / wall[name] for name in steps)  # above 1 if anyone used more than one
+    return {"cpu_s": {name: seconds[-rounds:] for name, seconds in cpu.items()}, "threads": threads, "agreed": agreed}
+
+
+def under_lightning(problem: Any, rounds: int, between: Callable[[], None]) -> list[float]:
+    """CPU seconds from one batch to the next in a Trainer's loop; `between` runs while it waits for a batch. The last
+    batch has no next one: one number less than `rounds`."""
+    from benchmarks.problem import trainer
+    from repro.training.loaders import IndexedLoader
+
+    started, seconds = 0.0, []
+
+    def batch_of(index: int) -> Any:
+        nonlocal started
+        if index:
+            seconds.append(time.process_time() - started)
+        between()
+        started = time.process_time()
+        return problem.trial
+
+    config = problem.config()
+    trainer(config, rounds).fit(problem.module(config), IndexedLoader(batch_of, rounds))
+    return seconds
+
+
+def memory(size: dict[str, int], who: str) -> dict[str, float | None]:
+    """Megabytes that iterations of one contender add to a process that has imported and compiled all they need."""
+    from benchmarks.problem import Problem
+
+    if not PEAK_RESET.exists():
+        return {"peak_mb": None}
+    if who != JAX:  # XLA compiles for one size alone: its compiler counts
+        _iterate(who, Problem(n_rec=8, trial_ms=20, settle=0))
+    before = _resident_mb("VmRSS")
+    PEAK_RESET.write_text("5")
+    _iterate(who, Problem(**size, settle=0))
+    return {"peak_mb": _resident_mb("VmHWM") - before}
+
+
+def _iterate(who: str, problem: Any) -> None:
+    from benchmarks.contenders import build
+
+    if who == LIGHTNING:
+        under_lightning(problem, WARM + 1, between=lambda: None)
+        return
+    step = build(who, problem)
+    for _ in range(WARM + 1):
+        step()
+
+
+def _resident_mb(what: str) -> float:
+    """VmRSS (now) or VmHWM (the peak); the peak of getrusage would begin with that of the parent process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
+def main() -> None:
+    """Answer one request."""
+    os.environ.update(ONE_THREAD)
+    request = json.load(sys.stdin)
+    answer_to = {"timing": timing, "memory": memory}[request.pop("measure")]
+    import pytorch_lightning  # noqa: F401  (sets its loggers up)
+    import torch
+
+    from repro.errors import RunFailed
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    try:
+        answer = answer_to(**request)
+    except RunFailed as error:
+        answer = {"failed": str(error)}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The benchmarks in a tiny size: what they print, that all contenders compute the same, that no JAX is no error."""
+
+import importlib.util
+import json
+
+import pytest
+import torch
+
+from benchmarks import agreement, catalogue, contenders, run, worker
+from benchmarks.problem import Problem
+from repro.errors import RunFailed, UserError
+
+TINY = {"n_rec": 40, "trial_ms": 50, "settle": 2}
+HERE = [who for who in catalogue.BENCHES["pattern_generation"].who if who != catalogue.JAX or contenders.jax_is_here()]
+TIMED = {"cpu_s": {who: [0.3, 0.1, 0.2] for who in catalogue.BENCHES["pattern_generation"].who}, "threads": 0.9}
+
+
+@pytest.fixture
+def answered(monkeypatch):
+    """Workers that answer at once: every contender 0.2 s and 3 MB, ours ten times as fast."""
+    timed = TIMED | {"agreed": "All the same."}
+    for who in timed["cpu_s"]:
+        if who.startswith("ours"):
+            timed["cpu_s"][who] = [0.02] * 3
+    answers = {"timing": timed, "memory": {"peak_mb": 3.0}}
+    monkeypatch.setattr(run, "ask", lambda measure, **_: answers[measure])
+
+
+def test_every_contender_takes_its_turn() -> None:
+    found = worker.timing(TINY, HERE, rounds=2)
+    assert list(found["cpu_s"]) == HERE
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in found["cpu_s"].values())
+    assert "every spike is the same" in found["agreed"]
+
+
+def test_who_spikes_differently_is_not_timed(monkeypatch) -> None:
+    spikes = agreement.eager.spikes
+    monkeypatch.setattr(agreement.eager, "spikes", lambda *args: spikes(*args).roll(1, dims=1))
+    with pytest.raises(RunFailed, match="eager does not spike like ours"):
+        agreement.check(Problem(**TINY))
+
+
+def test_whose_gradient_differs_is_not_timed(monkeypatch) -> None:
+    loss = agreement.eager_loss
+    monkeypatch.setattr(agreement, "eager_loss", lambda module, trial, e_prop: loss(module, trial, e_prop=False))
+    with pytest.raises(RunFailed, match="the gradient of eager is not ours"):
+        agreement.check(Problem(**TINY))
+
+
+@pytest.mark.skipif(not contenders.jax_is_here(), reason="JAX comes with the extra `bench`")
+def test_jax_gets_our_gradient() -> None:
+    problem = Problem(**TINY)
+    spikes, gradients = agreement.by_jax(problem)
+    module = problem.module(problem.config())
+    assert torch.equal(spikes, module.network.simulate(problem.trial.inputs)[0].z[0])
+    assert set(gradients) == {"w_in", "w_rec", "w_out"}
+
+
+def test_memory_is_that_of_the_tape() -> None:
+    peak = run.ask(measure="memory", size={"n_rec": 100, "trial_ms": 500}, who=catalogue.EAGER)["peak_mb"]
+    if peak is not None:  # 500 steps keep at least 8 arrays of 100 floats; 100 MB would be the imports
+        assert 1.6 < peak < 60
+
+
+def test_rows_have_exactly_the_agreed_fields(answered, capsys) -> None:
+    assert run.main("pattern_generation", as_json=True) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert all(list(row) == ["bench", "who", "median_s", "ratio_to_eager", "peak_mb"] for row in rows)
+    by_name = {row["who"]: row for row in rows}
+    assert list(by_name) == HERE
+    assert by_name[catalogue.EAGER]["ratio_to_eager"] == 1
+    assert by_name[catalogue.FACTORED] == {
+        "bench": "pattern_generation", "who": "ours: e-prop 1 (factored)", "median_s": 0.02,
+        "ratio_to_eager": pytest.approx(10), "peak_mb": 3.0,
+    }
+
+
+def test_growing_benchmarks_name_the_size(answered, capsys) -> None:
+    assert run.main("pattern_generation_growth_T", as_json=False) == 0
+    out = capsys.readouterr().out
+    assert "ours: e-prop 1 (online), T = 4000" in out
+    assert "All the same." in out
+
+
+def test_without_jax_its_row_is_left_out_and_a_sentence_says_so(answered, capsys, monkeypatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find(name))
+    run.main("pattern_generation", as_json=False)
+    out = capsys.readouterr().out
+    assert "JAX is not installed" in out
+    assert catalogue.JAX not in out.partition("Left out")[0]
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(UserError, match="unknown benchmark 'patern_generation'; did you mean pattern_generation"):
+        run.main("patern_generation", as_json=False)
+
+
+def test_a_worker_that_fails_says_why() -> None:
+    with pytest.raises(RunFailed, match="ended with status"):
+        run.ask(measure="nothing")
+
+
+def test_ours_are_called_ours() -> None:
+    for bench in catalogue.BENCHES.values():
+        assert {who for who in bench.who if who.startswith("ours")} == set(bench.who) - {
+            catalogue.EAGER, catalogue.EAGER_E_PROP, catalogue.JAX
+        }
