@@ -71,7 +71,8 @@ def printed(table: Table, panel: str) -> dict[str, float]:
         claim.variant: claim.claimed
         for claim in load_claims()
         if (claim.task, claim.panel, claim.kind) == (table.task.name, panel, "value")
-        and claim.claimed is not None and not table.stamp
+        and claim.claimed is not None
+        and not table.stamp
     }
 
 
@@ -90,8 +91,17 @@ def panel_c(figure: style.Panel, table: Table) -> None:
     style.head(figure, "c", f"{label}, seed {record.seed}: target grey, readout blue, normalised mse (nmse){paper}")
     n_out = arrays["target"].shape[1]
     grid = style.grid(
-        figure, n_out + 2, len(arrays["snapshot_trials"]), left=0.8, right=0.15, top=0.42, bottom=0.38,
-        between=(0.25, 0.09), sharex=True, sharey="row", height_ratios=[1.0] * n_out + [1.9, 0.9],
+        figure,
+        n_out + 2,
+        len(arrays["snapshot_trials"]),
+        left=0.8,
+        right=0.15,
+        top=0.42,
+        bottom=0.38,
+        between=(0.25, 0.09),
+        sharex=True,
+        sharey="row",
+        height_ratios=[1.0] * n_out + [1.9, 0.9],
     )
     for column, trial in enumerate(arrays["snapshot_trials"]):
         axes = grid[:, column]
@@ -121,7 +131,7 @@ def _name_rows(grid: np.ndarray, *rasters: str) -> None:
     for axes in grid[:-1].flat:
         axes.tick_params(bottom=False)
         axes.spines.bottom.set_visible(False)
-    for axes in [*grid[:, 1:].flat, *grid[-len(rasters):].flat]:
+    for axes in [*grid[:, 1:].flat, *grid[-len(rasters) :].flat]:
         axes.tick_params(left=False)
         axes.spines.left.set_visible(False)
 
@@ -137,9 +147,21 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     )[0]
     data = table.finished.reindex(columns=["variant", "nmse"])
     sns.barplot(
-        data, x="nmse", y="variant", order=variants, hue="variant", hue_order=variants, legend=False,
-        palette=style.COLOURS, saturation=1, alpha=0.45, width=0.74, capsize=0.25, ax=axes,
-        errorbar=bootstrap_interval, err_kws={"color": style.INK, "linewidth": 0.8, "zorder": 4},
+        data,
+        x="nmse",
+        y="variant",
+        order=variants,
+        hue="variant",
+        hue_order=variants,
+        legend=False,
+        palette=style.COLOURS,
+        saturation=1,
+        alpha=0.45,
+        width=0.74,
+        capsize=0.25,
+        ax=axes,
+        errorbar=bootstrap_interval,
+        err_kws={"color": style.INK, "linewidth": 0.8, "zorder": 4},
     )
     for row, variant in enumerate(variants):
         seeds = table.values(variant, "nmse")
@@ -150,8 +172,13 @@ def panel_d(figure: style.Panel, table: Table) -> None:
         axes.plot([value, value], [row - 0.42, row + 0.42], color=style.INK, lw=0.8, zorder=5)
         axes.plot(value, row - 0.42, marker="D", ms=3.2, color=style.INK, zorder=5, clip_on=False)
     shown = [*data.nmse, *paper.values()] or [1.0]
-    axes.set(xscale="log", xlim=(min(shown) / 2, max(shown) * 1.6), ylim=(len(variants) - 0.4, -0.6),
-             xlabel="normalised mse", ylabel="")
+    axes.set(
+        xscale="log",
+        xlim=(min(shown) / 2, max(shown) * 1.6),
+        ylim=(len(variants) - 0.4, -0.6),
+        xlabel="normalised mse",
+        ylabel="",
+    )
     style.plain_log(axes.xaxis)
     axes.set_yticks(range(len(variants)), [table.task.variants[variant].label for variant in variants])
     axes.tick_params(axis="y", left=False)

@@ -37,14 +37,37 @@ COLOURS = {
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # shipped with matplotlib: the same letters on every machine
-    "font.size": 7, "axes.labelsize": 7, "axes.titlesize": 7, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.linewidth": 0.5, "xtick.major.width": 0.5, "ytick.major.width": 0.5, "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5, "xtick.minor.width": 0.4, "ytick.minor.width": 0.4, "xtick.minor.size": 1.5,
-    "ytick.minor.size": 1.5, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.0,
-    "lines.solid_capstyle": "round", "axes.labelpad": 2.5, "xtick.major.pad": 2.0, "ytick.major.pad": 2.0,
-    "figure.facecolor": "white", "savefig.facecolor": "white", "savefig.dpi": 300,
-    "svg.fonttype": "none", "svg.hashsalt": "eprop-repro",
+    "font.size": 7,
+    "axes.labelsize": 7,
+    "axes.titlesize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.5,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.0,
+    "lines.solid_capstyle": "round",
+    "axes.labelpad": 2.5,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.dpi": 300,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "eprop-repro",
 }
 
 
@@ -71,8 +94,16 @@ def size(figure: Panel) -> tuple[float, float]:
 
 
 def grid(
-    figure: Panel, rows: int, columns: int, *, left: float, right: float, top: float, bottom: float,
-    between: tuple[float, float] = (0.0, 0.0), **options: Any,
+    figure: Panel,
+    rows: int,
+    columns: int,
+    *,
+    left: float,
+    right: float,
+    top: float,
+    bottom: float,
+    between: tuple[float, float] = (0.0, 0.0),
+    **options: Any,
 ) -> np.ndarray:
     """Axes [row, column] with margins, and gaps `between` columns and rows, in inches.
 
@@ -82,7 +113,10 @@ def grid(
     width, height = size(figure)
     across, down = width - left - right, height - top - bottom
     spaces = {
-        "left": left / width, "right": 1 - right / width, "bottom": bottom / height, "top": 1 - top / height,
+        "left": left / width,
+        "right": 1 - right / width,
+        "bottom": bottom / height,
+        "top": 1 - top / height,
         "wspace": between[0] * columns / (across - between[0] * (columns - 1)),
         "hspace": between[1] * rows / (down - between[1] * (rows - 1)),
     }
@@ -130,8 +164,19 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
 
 def stamp(figure: Figure, text: str) -> None:
     """Write `text` large across the figure, so that it travels with every copy."""
-    figure.text(0.5, 0.5, text, ha="center", va="center", rotation=18, fontweight="bold",
-                color="#c84a00", alpha=0.3, fontsize=3.4 * size(figure)[0], zorder=100)
+    figure.text(
+        0.5,
+        0.5,
+        text,
+        ha="center",
+        va="center",
+        rotation=18,
+        fontweight="bold",
+        color="#c84a00",
+        alpha=0.3,
+        fontsize=3.4 * size(figure)[0],
+        zorder=100,
+    )
 
 
 def render(figure: Figure, stem: str) -> dict[str, bytes]:

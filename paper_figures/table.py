@@ -89,9 +89,7 @@ def gather(task: Task, where: str | Path) -> Table:
     stamp = "" if len(found[""]) else max(found, key=lambda size: len(found[size]))
     if found[stamp].empty:
         others = f" ({len(runs)} there, with values that no profile has)" if len(runs) else ""
-        raise UserError(
-            f"no records of {task.name} to draw in {store.folder(where)}{others}; run: make {task.figure}"
-        )
+        raise UserError(f"no records of {task.name} to draw in {store.folder(where)}{others}; run: make {task.figure}")
     return Table(task, found[stamp].reset_index(drop=True), where, stamp)
 
 

@@ -14,14 +14,26 @@ from repro.records.store import run_folder
 from tasks.pattern_generation.config import TASK
 
 FLOORS = {
-    "bptt": 0.004, "e_prop_1": 0.010, "e_prop_1_symmetric": 0.009, "clopath": 0.013, "binary": 0.028,
-    "no_recurrence": 0.24, "global_signal": 0.51, "resampled_20ms": 0.03, "resampled_1ms": 0.09,
+    "bptt": 0.004,
+    "e_prop_1": 0.010,
+    "e_prop_1_symmetric": 0.009,
+    "clopath": 0.013,
+    "binary": 0.028,
+    "no_recurrence": 0.24,
+    "global_signal": 0.51,
+    "resampled_20ms": 0.03,
+    "resampled_1ms": 0.09,
 }
 
 
 def write_runs(
-    where: Path, seeds: Iterable[int] = (0, 1, 2), *, variants: Iterable[str] = tuple(FLOORS), profile: str = "paper",
-    overrides: Mapping[str, str] | None = None, failed: bool = False,
+    where: Path,
+    seeds: Iterable[int] = (0, 1, 2),
+    *,
+    variants: Iterable[str] = tuple(FLOORS),
+    profile: str = "paper",
+    overrides: Mapping[str, str] | None = None,
+    failed: bool = False,
 ) -> None:
     """Write one record for each variant and seed, as a run of `profile` would."""
     for variant in variants:
@@ -50,8 +62,11 @@ def make_arrays(config: Any, floor: float, rng: np.random.Generator) -> dict[str
     clock = np.repeat(np.eye(5, dtype=np.uint8), config.n_in // 5, axis=1)
     gate = clock[np.minimum(np.arange(steps) * 5 // steps, 4)]
     return {
-        "nmse": nmse, "loss": nmse / 5, "rate_hz": 10 + rng.normal(size=len(trials)),
-        "snapshot_trials": np.array(snapshots), "target": target,
+        "nmse": nmse,
+        "loss": nmse / 5,
+        "rate_hz": 10 + rng.normal(size=len(trials)),
+        "snapshot_trials": np.array(snapshots),
+        "target": target,
         "snapshot_readout": target + scale * target.std(0) * error,
         "snapshot_spikes": (rng.random(rates.shape) < rates).transpose(0, 2, 1).astype(np.uint8),
         "input_spikes": gate * (np.arange(steps) % 10 == 0)[:, None].astype(np.uint8),
@@ -60,7 +75,7 @@ def make_arrays(config: Any, floor: float, rng: np.random.Generator) -> dict[str
 
 def _smooth(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     """Noise of unit variance that changes over some 20 ms; [time, channel]."""
-    kernel = np.exp(-np.linspace(-2, 2, 41) ** 2)
+    kernel = np.exp(-(np.linspace(-2, 2, 41) ** 2))
     columns = [np.convolve(column, kernel, "same") for column in rng.normal(size=shape[::-1])]
     noise = np.stack(columns, axis=1)[: shape[0]]
     return np.asarray(noise / noise.std())
@@ -73,10 +88,23 @@ def _write(where: Path, variant: str, profile: str, seed: int, config: Any, arra
     metrics = {"nmse": float(arrays["nmse"][-last:].mean()), "rate_hz": 10.0} if arrays else {}
     packed = pack_arrays(arrays)
     record = RunRecord(
-        task=TASK.name, variant=variant, profile=profile, seed=seed, config=dataclasses.asdict(config),
-        config_hash=config_hash(config), status="finished" if arrays else "failed",
-        reason="" if arrays else "loss is NaN in trial 7", metrics=metrics,
-        arrays_sha256=hashlib.sha256(packed).hexdigest(), weights_sha256="0" * 64, git_commit="0" * 40,
-        git_dirty=False, versions={}, device="cpu", threads=1, started="2019-02-21T00:00:00", wall_s=1.0,
+        task=TASK.name,
+        variant=variant,
+        profile=profile,
+        seed=seed,
+        config=dataclasses.asdict(config),
+        config_hash=config_hash(config),
+        status="finished" if arrays else "failed",
+        reason="" if arrays else "loss is NaN in trial 7",
+        metrics=metrics,
+        arrays_sha256=hashlib.sha256(packed).hexdigest(),
+        weights_sha256="0" * 64,
+        git_commit="0" * 40,
+        git_dirty=False,
+        versions={},
+        device="cpu",
+        threads=1,
+        started="2019-02-21T00:00:00",
+        wall_s=1.0,
     )
     write_record(folder, record, packed)
