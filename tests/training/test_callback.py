@@ -142,9 +142,10 @@ def test_a_module_is_free_again_for_another_trainer() -> None:
         used.load_state_dict(start, strict=False)
         trainer_of(LearningRuleCallback(other)).fit(used, loader(batches))
         assert apart(used, fit(other, batches)) < EQUAL
-    module.load_state_dict(start, strict=False)
-    trainer_of().fit(module, loader(batches))
-    assert apart(module, fit(config, batches, rule=False)) < EQUAL
+    again.load_state_dict(start, strict=False)
+    trainer_of().fit(again, loader(batches))
+    assert apart(again, fit(config, batches, rule=False)) < EQUAL
+    assert apart(again, fit(config, batches)) > DIFFERENT  # control: no longer by e-prop
 
 
 def test_two_rules_on_one_module_are_refused() -> None:
