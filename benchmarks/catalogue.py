@@ -26,14 +26,22 @@ GROWING = (EAGER, FACTORED, BPTT, ONLINE)
 BENCHES = {
     "pattern_generation": Bench(
         "one iteration of task 1.1 at the paper's size: 600 neurons, 1000 steps, one trial",
-        (EAGER, EAGER_E_PROP, JAX, FACTORED, BPTT, ONLINE, LIGHTNING), ({"n_rec": 600, "trial_ms": 1000},), rounds=15,
+        (EAGER, EAGER_E_PROP, JAX, FACTORED, BPTT, ONLINE, LIGHTNING),
+        ({"n_rec": 600, "trial_ms": 1000},),
+        rounds=15,
     ),
     "pattern_generation_growth_T": Bench(
-        "the same with 600 neurons and ever longer trials", GROWING,
-        tuple({"n_rec": 600, "trial_ms": steps} for steps in (500, 1000, 2000, 4000)), rounds=5, label="T = {trial_ms}",
+        "the same with 600 neurons and ever longer trials",
+        GROWING,
+        tuple({"n_rec": 600, "trial_ms": steps} for steps in (500, 1000, 2000, 4000)),
+        rounds=5,
+        label="T = {trial_ms}",
     ),
     "pattern_generation_growth_n": Bench(
-        "the same with 1000 steps and ever more neurons", GROWING,
-        tuple({"n_rec": n, "trial_ms": 1000} for n in (300, 600, 1200, 2400)), rounds=5, label="n = {n_rec}",
+        "the same with 1000 steps and ever more neurons",
+        GROWING,
+        tuple({"n_rec": n, "trial_ms": 1000} for n in (300, 600, 1200, 2400)),
+        rounds=5,
+        label="n = {n_rec}",
     ),
 }

@@ -13,8 +13,8 @@ def spikes(network: RecurrentNetwork, inputs: Tensor, e_prop: bool = False) -> T
     With `e_prop` a spike reaches other neurons and the own reset without a gradient, which makes backpropagation
     through the rest symmetric e-prop 1. No operation a step more than that needs.
     """
-    neuron = network.neuron
-    w_rec = network.w_rec - torch.diag(torch.diag(network.w_rec))
+    neuron, weights = network.neuron, network.get_parameter("w_rec")
+    w_rec = weights - torch.diag(torch.diag(weights))
     drive = torch.nn.functional.linear(inputs, network.w_in)
     v, z, refractory = network.initial_state(inputs.shape[0])
     threshold = v.new_tensor(neuron.v_th)

@@ -13,7 +13,7 @@ from tasks.pattern_generation.config import TASK
 
 # Symmetric feedback, so that e-prop by autograd gives our gradient; and the readings that `benchmarks.scan` has.
 VARIANT = "e_prop_1_symmetric"
-READINGS = {"readout_scale": "one_minus_kappa", "task_loss": "mean", "rate_loss": "sum_khz"}
+READINGS = {"readout_scale": "one_minus_kappa", "task_loss": "half_sum", "rate_loss": "population_hz"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +57,22 @@ class Problem:
 def trainer(config: Any, iterations: int = 0) -> pl.Trainer:
     """A Trainer as `repro run` has it, but for checkpoints and W&B, which write files."""
     return pl.Trainer(
-        accelerator="cpu", devices=1, max_epochs=1, max_steps=iterations, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+        accelerator="cpu",
+        devices=1,
+        max_epochs=1,
+        max_steps=iterations,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
         callbacks=[LearningRuleCallback(config, config.dt_ms), Recorder()],
     )
 
 
 def claimed(module: Any, config: Any) -> LearningRuleCallback:
     """The learning rule of `config`, in charge of `module`."""
-    holder = trainer(config)
-    (rule,) = (callback for callback in holder.callbacks if isinstance(callback, LearningRuleCallback))
+    holder: Any = trainer(config)
+    rule: LearningRuleCallback = holder.callbacks[0]
     rule.setup(holder, module, "fit")
     return rule

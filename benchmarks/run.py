@@ -73,8 +73,12 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
 def ask(**request: Any) -> Any:
     """Send one request to a fresh `benchmarks.worker`. Raises RunFailed with the worker's own sentence."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.worker"], input=json.dumps(request), stdout=subprocess.PIPE, text=True,
-        cwd=ROOT, check=False,
+        [sys.executable, "-m", "benchmarks.worker"],
+        input=json.dumps(request),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     if done.returncode:
         raise RunFailed(f"a benchmark's process ended with status {done.returncode}; what it said is above")
@@ -87,8 +91,12 @@ def ask(**request: Any) -> Any:
 def report(name: str, bench: Bench, rows: list[Row], notes: list[str]) -> str:
     """A benchmark for a reader."""
     lines = [
-        (row.who, f"{1000 * row.median_s:8.1f}", f"{row.ratio_to_eager:7.1f} x",
-         "?" if row.peak_mb is None else megabytes(row.peak_mb))
+        (
+            row.who,
+            f"{1000 * row.median_s:8.1f}",
+            f"{row.ratio_to_eager:7.1f} x",
+            "?" if row.peak_mb is None else megabytes(row.peak_mb),
+        )
         for row in rows
     ]
     listed = table(lines, ("who", "ms of CPU", "to eager", "memory"))

@@ -47,7 +47,7 @@ def make_spikes(neuron: LIF) -> Spikes:
 
 
 def make_loss(spikes: Spikes, readout: Readout, rate_cost: float, target_hz: float, dt_ms: float) -> Loss:
-    """The mean squared error of the readout (Eq. 41) plus the rate loss (Eq. 54, in kHz)."""
+    """Half the squared error of the readout (Eq. 41) plus the rate loss, of the mean rate in Hz (Eq. 54)."""
 
     def loss(weights: Weights, inputs: Any, target: Any) -> Any:
         z = spikes(weights, inputs)
@@ -57,8 +57,8 @@ def make_loss(spikes: Spikes, readout: Readout, rate_cost: float, target_hz: flo
             return y, y
 
         y = jax.lax.scan(leak, jnp.zeros(target.shape[1]), readout.scale * z @ weights["w_out"].T)[1]
-        rates_khz = z.mean(0) / dt_ms
-        return jnp.mean((y - target) ** 2) + rate_cost * jnp.sum((rates_khz - target_hz / 1000) ** 2)
+        rate_hz = z.mean() * 1000 / dt_ms
+        return jnp.sum((y - target) ** 2) / 2 + rate_cost * (rate_hz - target_hz) ** 2
 
     return loss
 

@@ -16,8 +16,13 @@ from typing import Any
 from benchmarks.catalogue import JAX, LIGHTNING
 
 ONE_THREAD = {
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "NPROC": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", "JAX_PLATFORMS": "cpu",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "JAX_PLATFORMS": "cpu",
 }
 PEAK_RESET = Path("/proc/self/clear_refs")  # Linux
 WARM = 2  # iterations that compile and fill caches, not counted
@@ -107,7 +112,8 @@ def main() -> None:
     """Answer one request."""
     os.environ.update(ONE_THREAD)
     request = json.load(sys.stdin)
-    answer_to = {"timing": timing, "memory": memory}[request.pop("measure")]
+    measures: dict[str, Callable[..., Any]] = {"timing": timing, "memory": memory}
+    answer_to = measures[request.pop("measure")]
     import pytorch_lightning  # noqa: F401  (sets its loggers up)
     import torch
 

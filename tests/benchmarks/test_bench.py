@@ -6,22 +6,20 @@ import json
 import pytest
 import torch
 
-from benchmarks import agreement, catalogue, contenders, run, worker
+from benchmarks import agreement, catalogue, contenders, eager, run, worker
 from benchmarks.problem import Problem
 from repro.errors import RunFailed, UserError
 
 TINY = {"n_rec": 40, "trial_ms": 50, "settle": 2}
 HERE = [who for who in catalogue.BENCHES["pattern_generation"].who if who != catalogue.JAX or contenders.jax_is_here()]
-TIMED = {"cpu_s": {who: [0.3, 0.1, 0.2] for who in catalogue.BENCHES["pattern_generation"].who}, "threads": 0.9}
 
 
 @pytest.fixture
 def answered(monkeypatch):
     """Workers that answer at once: every contender 0.2 s and 3 MB, ours ten times as fast."""
-    timed = TIMED | {"agreed": "All the same."}
-    for who in timed["cpu_s"]:
-        if who.startswith("ours"):
-            timed["cpu_s"][who] = [0.02] * 3
+    everyone = catalogue.BENCHES["pattern_generation"].who
+    seconds = {who: [0.03, 0.01, 0.02] if who.startswith("ours") else [0.2] * 3 for who in everyone}
+    timed = {"cpu_s": seconds, "threads": 0.9, "agreed": "All the same."}
     answers = {"timing": timed, "memory": {"peak_mb": 3.0}}
     monkeypatch.setattr(run, "ask", lambda measure, **_: answers[measure])
 
@@ -34,14 +32,14 @@ def test_every_contender_takes_its_turn() -> None:
 
 
 def test_who_spikes_differently_is_not_timed(monkeypatch) -> None:
-    spikes = agreement.eager.spikes
-    monkeypatch.setattr(agreement.eager, "spikes", lambda *args: spikes(*args).roll(1, dims=1))
+    spikes = eager.spikes
+    monkeypatch.setattr(eager, "spikes", lambda *args: spikes(*args).roll(1, dims=1))
     with pytest.raises(RunFailed, match="eager does not spike like ours"):
         agreement.check(Problem(**TINY))
 
 
 def test_whose_gradient_differs_is_not_timed(monkeypatch) -> None:
-    loss = agreement.eager_loss
+    loss = contenders.eager_loss
     monkeypatch.setattr(agreement, "eager_loss", lambda module, trial, e_prop: loss(module, trial, e_prop=False))
     with pytest.raises(RunFailed, match="the gradient of eager is not ours"):
         agreement.check(Problem(**TINY))
@@ -70,8 +68,11 @@ def test_rows_have_exactly_the_agreed_fields(answered, capsys) -> None:
     assert list(by_name) == HERE
     assert by_name[catalogue.EAGER]["ratio_to_eager"] == 1
     assert by_name[catalogue.FACTORED] == {
-        "bench": "pattern_generation", "who": "ours: e-prop 1 (factored)", "median_s": 0.02,
-        "ratio_to_eager": pytest.approx(10), "peak_mb": 3.0,
+        "bench": "pattern_generation",
+        "who": "ours: e-prop 1 (factored)",
+        "median_s": 0.02,
+        "ratio_to_eager": pytest.approx(10),
+        "peak_mb": 3.0,
     }
 
 
@@ -104,5 +105,7 @@ def test_a_worker_that_fails_says_why() -> None:
 def test_ours_are_called_ours() -> None:
     for bench in catalogue.BENCHES.values():
         assert {who for who in bench.who if who.startswith("ours")} == set(bench.who) - {
-            catalogue.EAGER, catalogue.EAGER_E_PROP, catalogue.JAX
+            catalogue.EAGER,
+            catalogue.EAGER_E_PROP,
+            catalogue.JAX,
         }
