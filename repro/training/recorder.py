@@ -39,12 +39,20 @@ class Recorder(pl.Callback):
     def _check(self, done: int) -> None:
         if not np.isfinite(self.series["loss"][-1]):
             raise RunFailed(f"the loss became {self.series['loss'][-1]} in iteration {done}: try a lower learning_rate")
-        recent = self.series["rate_hz"][-SILENT_TRIALS:]
-        if len(recent) == SILENT_TRIALS and max(recent) == 0:
-            raise RunFailed(f"dead network: no spike in the {SILENT_TRIALS} iterations up to {done}; try a lower v_th")
+        if done >= SILENT_TRIALS:
+            self._check_silence(SILENT_TRIALS)
+
+    def _check_silence(self, trials: int) -> None:
+        recent = self.series["rate_hz"][-trials:]
+        if max(recent) == 0:
+            done = len(self.series["rate_hz"])
+            raise RunFailed(
+                f"dead network: no spike in {len(recent)} iterations up to {done}; try a lower v_th or learning_rate"
+            )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A NaN that the last update brought has met no loss yet."""
+        """A NaN that the last update brought has met no loss yet; a run that ends in silence is lost, however short."""
+        self._check_silence(SILENT_TRIALS // 2)
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise RunFailed(f"{name} is not finite after the last iteration: try a lower learning_rate")

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-QUIET = ("ignore:.*isinstance.treespec", "ignore:.*does not have many workers")
+QUIET = (
+    "ignore:.*isinstance.treespec",
+    "ignore:.*does not have many workers",
+    "ignore:.*callbacks used to create the checkpoint",
+    "ignore:.*keys that are not in the model state dict",
+)
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
