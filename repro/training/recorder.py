@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
 
 from repro.errors import RunFailed
 
@@ -77,6 +78,23 @@ class Recorder(pl.Callback):
             found["snapshot_readout"] = found["snapshot_readout"].astype(np.float16)
             found["snapshot_spikes"] = np.stack([self.snapshots[t]["spikes"].numpy().T for t in trials])
         return found
+
+
+class Bar(TQDMProgressBar):
+    """On a terminal: a bar of iterations with their latest metrics."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(refresh_rate=10)
+        self.recorder = recorder
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """A run is one epoch: no need to count them."""
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description("training")
+
+    def get_metrics(self, *_: Any) -> dict[str, int | str | float | dict[str, float]]:
+        """What stands behind the bar."""
+        return {name: f"{values[-1]:.3g}" for name, values in self.recorder.series.items()}
 
 
 class LogLine(pl.Callback):

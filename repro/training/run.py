@@ -16,7 +16,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from repro.config import config_hash
 from repro.errors import RunFailed, UserError
@@ -27,7 +27,7 @@ from repro.rules.callback import LearningRuleCallback
 from repro.task import Task
 from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.training.provenance import git_state, versions
-from repro.training.recorder import LogLine, Recorder
+from repro.training.recorder import Bar, LogLine, Recorder
 
 CHECKPOINTS = 10  # a run
 
@@ -130,7 +130,7 @@ def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folde
 
 def _trainer(config: Any, recorder: Recorder, mirror: Any, folder: Path, identity: str, device: str) -> pl.Trainer:
     every = max(1, config.iterations // CHECKPOINTS)
-    bar = [TQDMProgressBar(refresh_rate=10)] if sys.stderr.isatty() else [LogLine(every)]
+    bar = [Bar(recorder)] if sys.stderr.isatty() else [LogLine(every)]
     saver = ModelCheckpoint(
         folder, filename=Path(LAST).stem, every_n_train_steps=every, save_top_k=1, enable_version_counter=False
     )
