@@ -67,7 +67,9 @@ def online_eprop(
         onto["w_rec"] = _Synapses(batch, n, n, like)
     w_out_gradient, z_filtered = torch.zeros_like(network.w_out, dtype=like.dtype), like.new_zeros(batch, n)
     spikes, before, state = like.new_zeros(n), None, None
-    readouts, watched = [], []
+    # Made before the loop: small arrays left behind in it would fragment the heap, and memory would grow with time.
+    readouts = like.new_empty(batch, time, network.w_out.shape[0])
+    watched = like.new_empty(batch, time, min(watch, n))
     for start in range(0, time, CHUNK):
         chunk = inputs[:, start : start + CHUNK]
         last_z = like.new_zeros(batch, n) if state is None else state.z
@@ -83,11 +85,11 @@ def online_eprop(
             w_out_gradient += error[:, t].T @ z_filtered
         before = readout[:, -1]
         spikes += z.sum(dim=(0, 1))
-        readouts.append(readout)
-        watched.append(z[:, :, :watch])
+        readouts[:, start : start + CHUNK] = readout
+        watched[:, start : start + CHUNK] = z[:, :, :watch]
     rates = shared_rates(spikes / (batch * time) * (1000 / neuron.dt_ms))
     rate_signal = rate.signal(rates, batch * time)
     found = {name: synapses.total(rate_signal) for name, synapses in onto.items()}
     if "w_rec" in found:
         found["w_rec"].fill_diagonal_(0)
-    return Online(found | {"w_out": w_out_gradient}, rates, torch.cat(readouts, dim=1), torch.cat(watched, dim=1))
+    return Online(found | {"w_out": w_out_gradient}, rates, readouts, watched)
