@@ -1,6 +1,6 @@
 """Before anything is timed: do all contenders compute the same? In float32, at the settled weights."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -16,8 +16,18 @@ SAME_COUNT = 0.02  # share of all spikes
 SAME_GRADIENT = 1e-3  # largest difference over the largest entry; 1e-6 where no spike has moved
 
 
-def check(problem: Problem) -> str:
-    """A sentence on what was compared. Raises RunFailed when a contender computes something else."""
+class Agreement(TypedDict):
+    """Who computed the same trial as ours, which spikes were the same, at what firing rate, and the largest difference
+    of gradients, over the largest entry."""
+
+    who: list[str]
+    spikes: str
+    rate_hz: float
+    gradient: float
+
+
+def check(problem: Problem) -> Agreement:
+    """Compare one trial of all. Raises RunFailed when a contender computes something else."""
     config, trial = problem.config(), problem.trial
     module = problem.module(config)
     z = module.network.simulate(trial.inputs)[0].z[0]
@@ -30,12 +40,11 @@ def check(problem: Problem) -> str:
     if jax_is_here():
         others["JAX"], gradients["JAX"] = by_jax(problem)
     same = [_spikes(who, z, other) for who, other in others.items()]
-    largest = max(_gradient(who, ours, other) for who, other in gradients.items())
-    rate = float(z.mean()) * 1000 / config.dt_ms
-    spikes = "every spike" if all(same) else f"every spike of the first {SAME_MS} ms (all to {SAME_COUNT:.0%})"
-    return (
-        f"Before timing, {' and '.join(others)} and ours computed the same trial in float32 at {rate:.0f} Hz: {spikes} "
-        f"is the same, gradients of symmetric e-prop 1 differ by at most {largest:.0e} of the largest entry."
+    return Agreement(
+        who=list(others),
+        spikes="every spike" if all(same) else f"every spike of the first {SAME_MS} ms (all to {SAME_COUNT:.0%})",
+        rate_hz=float(z.mean()) * 1000 / config.dt_ms,
+        gradient=max(_gradient(who, ours, other) for who, other in gradients.items()),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue import BENCHES, EAGER, FACTORED, JAX, LIGHTNING, Bench
-from repro.cli.text import megabytes, table
+from repro.cli.text import count, megabytes, table
 from repro.errors import RunFailed, unknown
 
 ROOT = Path(__file__).parents[1]
@@ -46,28 +46,41 @@ def main(name: str | None, as_json: bool) -> int:
 def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
     """The rows of a benchmark, and the sentences that belong below them."""
     who = [contender for contender in bench.who if contender != JAX or importlib.util.find_spec("jax")]
-    rows, notes, threads = [], [], 0.0
+    rows, timings = [], []
     for size in bench.sizes:
         print(f"{name}: {', '.join(f'{k} = {v}' for k, v in size.items())} ...", file=sys.stderr, flush=True)
-        timed = ask(measure="timing", size=size, who=who, rounds=bench.rounds)
-        seconds = {contender: statistics.median(timed["cpu_s"][contender]) for contender in who}
+        timings.append(ask(measure="timing", size=size, who=who, rounds=bench.rounds))
+        seconds = {contender: statistics.median(timings[-1]["cpu_s"][contender]) for contender in who}
         for contender in who:
             peak = ask(measure="memory", size=size, who=contender)["peak_mb"]
             ratio = seconds[EAGER] / seconds[contender]
             rows.append(Row(name, bench.name_of(contender, size), seconds[contender], ratio, peak))
-        threads = max(threads, timed["threads"])
-        notes.append(timed["agreed"])
-    notes = list(dict.fromkeys(notes))
-    notes.append(
-        f"Median CPU time of {bench.rounds} iterations, one of each contender in turn, on one thread (CPU time at most "
-        f"{threads:.2f} of wall time); memory in a process of its own, above what it held before the first iteration."
-    )
+    notes = [_agreed([timed["agreed"] for timed in timings]), _measured(bench, timings)]
     if LIGHTNING in who:
         share = (seconds[LIGHTNING] - seconds[FACTORED]) / seconds[LIGHTNING]
         notes.append(f"Lightning's loop, with metrics and our recorder, is {share:.0%} of an iteration under it.")
     if len(who) < len(bench.who):
         notes.append(f"Left out: {JAX}; JAX is not installed (`make bench` installs it, or the extra `bench`).")
     return rows, notes
+
+
+def _agreed(found: list[dict[str, Any]]) -> str:
+    rates = [size["rate_hz"] for size in found]
+    spikes = " or ".join(sorted({size["spikes"] for size in found}))
+    gradient = max(size["gradient"] for size in found)
+    return (
+        f"Before timing, {' and '.join(found[0]['who'])} and ours computed the same trial in float32, at "
+        f"{min(rates):.0f} to {max(rates):.0f} Hz: {spikes} was the same, gradients of symmetric e-prop 1 differed by "
+        f"{gradient:.0e} of the largest entry."
+    )
+
+
+def _measured(bench: Bench, timings: list[dict[str, Any]]) -> str:
+    threads = max(timed["threads"] for timed in timings)
+    return (
+        f"Median CPU time of {count(bench.rounds, 'iteration')}, one of each contender in turn, on one thread (CPU "
+        f"time at most {threads:.2f} of wall time). Memory: what iterations add, each contender in a process of its own."
+    )
 
 
 def ask(**request: Any) -> Any:
@@ -94,10 +107,10 @@ def report(name: str, bench: Bench, rows: list[Row], notes: list[str]) -> str:
         (
             row.who,
             f"{1000 * row.median_s:8.1f}",
-            f"{row.ratio_to_eager:7.1f} x",
+            f"{row.ratio_to_eager:6.1f} x",
             "?" if row.peak_mb is None else megabytes(row.peak_mb),
         )
         for row in rows
     ]
-    listed = table(lines, ("who", "ms of CPU", "to eager", "memory"))
+    listed = table(lines, ("who", "ms of CPU", "speed-up", "memory"))
     return "\n".join([f"{name}: {bench.about}", "", listed, "", *notes, ""])
