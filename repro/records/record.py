@@ -88,10 +88,8 @@ def read_record(folder: Path) -> RunRecord:
         if data["schema"] != SCHEMA:
             raise UserError(f"{path} has schema {data['schema']}; this version reads schema {SCHEMA}")
         return RunRecord(**data)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a complete record ({error}); move its folder away to train that run again"
-        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not a complete record; move its folder away to train that run again") from None
 
 
 def read_arrays(folder: Path, record: RunRecord) -> dict[str, np.ndarray]:
