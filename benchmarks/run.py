@@ -65,21 +65,22 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
 
 
 def _agreed(found: list[dict[str, Any]]) -> str:
-    rates = [size["rate_hz"] for size in found]
+    slow_to_fast = sorted(size["rate_hz"] for size in found)
+    rates = " to ".join(dict.fromkeys(f"{rate:.0f} Hz" for rate in (slow_to_fast[0], slow_to_fast[-1])))
     spikes = " or ".join(sorted({size["spikes"] for size in found}))
     gradient = max(size["gradient"] for size in found)
     return (
         f"Before timing, {' and '.join(found[0]['who'])} and ours computed the same trial in float32, at "
-        f"{min(rates):.0f} to {max(rates):.0f} Hz: {spikes} was the same, gradients of symmetric e-prop 1 differed by "
-        f"{gradient:.0e} of the largest entry."
+        f"{rates}: {spikes} was the same, gradients of symmetric e-prop 1 differed by {gradient:.0e} of the largest."
     )
 
 
 def _measured(bench: Bench, timings: list[dict[str, Any]]) -> str:
     threads = max(timed["threads"] for timed in timings)
     return (
-        f"Median CPU time of {count(bench.rounds, 'iteration')}, one of each contender in turn, on one thread (CPU "
-        f"time at most {threads:.2f} of wall time). Memory: what iterations add, each contender in a process of its own."
+        f"Median CPU time of {count(bench.rounds, 'turn')} of each (two iterations, of which the second counts) in "
+        f"rotation, on one thread (CPU time at most {threads:.2f} of wall time). Memory: what iterations add, each in "
+        "a process of its own."
     )
 
 

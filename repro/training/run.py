@@ -20,6 +20,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from repro.config import config_hash
 from repro.errors import RunFailed, UserError
+from repro.kernels.heap import keep_freed_memory
 from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
 from repro.records.store import run_folder
@@ -78,6 +79,7 @@ def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folde
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     settings, started, clock = dataclasses.asdict(config), _now(), time.monotonic()
     identity = f"{task.name} {variant} {config_hash(config)} seed {seed}"
     checkpoint = resumable(folder, identity)

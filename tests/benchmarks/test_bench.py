@@ -90,7 +90,7 @@ def test_growing_benchmarks_name_the_size(answered, capsys) -> None:
     assert run.main("pattern_generation_growth_T", as_json=False) == 0
     out = capsys.readouterr().out
     assert "ours: e-prop 1 (online), T = 4000" in out
-    assert "eager and ours computed the same trial in float32, at 10 to 10 Hz: every spike was the same" in out
+    assert "eager and ours computed the same trial in float32, at 10 Hz: every spike was the same" in out
 
 
 def test_without_jax_its_row_is_left_out_and_a_sentence_says_so(answered, capsys, monkeypatch) -> None:
