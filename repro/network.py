@@ -59,9 +59,9 @@ class RecurrentNetwork(nn.Module):
         """
         state, steps = self.initial_state(inputs.shape[0]), []
         w_rec = None if self.w_rec is None else self.w_rec - torch.diag(torch.diag(self.w_rec))
-        drive = nn.functional.linear(inputs, self.w_in)
-        for t in range(inputs.shape[1]):
-            current = drive[:, t]
+        # Not a slice a step: in the backward pass each would fill an array as long as the trial.
+        for arriving in nn.functional.linear(inputs, self.w_in).unbind(dim=1):
+            current = arriving
             if w_rec is not None:
                 current = current + (state.z.detach() if detach_recurrence else state.z) @ w_rec.T
             state, h = self.neuron.step(state, current, detach_reset)
