@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,11 @@ def run(
     overrides: Mapping[str, str] | None = None,
     out: Path | None = None,
     device: str = "cpu",
+    callbacks: Sequence[pl.Callback] = (),
 ) -> RunRecord:
     """Train one variant with one seed, or read the record if that is done.
 
+    `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
     Raises UserError for bad input (nothing is written then), RunFailed when training was lost (its record says why).
     """
     config = task.resolve(variant, profile, overrides)
@@ -55,7 +57,7 @@ def run(
         if record.status == "finished":
             return record
     with _claimed(folder):
-        return _train(task, variant, profile, seed, config, folder, device)
+        return _train(task, variant, profile, seed, config, folder, device, callbacks)
 
 
 @contextlib.contextmanager
@@ -74,7 +76,16 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folder: Path, device: str) -> RunRecord:
+def _train(
+    task: Task,
+    variant: str,
+    profile: str,
+    seed: int,
+    config: Any,
+    folder: Path,
+    device: str,
+    callbacks: Sequence[pl.Callback],
+) -> RunRecord:
     _quiet()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
@@ -87,7 +98,7 @@ def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folde
     module, data = task.load("module")(config, seed), task.load("data")(config, seed)
     recorder = Recorder()
     mirror = wandb_mirror.logger(folder, task.figure, task.name, variant, profile, seed, settings)
-    trainer = _trainer(config, recorder, mirror, folder, identity, device)
+    trainer = _trainer(config, recorder, mirror, folder, identity, device, callbacks)
     status, reason = "finished", ""
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -130,7 +141,15 @@ def _train(task: Task, variant: str, profile: str, seed: int, config: Any, folde
     return record
 
 
-def _trainer(config: Any, recorder: Recorder, mirror: Any, folder: Path, identity: str, device: str) -> pl.Trainer:
+def _trainer(
+    config: Any,
+    recorder: Recorder,
+    mirror: Any,
+    folder: Path,
+    identity: str,
+    device: str,
+    callbacks: Sequence[pl.Callback],
+) -> pl.Trainer:
     every = max(1, config.iterations // CHECKPOINTS)
     bar = [Bar(recorder)] if sys.stderr.isatty() else [LogLine(every)]
     saver = ModelCheckpoint(
@@ -144,7 +163,7 @@ def _trainer(config: Any, recorder: Recorder, mirror: Any, folder: Path, identit
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[LearningRuleCallback(config, config.dt_ms), recorder, saver, *bar],
+        callbacks=[LearningRuleCallback(config, config.dt_ms), recorder, saver, *bar, *callbacks],
         plugins=[AtomicCheckpoints(identity)],
         use_distributed_sampler=False,
         default_root_dir=folder,
