@@ -8,6 +8,10 @@ class UserError(Exception):
     """Bad input (config, data, checkpoint, command line); the front door prints it and exits with status 2."""
 
 
+class Busy(UserError):
+    """Another process is training this very run."""
+
+
 class RunFailed(Exception):
     """A training run that ended without a result (NaN, dead network); its record says why. Exit status 1."""
 

@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from repro.config import config_hash
-from repro.errors import RunFailed, UserError
+from repro.errors import Busy, RunFailed, UserError
 from repro.kernels.heap import keep_freed_memory
 from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
@@ -46,7 +46,7 @@ def run(
     """Train one variant with one seed, or read the record if that is done.
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
-    Raises UserError for bad input (nothing is written then), RunFailed when training was lost (its record says why).
+    Raises UserError for bad input (nothing is written then; Busy if another process trains this run), RunFailed when training was lost (its record says why).
     """
     config = task.resolve(variant, profile, overrides)
     if device == "cuda" and not torch.cuda.is_available():
@@ -72,7 +72,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UserError(f"another process is training {folder} right now") from None
+            raise Busy(f"another process is training {folder} right now") from None
         yield
 
 
