@@ -46,7 +46,8 @@ def run(
     """Train one variant with one seed, or read the record if that is done.
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
-    Raises UserError for bad input (nothing is written then; Busy if another process trains this run), RunFailed when training was lost (its record says why).
+    Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
+    when training was lost (its record says why).
     """
     config = task.resolve(variant, profile, overrides)
     if device == "cuda" and not torch.cuda.is_available():
