@@ -7,6 +7,9 @@ DEVICE ?=
 PANELS ?=
 RECORDS ?=
 FIGURES ?= fig1
+STUDY ?=
+WORKERS ?= 2
+STORAGE ?=
 TORCH_INDEX ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
 
@@ -19,7 +22,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help figures check regress test lint bench clean lock FORCE
+.PHONY: help figures check regress sweep test lint bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -32,6 +35,9 @@ help: ## this page
 	@echo "  PANELS=1d,1e      draw these panels only"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws"
+	@echo "  STUDY=NAME        what 'sweep' trains: a name in sweeps/, or the path of a .toml file"
+	@echo "  WORKERS=2         processes of 'sweep'"
+	@echo "  STORAGE=URL       where 'sweep' keeps its queue: an Optuna storage; a file in results/studies if not given"
 	@echo "  TORCH_INDEX=URL   take torch from this package index, for example one of CPU-only builds"
 	@echo "  PYTHON=python3.11 the Python that .venv is made with: 3.11 or 3.12"
 
@@ -48,6 +54,9 @@ check: .venv/.stamp ## the paper's claims against our records
 
 regress: .venv/.stamp ## our new runs against our accepted ones
 	@$(BIN)/repro regress
+
+sweep: .venv/.stamp ## train and compare the points of a study: make sweep STUDY=store_recall_threshold
+	@$(BIN)/repro sweep $(STUDY) --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)')
 
 test: lint ## lint, types, import rules and all tests
 	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from repro.cli.plan import Job, is_finished, makespan
 from repro.cli.text import LiveLine, duration, shown
@@ -20,6 +21,12 @@ POLL_SECONDS = 0.1
 GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
 
 Command = Callable[[Job], list[str]]
+
+
+class HasProcess(Protocol):
+    """Whatever runs as a process of its own."""
+
+    process: subprocess.Popen[bytes]
 
 
 @dataclasses.dataclass
@@ -58,7 +65,7 @@ def run_all(jobs: Sequence[Job], workers: int, command: Command, screen: LiveLin
     waiting = list(jobs)
     running: list[Child] = []
     ended: list[Child] = []
-    with _sigterm_as_interrupt(), _stopping(running):
+    with sigterm_as_interrupt(), stopping(running):
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append(_start(waiting.pop(0), command))
@@ -122,7 +129,7 @@ def _progress(ended: list[Child], running: list[Child], waiting: list[Job], work
 
 
 @contextlib.contextmanager
-def _stopping(running: list[Child]) -> Iterator[None]:
+def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
     """Whatever happens inside, no child outlives it."""
     try:
         yield
@@ -138,7 +145,9 @@ def _stopping(running: list[Child]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
+    """A request to end is taken as Ctrl-C is."""
+
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 

@@ -1,0 +1,150 @@
+"""`repro sweep`: serve a study with some workers; `repro sweep status`: how far it is."""
+
+import argparse
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from repro.cli.arguments import checked_int, require_writable
+from repro.cli.text import LiveLine, duration, shown
+from repro.errors import UserError
+
+if TYPE_CHECKING:
+    from repro.sweep.study import Study
+
+BEST = 3
+STOPPED = "stopped; the same command goes on where the study stopped"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Tell argparse."""
+    parser.usage = "repro sweep [-h] [status] STUDY [--workers N] [--storage URL]"
+    parser.add_argument(
+        "words",
+        metavar="STUDY",
+        nargs="+",
+        help="a name in sweeps/, or the path of a .toml file; with 'status' before it: how far it is",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=lambda text: checked_int("--workers", text, 1, 1024),
+        default=1,
+        help="processes, one thread each (default 1); call it on more machines for more",
+    )
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="where the queue is kept: any Optuna storage, such as sqlite:///FILE, or the path of a journal file "
+        "(default: a journal in results/studies/STUDY, a folder that machines may share)",
+    )
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Train what is wanted, then draw and tell; 1 when workers ended before the study did."""
+    from repro.sweep import studyfile
+
+    *before, name = args.words
+    if before not in ([], ["status"]):
+        raise UserError(f"repro sweep {' '.join(args.words)}: wants one STUDY, or status STUDY")
+    path = studyfile.find(name)
+    study = studyfile.load(path)
+    _require_optuna()
+    from repro.sweep import storage
+
+    if before:
+        return _status(study, args.storage)
+    require_writable(storage.folder(study))
+    if args.worker:
+        return _work(study, args.storage)
+    return _sweep(study, path, args.workers, args.storage)
+
+
+def _require_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"a sweep needs {error.name}, which is not installed; `pip install optuna` sets it up"
+        ) from None
+
+
+def _work(study: "Study", url: str | None) -> int:
+    """What each process of a sweep does."""
+    from repro.sweep.queue import Queue
+    from repro.sweep.worker import serve
+
+    with _one_interrupt():
+        serve(Queue(study, url))
+    return 0
+
+
+@contextlib.contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal, and our parent asks us to end as well: heed the first only."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt(STOPPED)
+
+    before = [signal.signal(number, interrupt) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
+    from repro.cli.crew import run_crew
+    from repro.cli.sweep_text import announcement, best
+    from repro.sweep import report
+    from repro.sweep.queue import Queue
+    from repro.sweep.storage import folder
+
+    queue = Queue(study, url)
+    outcomes = queue.fill()
+    left = study.size - sum(outcome.is_over for outcome in outcomes.values())
+    print(announcement(study, outcomes))
+    if not queue.is_done():
+        screen = LiveLine()
+        try:
+            run_crew(queue, path, min(workers, max(left, 1)), url, screen)
+        except KeyboardInterrupt:
+            screen.clear()
+            raise KeyboardInterrupt(STOPPED) from None
+    outcomes = queue.outcomes()
+    files = report.write(study, outcomes, folder(study))
+    print(best(study, outcomes, BEST))
+    print(f"written: {', '.join(shown(file) for file in files)}")
+    if not queue.is_done():
+        print("the workers ended before the study did; the same command goes on")
+        return 1
+    return 0
+
+
+def _status(study: "Study", url: str | None) -> int:
+    """Counts, workers, best so far."""
+    from repro.cli.sweep_text import announcement, best, counts
+    from repro.sweep.queue import Queue
+    from repro.sweep.storage import begun
+
+    if not begun(study, url):
+        print(f"{announcement(study, {})}\nnot begun; `repro sweep {study.name}` begins it")
+        return 0
+    queue = Queue(study, url)
+    outcomes = queue.outcomes()
+    print(announcement(study, outcomes))
+    print(counts(study, outcomes))
+    alive, stale = queue.workers()
+    print(f"workers at a run: {', '.join(alive) or 'none'}")
+    for worker, seconds in stale.items():
+        print(f"stale lease: {worker}, not renewed for {duration(seconds)}; any worker will take its run over")
+    print(best(study, outcomes, BEST))
+    return 0

@@ -1,0 +1,107 @@
+"""Where a study's queue is kept: a journal file in a shared folder, or whatever database Optuna can be given."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+
+from repro.errors import UserError
+from repro.records import store
+from repro.sweep.pruner import SameSeedPruner
+from repro.sweep.study import Study
+
+JOURNAL = "journal.log"
+FILE = "study file"  # the study attribute that keeps what the runs are
+WAIT_SECONDS = 60  # for a database file that another process has locked
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def folder(study: Study) -> Path:
+    """Where a study's journal, runs, logs, table and figure lie."""
+    return store.ROOT / "studies" / study.name
+
+
+def begun(study: Study, url: str | None) -> bool:
+    """Whether there can be anything to read: False when the file that would hold the queue does not exist."""
+    path = _file(study, url)
+    return path is None or path.exists()
+
+
+def open_study(study: Study, url: str | None = None) -> tuple[optuna.Study, optuna.storages.BaseStorage]:
+    """The Optuna study of a study file, made if need be. `url` is None, a database's URL, or the path of a journal.
+
+    Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
+    """
+    with _as_sentence(url or str(folder(study))):
+        storage = _storage(study, url)
+        opened = optuna.create_study(
+            storage=storage,
+            sampler=optuna.samplers.RandomSampler(),
+            pruner=SameSeedPruner(study.pruning) if study.pruning else optuna.pruners.NopPruner(),
+            study_name=study.name,
+            direction=study.direction,
+            load_if_exists=True,
+        )
+        known = opened.user_attrs.get(FILE)
+        if known is None:
+            opened.set_user_attr(FILE, study.fingerprint)
+    if known not in (None, study.fingerprint):
+        raise UserError(
+            f"study {study.name} was begun with other runs than its file names now: rename the file, or delete "
+            f"{_file(study, url) or f'the study in {url}'} (runs that are finished are read, not trained again)"
+        )
+    return opened, storage
+
+
+def _file(study: Study, url: str | None) -> Path | None:
+    if url is None:
+        return folder(study) / JOURNAL
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite:///"))
+    return None if "://" in url else Path(url)
+
+
+def _storage(study: Study, url: str | None) -> Any:
+    path = _file(study, url)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if url is None or "://" not in url:
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+    if url.startswith("redis"):
+        return optuna.storages.JournalStorage(JournalRedisBackend(url))
+    return optuna.storages.get_storage(_sqlite(url) if path is not None else url)
+
+
+def _sqlite(url: str) -> optuna.storages.RDBStorage:
+    """SQLite ignores SELECT ... FOR UPDATE, by which Optuna keeps two workers from taking the same trial: each
+    transaction locks the file from its start instead (SQLAlchemy's documentation of the pysqlite dialect)."""
+    import sqlalchemy
+
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WAIT_SECONDS}})
+
+    def connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    storage.engine.dispose()
+    sqlalchemy.event.listen(storage.engine, "connect", connect)
+    sqlalchemy.event.listen(storage.engine, "begin", begin)
+    return storage
+
+
+@contextlib.contextmanager
+def _as_sentence(where: str) -> Iterator[None]:
+    """What storages raise is of many kinds: of Optuna, SQLAlchemy, the database's driver, the file system."""
+    try:
+        yield
+    except Exception as error:
+        words = str(error).strip() or type(error).__name__
+        raise UserError(f"cannot use the storage {where}: {words.splitlines()[0]}") from None
