@@ -112,7 +112,9 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
     outcomes = queue.fill()
     left = study.size - sum(outcome.is_over for outcome in outcomes.values())
     print(announcement(study, outcomes))
-    if not queue.is_done():
+    if queue.is_done():
+        print("nothing to train: every run is done")
+    else:
         screen = LiveLine()
         try:
             run_crew(queue, path, min(workers, max(left, 1)), url, screen)

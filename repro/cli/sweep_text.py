@@ -13,10 +13,14 @@ def over(outcomes: Outcomes) -> int:
 
 
 def counts(study: Study, outcomes: Outcomes) -> str:
-    """ "40 of 81 finished, 3 pruned, 2 running, 36 waiting"."""
+    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"."""
     states = [outcome.state for outcome in outcomes.values()]
-    told = [f"{states.count(s)} {s}" for s in ("pruned", "lost", "running", "waiting") if s in states]
-    return f"{states.count('finished')} of {study.size} finished" + "".join(f", {words}" for words in told)
+
+    def told(*names: str) -> str:
+        return ", ".join(f"{states.count(name)} {name}" for name in names if name in states)
+
+    ended, going = told("pruned", "lost"), told("running", "waiting")
+    return f"{over(outcomes)} of {study.size} done" + (f" ({ended})" if ended else "") + (f", {going}" if going else "")
 
 
 def best(study: Study, outcomes: Outcomes, rows: int) -> str:

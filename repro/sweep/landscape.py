@@ -8,12 +8,13 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from paper_figures.style import COLOURS, GREY, INK, WIDTH, grid, plain_log, render, theme
 from repro.config import Value
 from repro.sweep.ranking import Cell, Outcomes, Row, rank
-from repro.sweep.study import Study, shown
+from repro.sweep.study import Study
 
 STEM = "landscape"
 MOST_ROWS = 40  # of a dot plot
@@ -46,7 +47,7 @@ def _heatmaps(study: Study, rows: Sequence[Row]) -> Figure:
     high = 0.24 * down + 0.75
     figure = Figure(figsize=(WIDTH, 0.3 + high * len(study.variants)))
     panels = grid(
-        figure, len(study.variants), len(columns), left=0.7, right=0.15, top=0.45, bottom=0.4, between=(0.25, 0.7)
+        figure, len(study.variants), len(columns), left=0.7, right=0.15, top=0.45, bottom=0.4, between=(0.35, 0.7)
     )
     means = [cell.mean for row in rows for cell in row.cells.values() if math.isfinite(cell.mean)]
     shade = Normalize(min(means, default=0.0), max(means, default=1.0))
@@ -54,7 +55,7 @@ def _heatmaps(study: Study, rows: Sequence[Row]) -> Figure:
         for value, axes in zip(columns, across, strict=True):
             chosen = [row for row in rows if value is None or dict(row.point)[keys[-3]] == value]
             _heatmap(study, axes, chosen, variant, shade)
-            named = [f"{keys[-3]} = {value}"] if value is not None else []
+            named = [f"{keys[-3]} = {value:g}"] if value is not None else []
             axes.set_title(", ".join([variant] * (len(study.variants) > 1) + named), fontsize=7)
         across[0].set_ylabel(keys[-2] if len(keys) > 1 else "")
     figure.text(0.06 / WIDTH, 1 - 0.14 / figure.get_figheight(), _caption(study))
@@ -110,14 +111,13 @@ def _caption(study: Study) -> str:
 def _dots(study: Study, rows: Sequence[Row]) -> Figure:
     """A line a point: every seed a dot, or with [printed] the mean over the printed number."""
     drawn = rows[:MOST_ROWS]
-    figure = Figure(figsize=(WIDTH, 0.75 + 0.17 * len(drawn)))
-    axes = grid(figure, 1, 1, left=0.58 * WIDTH, right=0.15, top=0.3, bottom=0.4)[0, 0]
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.17 * len(drawn)))
+    axes = grid(figure, 1, 1, left=0.58 * WIDTH, right=0.15, top=0.45, bottom=0.4)[0, 0]
     for y, row in enumerate(drawn):
         for variant, cell in row.cells.items():
             xs = [cell.mean / study.printed[variant]] if study.printed else cell.values
             good = [x for x in xs if math.isfinite(x)]
-            ink = COLOURS.get(variant, INK)
-            face = "white" if cell.bounds else ink
+            ink, face = _ink(variant), "white" if cell.bounds else _ink(variant)
             axes.scatter(good, [y] * len(good), s=14, facecolor=face, edgecolor=ink, linewidth=0.8)
     if study.printed:
         axes.axvline(1, color=GREY, linewidth=0.5)
@@ -131,15 +131,29 @@ def _dots(study: Study, rows: Sequence[Row]) -> Figure:
 
 
 def _finish_dots(study: Study, axes: Axes, drawn: Sequence[Row]) -> None:
-    several = len(study.metrics) > 1
-    labels = [shown(row.point) + (f" {row.metric}" if several else "") for row in drawn]
+    metrics = ("metric",) if len(study.metrics) > 1 else ()
+    labels = [" · ".join([*(str(value) for _, value in row.point), *(row.metric for _ in metrics)]) for row in drawn]
     axes.set_yticks(range(len(drawn)), labels, fontsize=6)
+    axes.text(
+        -0.01, 1.01, " · ".join([*study.grid, *metrics]), ha="right", va="bottom", fontsize=6, transform=axes.transAxes
+    )
     axes.set_ylim(len(drawn) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("ours / the paper's" if study.printed else ", ".join(study.metrics))
     low, high = axes.get_xlim()
     if study.printed and np.isfinite([low, high]).all():
         plain_log(axes.xaxis)
-    for i, variant in enumerate(study.variants):
-        ink = COLOURS.get(variant, INK)
-        axes.text(1 - 0.14 * i, 1.01, variant, color=ink, transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
+    axes.legend(
+        handles=[Line2D([], [], linestyle="", marker="o", ms=4, color=_ink(v), label=v) for v in study.variants],
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderpad=0,
+        handletextpad=0,
+        ncols=len(study.variants),
+        frameon=False,
+        fontsize=6,
+    )
+
+
+def _ink(variant: str) -> str:
+    return COLOURS.get(variant, INK)
