@@ -1,5 +1,7 @@
 """What a reader of the paper would write in PyTorch: a loop over time on autograd's tape."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -13,11 +15,12 @@ def spikes(network: RecurrentNetwork, inputs: Tensor, e_prop: bool = False) -> T
     With `e_prop` a spike reaches other neurons and the own reset without a gradient, which makes backpropagation
     through the rest symmetric e-prop 1. No operation a step more than that needs.
     """
-    neuron, weights = network.neuron, network.get_parameter("w_rec")
+    neuron: Any = network.neuron
+    weights = network.get_parameter("w_rec")
     pre_post = (weights - torch.diag(torch.diag(weights))).T
     # A slice a step would double the time: in the backward pass each one fills an array of the whole trial with zeros.
     drive = torch.nn.functional.linear(inputs, network.w_in).unbind(dim=1)
-    v, z, refractory = network.initial_state(inputs.shape[0])
+    (v,), z, refractory = network.initial_state(inputs.shape[0])
     threshold = v.new_tensor(neuron.v_th)
     series = []
     for current in drive:

@@ -1,34 +1,25 @@
-"""A recurrent spiking network: weights, and two ways through a sequence, with a tape and without."""
-
-from typing import NamedTuple
+"""A recurrent network: weights, and two ways through a sequence, with a tape and without."""
 
 import torch
 from torch import Tensor, nn
 
 from repro.kernels import ops
-from repro.neurons.lif import LIF, LIFState
+from repro.kernels.events import SpikeTrains
+from repro.neurons.neuron import Neuron, NeuronState, Own, Trajectory
 from repro.neurons.readout import Readout
 
 
-class Trajectory(NamedTuple):
-    """What the neurons did: spikes, voltages, pseudo-derivatives, each [batch, time, neuron]."""
-
-    z: Tensor
-    v: Tensor
-    h: Tensor
-
-
 class RecurrentNetwork(nn.Module):
-    """LIF neurons, all to all without autapses, 1 ms delay, and leaky readouts (Eq. 20, 41).
+    """Neurons of one model, all to all without autapses, 1 ms delay, and leaky readouts (Eq. 20, 41).
 
     Weights are [post, pre]: `w_in` [neuron, input], `w_rec` [neuron, neuron] (None without recurrence), `w_out`
     [readout, neuron], drawn from N(0, 1) over the root of the number of presynaptic cells (Bellec et al. 2018b).
-    Inputs act in the step in which they arrive (Eq. 11), spikes of the network one step later.
+    Inputs act in the step in which they arrive (Eq. 11), outputs of the network one step later.
     """
 
     def __init__(
         self,
-        neuron: LIF,
+        neuron: Neuron,
         readout: Readout,
         n_in: int,
         n_rec: int,
@@ -48,55 +39,54 @@ class RecurrentNetwork(nn.Module):
         """Number of recurrent neurons."""
         return self.w_in.shape[0]
 
-    def initial_state(self, batch: int) -> LIFState:
+    def initial_state(self, batch: int) -> NeuronState:
         """The state before the first step of a trial."""
-        return self.neuron.initial_state(batch, self.n_rec, self.w_in)
+        return self.neuron.initial_state(batch, self.n_rec, full_precision(self.w_in))
 
-    def unroll(self, inputs: Tensor, detach_recurrence: bool = False, detach_reset: bool = False) -> Trajectory:
-        """Step by step, on autograd's tape: the reference. `inputs` [batch, time, input].
+    def unroll(
+        self, inputs: Tensor | SpikeTrains, detach_recurrence: bool = False, detach_reset: bool = False
+    ) -> tuple[Tensor, Own]:
+        """Step by step, on autograd's tape: the reference. Returns outputs and variables, [batch, time, neuron].
 
-        `detach_recurrence` cuts what a spike does to other neurons, `detach_reset` what it does to its own voltage.
+        `detach_recurrence` cuts what an output does to other neurons, `detach_reset` what it does to its own reset.
         """
-        state, steps = self.initial_state(inputs.shape[0]), []
+        dense = inputs.dense(self.w_in.dtype) if isinstance(inputs, SpikeTrains) else inputs
+        state, states = self.neuron.initial_state(dense.shape[0], self.n_rec, self.w_in), []
         w_rec = None if self.w_rec is None else self.w_rec - torch.diag(torch.diag(self.w_rec))
         # Not a slice a step: in the backward pass each would fill an array as long as the trial.
-        for arriving in nn.functional.linear(inputs, self.w_in).unbind(dim=1):
+        for arriving in nn.functional.linear(dense, self.w_in).unbind(dim=1):
             current = arriving
             if w_rec is not None:
                 current = current + (state.z.detach() if detach_recurrence else state.z) @ w_rec.T
-            state, h = self.neuron.step(state, current, detach_reset)
-            steps.append((state.z, state.v, h))
-        return Trajectory(*(torch.stack(series, dim=1) for series in zip(*steps, strict=True)))
+            state = self.neuron.step(state, current, detach_reset)
+            states.append(state)
+        own = tuple(torch.stack(series, dim=1) for series in zip(*(s.own for s in states), strict=True))
+        return torch.stack([s.z for s in states], dim=1), own
 
     @torch.no_grad()
-    def simulate(self, inputs: Tensor, state: LIFState | None = None) -> tuple[Trajectory, LIFState]:
-        """The whole sequence in one kernel, without a tape. Returns the trajectory and the state after it."""
+    def simulate(
+        self, inputs: Tensor | SpikeTrains, state: NeuronState | None = None
+    ) -> tuple[Trajectory, NeuronState]:
+        """The whole sequence without a tape. Returns the trajectory and the state after it."""
+        before = state or self.initial_state(inputs.shape[0])
+        return self.neuron.simulate(self.drive(inputs), self.recurrent_weights(), before)
+
+    def drive(self, inputs: Tensor | SpikeTrains) -> Tensor:
+        """What the inputs send [batch, time, neuron], off the tape; in memory time comes first, as the kernels want."""
         weights = full_precision(self.w_in)
+        if isinstance(inputs, SpikeTrains):
+            return ops.event_linear(inputs.channel, inputs.start, weights, inputs.batch)
         with torch.autocast(inputs.device.type, enabled=False):
-            current = nn.functional.linear(inputs.to(weights.dtype), weights)
-        before = state or LIFState(*(full_precision(s) for s in self.initial_state(inputs.shape[0])))
-        neuron = self.neuron
-        z, v, h, refractory = ops.lif_forward(
-            current,
-            self.recurrent_weights(),
-            before.v,
-            before.z,
-            before.refractory,
-            neuron.alpha,
-            neuron.v_th,
-            neuron.refractory_steps,
-            neuron.dampening,
-        )
-        return Trajectory(z, v, h), LIFState(v[:, -1], z[:, -1], refractory)
+            return nn.functional.linear(inputs.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
 
     def recurrent_weights(self) -> Tensor:
         """W_rec for the kernels, detached: no elements when there is no recurrence."""
         if self.w_rec is None:
             return self.w_in.new_empty(0, 0, dtype=full_precision(self.w_in).dtype)
-        return full_precision(self.w_rec.detach())
+        return full_precision(self.w_rec)
 
     def read_out(self, z: Tensor, before: Tensor | None = None) -> Tensor:
-        """The readouts y [batch, time, readout] of spikes z [batch, time, neuron]; on the tape for `w_out`."""
+        """The readouts y [batch, time, readout] of outputs z [batch, time, neuron]; on the tape for `w_out`."""
         return self.readout(z, self.w_out, before)
 
 

@@ -1,14 +1,18 @@
-"""The kernels compiled by numba, in two layouts; `repro.kernels.fallback` says what each computes.
+"""The kernels compiled by numba; `repro.kernels.fallback` says what each computes.
 
-*event*: one trial at a time, neurons side by side; a spike adds one row of the transposed weights, and nothing is done
-for a silent neuron. For large networks and small batches. *flat*: neurons in turn, trials side by side; for small
-networks and large batches. Arrays are [batch, time, neuron] outside and [time, neuron, batch] inside the flat ones.
+Arrays are time-major, [time, batch, neuron], and the loops over batch and neuron are one: SIMD runs along neurons in a
+large network and along trials in a large batch. A spike adds one row of the transposed weights, and nothing is done
+for a neuron that is silent. `beta` [neuron] may have no elements: then no threshold adapts.
 """
 
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from numba import njit
+
+# LLVM gives up vectorising a loop over more arrays than it likes to compare for overlap; ours never do.
+llvm.set_option("", "-runtime-memory-check-threshold=128")
 
 Array = np.ndarray[Any, Any]
 # NaN and infinity keep their meaning: no "nnan", no "ninf".
@@ -16,193 +20,207 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def lif_forward_event(
+def lif_forward(
     current: Array,
     w_rec_t: Array,
-    v0: Array,
-    z0: Array,
-    r0: Array,
+    beta: Array,
+    v: Array,
+    a: Array,
+    z: Array,
+    refractory: Array,
     alpha: float,
+    rho: float,
     v_th: float,
     refractory_steps: float,
     scale: float,
-    z: Array,
-    v: Array,
-    h: Array,
-) -> Array:  # pragma: no cover - compiled
-    """A spike adds one row of `w_rec_t` [pre, post]; fills z, v, h and returns the refractory counters."""
-    n_batch, n_time, n = current.shape
+    z_out: Array,
+    h_out: Array,
+    v_out: Array,
+) -> None:  # pragma: no cover - compiled
+    """`w_rec_t` is [pre, post]; fills z_out, h_out, v_out; v, a, z, refractory [batch, neuron] become the last state"""
+    n_time, n_batch, n = current.shape
+    cells = n_batch * n
     one, zero = current.dtype.type(1), current.dtype.type(0)
-    left = r0.copy()
-    drive = np.empty(n, current.dtype)
-    active = np.empty(n, np.int64)
-    for b in range(n_batch):
-        vb, zb, rb = v0[b].copy(), z0[b].copy(), left[b]
-        for t in range(n_time):
-            drive[:] = current[b, t]
-            if w_rec_t.size:
-                count = 0
-                for i in range(n):
-                    if zb[i] != zero:
-                        active[count] = i
-                        count += 1
-                for k in range(count):
-                    row = w_rec_t[active[k]]
-                    for j in range(n):
-                        drive[j] += row[j]
-            zt, vt, ht = z[b, t], v[b, t], h[b, t]
-            for j in range(n):
-                vj = alpha * vb[j] + drive[j] - v_th * zb[j]
-                rj = max(rb[j] + refractory_steps * zb[j] - one, zero)
-                free = one if rj == zero else zero
-                zj = free if vj > v_th else zero
-                vb[j], rb[j], zb[j] = vj, rj, zj
-                vt[j], zt[j] = vj, zj
-                ht[j] = free * scale * max(zero, one - abs((vj - v_th) / v_th))
-    return left
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
-def lif_forward_flat(
-    current: Array,
-    w_rec: Array,
-    v0: Array,
-    z0: Array,
-    r0: Array,
-    alpha: float,
-    v_th: float,
-    refractory_steps: float,
-    scale: float,
-    z: Array,
-    v: Array,
-    h: Array,
-) -> Array:  # pragma: no cover - compiled
-    """Arrays are [time, neuron, batch]; fills z, v, h and returns the refractory counters [neuron, batch]."""
-    n_time, n, n_batch = current.shape
-    one, zero = current.dtype.type(1), current.dtype.type(0)
-    vb, left = v0.copy(), r0.copy()
-    drive = np.empty(n_batch, current.dtype)
+    vs, as_, zs, left = v.reshape(cells), a.reshape(cells), z.reshape(cells), refractory.reshape(cells)
+    drive, active = np.empty(cells, current.dtype), np.empty(cells, np.int64)
+    adapts, recurrent, strength = beta.size > 0, w_rec_t.size > 0, np.zeros(cells, current.dtype)
+    if adapts:
+        for k in range(cells):
+            strength[k] = beta[k % n]
     for t in range(n_time):
-        before = z[t - 1] if t else z0
-        for j in range(n):
-            drive[:] = current[t, j]
-            if w_rec.size:
-                for i in range(n):
-                    w = w_rec[j, i]
-                    for b in range(n_batch):
-                        drive[b] += w * before[i, b]
-            for b in range(n_batch):
-                vj = alpha * vb[j, b] + drive[b] - v_th * before[j, b]
-                rj = max(left[j, b] + refractory_steps * before[j, b] - one, zero)
-                free = one if rj == zero else zero
-                vb[j, b], left[j, b] = vj, rj
-                v[t, j, b] = vj
-                z[t, j, b] = free if vj > v_th else zero
-                h[t, j, b] = free * scale * max(zero, one - abs((vj - v_th) / v_th))
-    return left
+        drive[:] = current[t].reshape(cells)
+        if recurrent:
+            count = 0
+            for k in range(cells):
+                active[count] = k
+                count += zs[k] != zero
+            for s in range(count):
+                first = active[s] // n * n
+                size, i = zs[active[s]], active[s] - first
+                for j in range(n):
+                    drive[first + j] += size * w_rec_t[i, j]
+        z_t, h_t, v_t = z_out[t].reshape(cells), h_out[t].reshape(cells), v_out[t].reshape(cells)
+        if adapts:
+            for k in range(cells):
+                as_[k] = rho * as_[k] + zs[k]
+        for k in range(cells):
+            threshold = v_th + strength[k] * as_[k] if adapts else v_th
+            vk = alpha * vs[k] + drive[k] - v_th * zs[k]
+            rk = max(left[k] + refractory_steps * zs[k] - one, zero)
+            free = one if rk == zero else zero
+            vs[k], left[k] = vk, rk
+            zs[k] = free if vk > threshold else zero
+            v_t[k], z_t[k] = vk, zs[k]
+            h_t[k] = free * scale * max(zero, one - abs((vk - threshold) / v_th))
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def local_reverse(post: Array, signal: Array, decay: float, delta: Array) -> None:  # pragma: no cover - compiled
-    """Fills delta [batch, time, neuron]."""
-    n_batch, n_time, n = post.shape
-    later = np.empty(n, post.dtype)
-    for b in range(n_batch):
-        later[:] = 0
-        for t in range(n_time - 1, -1, -1):
-            for j in range(n):
-                later[j] = decay * later[j] + post[b, t, j] * signal[b, t, j]
-                delta[b, t, j] = later[j]
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
-def bptt_reverse_event(
-    h: Array, signal: Array, w_rec_t: Array, alpha: float, v_th: float, delta: Array
+def local_reverse(
+    post: Array, signal: Array, beta: Array, alpha: float, rho: float, delta: Array
 ) -> None:  # pragma: no cover - compiled
-    """Fills delta [batch, time, neuron]; `w_rec_t` is [pre, post]."""
-    n_batch, n_time, n = h.shape
-    later, total = np.empty(n, h.dtype), np.empty(n, h.dtype)
-    for b in range(n_batch):
-        later[:] = 0
-        for t in range(n_time - 1, -1, -1):
-            for i in range(n):
-                total[i] = 0
-                # A neuron that cannot spike passes nothing on, so its row of the product is never needed.
-                if h[b, t, i] != 0:
-                    back = signal[b, t, i] - v_th * later[i]
-                    if w_rec_t.size:
-                        row = w_rec_t[i]
-                        for j in range(n):
-                            back += row[j] * later[j]
-                    total[i] = back
-            for i in range(n):
-                later[i] = h[b, t, i] * total[i] + alpha * later[i]
-                delta[b, t, i] = later[i]
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
-def bptt_reverse_flat(
-    h: Array, signal: Array, w_rec_t: Array, alpha: float, v_th: float, delta: Array
-) -> None:  # pragma: no cover - compiled
-    """Fills delta [time, neuron, batch]; `w_rec_t` is [pre, post]."""
-    n_time, n, n_batch = h.shape
-    later = np.zeros((n, n_batch), h.dtype)
-    back = np.empty(n_batch, h.dtype)
+    """Fills delta."""
+    n_time, n_batch, n = post.shape
+    cells = n_batch * n
+    later, onward, strength = np.zeros(cells, post.dtype), np.zeros(cells, post.dtype), np.zeros(cells, post.dtype)
+    adapts = beta.size > 0
+    if adapts:
+        for k in range(cells):
+            strength[k] = beta[k % n]
     for t in range(n_time - 1, -1, -1):
+        post_t, signal_t, delta_t = post[t].reshape(cells), signal[t].reshape(cells), delta[t].reshape(cells)
+        if adapts:
+            for k in range(cells):
+                through = post_t[k] * (signal_t[k] + onward[k])
+                later[k] = alpha * later[k] + through
+                onward[k] = rho * onward[k] - strength[k] * through
+                delta_t[k] = later[k]
+        else:
+            for k in range(cells):
+                later[k] = alpha * later[k] + post_t[k] * signal_t[k]
+                delta_t[k] = later[k]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def bptt_reverse(
+    h: Array, signal: Array, w_rec: Array, beta: Array, alpha: float, rho: float, v_th: float, delta: Array
+) -> None:  # pragma: no cover - compiled
+    """Fills delta. A neuron that cannot spike passes nothing on, so its row of the product is never needed."""
+    n_time, n_batch, n = h.shape
+    w_rec_t = np.ascontiguousarray(w_rec.T)
+    later, onward = np.zeros((n_batch, n), h.dtype), np.zeros((n_batch, n), h.dtype)
+    through = np.zeros(n, h.dtype)
+    strength = beta if beta.size else np.zeros(n, h.dtype)
+    for t in range(n_time - 1, -1, -1):
+        for b in range(n_batch):
+            for i in range(n):
+                through[i] = 0
+                if h[t, b, i] != 0:
+                    back = signal[t, b, i] + onward[b, i] - v_th * later[b, i]
+                    if w_rec_t.size:
+                        for j in range(n):
+                            back += w_rec_t[i, j] * later[b, j]
+                    through[i] = h[t, b, i] * back
+            for i in range(n):
+                later[b, i] = alpha * later[b, i] + through[i]
+                onward[b, i] = rho * onward[b, i] - strength[i] * through[i]
+                delta[t, b, i] = later[b, i]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def bptt_reverse_few(
+    h: Array, signal: Array, w_rec: Array, beta: Array, alpha: float, rho: float, v_th: float, delta: Array
+) -> None:  # pragma: no cover - compiled
+    """Fills delta, as `bptt_reverse`, whole products at a time and SIMD along trials: [neuron, batch] inside."""
+    n_time, n_batch, n = h.shape
+    later, onward = np.zeros((n, n_batch), h.dtype), np.zeros((n, n_batch), h.dtype)
+    heard, slope = np.empty((n, n_batch), h.dtype), np.empty((n, n_batch), h.dtype)
+    back, strength = np.empty(n_batch, h.dtype), beta if beta.size else np.zeros(n, h.dtype)
+    for t in range(n_time - 1, -1, -1):
+        for b in range(n_batch):
+            for i in range(n):
+                heard[i, b], slope[i, b] = signal[t, b, i], h[t, b, i]
         for i in range(n):
             for b in range(n_batch):
-                back[b] = signal[t, i, b] - v_th * later[i, b]
-            if w_rec_t.size:
+                back[b] = heard[i, b] + onward[i, b] - v_th * later[i, b]
+            if w_rec.size:
                 for j in range(n):
-                    w = w_rec_t[i, j]
+                    w = w_rec[j, i]
                     for b in range(n_batch):
                         back[b] += w * later[j, b]
             for b in range(n_batch):
-                delta[t, i, b] = h[t, i, b] * back[b] + alpha * later[i, b]
-        later[:] = delta[t]
+                heard[i, b] = slope[i, b] * back[b]
+        for i in range(n):
+            for b in range(n_batch):
+                later[i, b] = alpha * later[i, b] + heard[i, b]
+                onward[i, b] = rho * onward[i, b] - strength[i] * heard[i, b]
+        for b in range(n_batch):
+            for i in range(n):
+                delta[t, b, i] = later[i, b]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def spike_outer_event(delta: Array, z: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
-    """Adds to `gradient_t` [pre, post]."""
-    n_batch, n_time, n = delta.shape
+def spike_outer(delta: Array, z: Array, z_before: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
+    """Fills `gradient_t` [pre, post]."""
+    n_time, n_batch, n = delta.shape
     n_pre = z.shape[2]
     end = np.zeros(n_pre + 1, np.int64)
-    for b in range(n_batch):
-        for t in range(n_time - 1):
+    for t in range(n_time):
+        sent = z[t - 1] if t else z_before
+        for b in range(n_batch):
             for i in range(n_pre):
-                end[i + 1] += z[b, t, i] != 0
+                end[i + 1] += sent[b, i] != 0
     end = np.cumsum(end)
     # Spikes sorted by neuron: its row of the gradient is then summed up within the nearest cache.
-    rows, place = np.empty(end[-1], np.int64), end.copy()
-    for b in range(n_batch):
-        for t in range(n_time - 1):
+    rows, sizes, place = np.empty(end[-1], np.int64), np.empty(end[-1], z.dtype), end.copy()
+    for t in range(n_time):
+        sent = z[t - 1] if t else z_before
+        for b in range(n_batch):
             for i in range(n_pre):
-                if z[b, t, i] != 0:
-                    rows[place[i]] = b * n_time + t + 1
+                if sent[b, i] != 0:
+                    rows[place[i]], sizes[place[i]] = t * n_batch + b, sent[b, i]
                     place[i] += 1
-    by_step, sent = delta.reshape(n_batch * n_time, n), z.reshape(n_batch * n_time, n_pre)
+    by_step = delta.reshape(n_time * n_batch, n)
     for i in range(n_pre):
-        out = gradient_t[i]
-        out[:] = 0
+        for j in range(n):
+            gradient_t[i, j] = 0
         for k in range(end[i], end[i + 1]):
-            row, size = by_step[rows[k]], sent[rows[k] - 1, i]
+            row, size = rows[k], sizes[k]
             for j in range(n):
-                out[j] += size * row[j]
+                gradient_t[i, j] += size * by_step[row, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_linear(channel: Array, start: Array, weights_t: Array, current: Array) -> None:  # pragma: no cover - compiled
+    """Fills current [row, post]; `weights_t` is [pre, post]."""
+    for row in range(current.shape[0]):
+        for j in range(current.shape[1]):
+            current[row, j] = 0
+        for k in range(start[row], start[row + 1]):
+            i = channel[k]
+            for j in range(current.shape[1]):
+                current[row, j] += weights_t[i, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_outer(delta: Array, channel: Array, start: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
+    """Adds to `gradient_t` [pre, post]; delta is [row, post]."""
+    for row in range(delta.shape[0]):
+        for k in range(start[row], start[row + 1]):
+            i = channel[k]
+            for j in range(delta.shape[1]):
+                gradient_t[i, j] += delta[row, j]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:  # pragma: no cover - compiled
-    """Fills y [batch, time, neuron]."""
-    n_batch, n_time, n = x.shape
-    last = np.empty(n, x.dtype)
-    for b in range(n_batch):
-        last[:] = 0
-        for k in range(n_time):
-            t = n_time - 1 - k if reverse else k
-            for j in range(n):
-                last[j] = decay * last[j] + x[b, t, j]
-                y[b, t, j] = last[j]
+    """Fills y [time, cell]; a cell is a trial's neuron."""
+    n_time, cells = x.shape
+    last = np.zeros(cells, x.dtype)
+    for step in range(n_time):
+        t = n_time - 1 - step if reverse else step
+        for k in range(cells):
+            last[k] = decay * last[k] + x[t, k]
+            y[t, k] = last[k]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -210,14 +228,17 @@ def online_traces(
     h: Array,
     signal: Array,
     presynaptic: Array,
+    beta: Array,
     trace: Array,
+    adapted: Array,
     filtered: Array,
     gradient: Array,
     summed: Array,
     alpha: float,
+    rho: float,
     kappa: float,
 ) -> None:  # pragma: no cover - compiled
-    """Advances trace, filtered, gradient and summed in place."""
+    """Arrays are [batch, ...]; advances trace, adapted, filtered, gradient and summed in place."""
     n_batch, n_time, n_post = h.shape
     n_pre = presynaptic.shape[2]
     for b in range(n_batch):
@@ -227,7 +248,15 @@ def online_traces(
             for j in range(n_post):
                 hj, lj = h[b, t, j], signal[b, t, j]
                 bar, g, s = filtered[b, j], gradient[j], summed[b, j]
-                if hj == 0:  # the trace itself is zero: only its filtered copy decays
+                if beta.size and beta[j] != 0:
+                    memory, strength = adapted[b, j], beta[j]
+                    for i in range(n_pre):
+                        e = hj * (trace[b, i] - strength * memory[i])
+                        memory[i] = rho * memory[i] + e
+                        bar[i] = kappa * bar[i] + e
+                        g[i] += lj * bar[i]
+                        s[i] += e
+                elif hj == 0:  # the trace itself is zero: only its filtered copy decays
                     for i in range(n_pre):
                         bar[i] *= kappa
                         g[i] += lj * bar[i]

@@ -15,10 +15,8 @@ if os.environ.get("REPRO_NUMBA") != "0":
     with contextlib.suppress(ImportError):
         from repro.kernels import compiled
 
-# Up to this many neurons, and from this many trials on, SIMD over trials beats SIMD over neurons.
-FLAT_NEURONS, FLAT_BATCH = 64, 8
-# Above this share of ones the dense product beats adding a row a spike (65 Hz at 1 ms).
-DENSE_SPIKES = 0.065
+# Where the dense product beats adding a row a spike: above this share of ones (65 Hz at 1 ms), up to so few neurons.
+DENSE_SPIKES, FEW_NEURONS = 0.065, 64
 
 
 def _operator(name: str) -> Callable[[Callable[..., Any]], Any]:
@@ -41,116 +39,130 @@ def _on_cpu(operator: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return register
 
 
-def _flat(batch: int, n: int) -> bool:
-    return n <= FLAT_NEURONS and batch >= FLAT_BATCH
-
-
 def _inner(x: Tensor) -> Any:
-    """[batch, time, neuron] -> the flat kernels' [time, neuron, batch], as an array."""
-    return x.permute(1, 2, 0).contiguous().numpy()
+    """[batch, time, neuron] -> the compiled kernels' [time, batch, neuron], as an array; no copy where it lies so."""
+    return x.transpose(0, 1).contiguous().numpy()
 
 
-def _outer(x: Any) -> Tensor:
-    return torch.from_numpy(x).permute(2, 0, 1).contiguous()
+def _series(like: Tensor) -> Tensor:
+    """An empty [batch, time, neuron] that lies in memory as [time, batch, neuron]."""
+    batch, steps, n = like.shape
+    return torch.empty(steps, batch, n, dtype=like.dtype).transpose(0, 1)
 
 
 @_operator("lif_forward")
 def lif_forward(
     current: Tensor,
     w_rec: Tensor,
+    beta: Tensor,
     v: Tensor,
+    a: Tensor,
     z: Tensor,
     refractory: Tensor,
     alpha: float,
+    rho: float,
     v_th: float,
     refractory_steps: int,
     dampening: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """See `repro.kernels.fallback.lif_forward`."""
-    return fallback.lif_forward(current, w_rec, v, z, refractory, alpha, v_th, refractory_steps, dampening)
+    state = v, a, z, refractory
+    return fallback.lif_forward(current, w_rec, beta, *state, alpha, rho, v_th, refractory_steps, dampening)
 
 
 @_on_cpu(lif_forward)
 def _lif_forward_cpu(
     current: Tensor,
     w_rec: Tensor,
+    beta: Tensor,
     v: Tensor,
+    a: Tensor,
     z: Tensor,
     refractory: Tensor,
     alpha: float,
+    rho: float,
     v_th: float,
     refractory_steps: int,
     dampening: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    real = current.numpy().dtype.type
-    numbers: Any = real(alpha), real(v_th), real(refractory_steps), real(dampening / v_th)
-    if _flat(current.shape[0], current.shape[2]):
-        drive = _inner(current)
-        z_out, v_out, h_out = (torch.empty(drive.shape, dtype=current.dtype).numpy() for _ in range(3))
-        state: Any = (s.T.contiguous().numpy() for s in (v, z, refractory))
-        left = compiled.lif_forward_flat(drive, w_rec.contiguous().numpy(), *state, *numbers, z_out, v_out, h_out)
-        return _outer(z_out), _outer(v_out), _outer(h_out), torch.from_numpy(left).T.contiguous()
-    out = [torch.empty_like(current, memory_format=torch.contiguous_format) for _ in range(3)]
-    left = compiled.lif_forward_event(
-        current.contiguous().numpy(),
-        w_rec.T.contiguous().numpy(),
-        v.contiguous().numpy(),
-        z.contiguous().numpy(),
-        refractory.contiguous().numpy(),
-        *numbers,
-        *(x.numpy() for x in out),
-    )
-    return out[0], out[1], out[2], torch.from_numpy(left)
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    out = [_series(current) for _ in range(3)]
+    real = out[0].numpy().dtype.type
+    ends = [x.clone(memory_format=torch.contiguous_format) for x in (v, a, z, refractory)]
+    numbers = (real(x) for x in (alpha, rho, v_th, refractory_steps, dampening / v_th))
+    weights = w_rec.T.contiguous().numpy(), beta.contiguous().numpy()
+    compiled.lif_forward(_inner(current), *weights, *(x.numpy() for x in ends), *numbers, *map(_inner, out))
+    return out[0], out[1], out[2], ends[1], ends[3]
 
 
 @_operator("local_reverse")
-def local_reverse(post: Tensor, signal: Tensor, decay: float) -> Tensor:
+def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
     """See `repro.kernels.fallback.local_reverse`."""
-    return fallback.local_reverse(post, signal, decay)
+    return fallback.local_reverse(post, signal, beta, alpha, rho)
 
 
 @_on_cpu(local_reverse)
-def _local_reverse_cpu(post: Tensor, signal: Tensor, decay: float) -> Tensor:
-    delta = torch.empty_like(post, memory_format=torch.contiguous_format)
+def _local_reverse_cpu(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
+    delta = _series(post)
     real = delta.numpy().dtype.type
-    compiled.local_reverse(post.contiguous().numpy(), signal.contiguous().numpy(), real(decay), delta.numpy())
+    arrays = _inner(post), _inner(signal), beta.contiguous().numpy()
+    compiled.local_reverse(*arrays, real(alpha), real(rho), _inner(delta))
     return delta
 
 
 @_operator("bptt_reverse")
-def bptt_reverse(h: Tensor, signal: Tensor, w_rec: Tensor, alpha: float, v_th: float) -> Tensor:
+def bptt_reverse(
+    h: Tensor, signal: Tensor, w_rec: Tensor, beta: Tensor, alpha: float, rho: float, v_th: float
+) -> Tensor:
     """See `repro.kernels.fallback.bptt_reverse`."""
-    return fallback.bptt_reverse(h, signal, w_rec, alpha, v_th)
+    return fallback.bptt_reverse(h, signal, w_rec, beta, alpha, rho, v_th)
 
 
 @_on_cpu(bptt_reverse)
-def _bptt_reverse_cpu(h: Tensor, signal: Tensor, w_rec: Tensor, alpha: float, v_th: float) -> Tensor:
-    real = h.numpy().dtype.type
-    w_rec_t = w_rec.T.contiguous().numpy()
-    if _flat(h.shape[0], h.shape[2]):
-        inner = _inner(h)
-        delta = torch.empty(inner.shape, dtype=h.dtype).numpy()
-        compiled.bptt_reverse_flat(inner, _inner(signal), w_rec_t, real(alpha), real(v_th), delta)
-        return _outer(delta)
-    out = torch.empty_like(h, memory_format=torch.contiguous_format)
-    compiled.bptt_reverse_event(
-        h.contiguous().numpy(), signal.contiguous().numpy(), w_rec_t, real(alpha), real(v_th), out.numpy()
-    )
-    return out
+def _bptt_reverse_cpu(
+    h: Tensor, signal: Tensor, w_rec: Tensor, beta: Tensor, alpha: float, rho: float, v_th: float
+) -> Tensor:
+    delta = _series(h)
+    real = delta.numpy().dtype.type
+    kernel = compiled.bptt_reverse_few if h.shape[2] <= FEW_NEURONS else compiled.bptt_reverse
+    arrays = _inner(h), _inner(signal), w_rec.contiguous().numpy(), beta.contiguous().numpy()
+    kernel(*arrays, real(alpha), real(rho), real(v_th), _inner(delta))
+    return delta
 
 
 @_operator("spike_outer")
-def spike_outer(delta: Tensor, z: Tensor) -> Tensor:
+def spike_outer(delta: Tensor, z: Tensor, z_before: Tensor) -> Tensor:
     """See `repro.kernels.fallback.spike_outer`."""
-    return fallback.spike_outer(delta, z)
+    return fallback.spike_outer(delta, z, z_before)
 
 
 @_on_cpu(spike_outer)
-def _spike_outer_cpu(delta: Tensor, z: Tensor) -> Tensor:
-    if _flat(delta.shape[0], delta.shape[2]) or z.sum() > DENSE_SPIKES * z.numel():
-        return fallback.spike_outer(delta, z)
+def _spike_outer_cpu(delta: Tensor, z: Tensor, z_before: Tensor) -> Tensor:
+    if z.shape[2] <= FEW_NEURONS or torch.count_nonzero(z) > DENSE_SPIKES * z.numel():
+        return fallback.spike_outer(delta, z, z_before)
     gradient_t = torch.empty(z.shape[2], delta.shape[2], dtype=delta.dtype)
-    compiled.spike_outer_event(delta.contiguous().numpy(), z.contiguous().numpy(), gradient_t.numpy())
+    compiled.spike_outer(_inner(delta), _inner(z), z_before.contiguous().numpy(), gradient_t.numpy())
+    return gradient_t.T.contiguous()
+
+
+def event_linear(channel: Tensor, start: Tensor, weights: Tensor, batch: int) -> Tensor:
+    """The linear map of spike trains (`repro.kernels.events`) by `weights` [post, input]: [batch, time, post]."""
+    if compiled is None or weights.device.type != "cpu":
+        rows = torch.repeat_interleave(torch.diff(start))
+        flat = weights.new_zeros(start.numel() - 1, weights.shape[0]).index_add_(0, rows, weights.T[channel])
+    else:
+        flat = torch.empty(start.numel() - 1, weights.shape[0], dtype=weights.dtype)
+        compiled.event_linear(channel.numpy(), start.numpy(), weights.T.contiguous().numpy(), flat.numpy())
+    return flat.view(-1, batch, weights.shape[0]).transpose(0, 1)
+
+
+def event_outer(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
+    """sum over batch and time of delta_j^t x_i^t, delta [batch, time, post], x spike trains: [post, input]."""
+    flat = delta.transpose(0, 1).reshape(-1, delta.shape[2])
+    gradient_t = delta.new_zeros(channels, delta.shape[2])
+    if compiled is None or delta.device.type != "cpu":
+        gradient_t.index_add_(0, channel, flat[torch.repeat_interleave(torch.diff(start))])
+    else:
+        compiled.event_outer(flat.contiguous().numpy(), channel.numpy(), start.numpy(), gradient_t.numpy())
     return gradient_t.T.contiguous()
 
 
@@ -162,8 +174,9 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
 
 @_on_cpu(exponential_filter)
 def _exponential_filter_cpu(x: Tensor, decay: float, reverse: bool) -> Tensor:
-    y = torch.empty_like(x, memory_format=torch.contiguous_format)
-    compiled.exponential_filter(x.contiguous().numpy(), y.numpy().dtype.type(decay), reverse, y.numpy())
+    y, steps = _series(x), x.shape[1]
+    real = y.numpy().dtype.type
+    compiled.exponential_filter(_inner(x).reshape(steps, -1), real(decay), reverse, _inner(y).reshape(steps, -1))
     return y
 
 
@@ -182,18 +195,22 @@ def online_traces(
     h: Tensor,
     signal: Tensor,
     presynaptic: Tensor,
+    beta: Tensor,
     trace: Tensor,
+    adapted: Tensor,
     filtered: Tensor,
     gradient: Tensor,
     summed: Tensor,
     alpha: float,
+    rho: float,
     kappa: float,
 ) -> None:
     """See `repro.kernels.fallback.online_traces`; works in place, so it is a function and no operator."""
-    tensors = (h, signal, presynaptic, trace, filtered, gradient, summed)
+    read = h, signal, presynaptic, beta
+    written = trace, adapted, filtered, gradient, summed
     if compiled is None or h.device.type != "cpu":
-        fallback.online_traces(*tensors, alpha, kappa)
+        fallback.online_traces(*read, *written, alpha, rho, kappa)
         return
     real = h.numpy().dtype.type
-    arrays: Any = (x.numpy() for x in tensors)
-    compiled.online_traces(*arrays, real(alpha), real(kappa))
+    arrays: Any = (*(x.contiguous().numpy() for x in read), *(x.numpy() for x in written))
+    compiled.online_traces(*arrays, real(alpha), real(rho), real(kappa))

@@ -36,7 +36,8 @@ class Readout:
 
         `before` [batch, readout] is y just before the first step, zero when left out.
         """
-        drive = self.scale * torch.nn.functional.linear(z.to(w_out.dtype), w_out)
+        by_time = z.to(w_out.dtype).transpose(0, 1)  # as it lies in memory
+        drive = self.scale * torch.nn.functional.linear(by_time, w_out).transpose(0, 1)
         if drive.dtype in (torch.bfloat16, torch.float16):
             drive = drive.float()  # the filter sums over many steps
         if before is not None:

@@ -15,15 +15,29 @@ def pseudo_derivative(v: Tensor, threshold: Tensor | float, v_th: float, dampeni
 
 
 class _Spike(torch.autograd.Function):
+    """Differentiable backwards, by autograd's tape, and forwards, by torch.func.jvp."""
+
     @staticmethod
-    def forward(ctx: Any, v: Tensor, threshold: Tensor, v_th: float, dampening: float) -> Tensor:
-        ctx.save_for_backward(pseudo_derivative(v, threshold, v_th, dampening))
+    def forward(v: Tensor, threshold: Tensor, v_th: float, dampening: float) -> Tensor:
         return (v > threshold).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float, float], output: Tensor) -> None:
+        h = pseudo_derivative(*inputs)
+        ctx.save_for_backward(h)
+        ctx.save_for_forward(h)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (h,) = ctx.saved_tensors
         return grads[0] * h, -grads[0] * h, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (h,) = ctx.saved_tensors
+        by_v, by_threshold, *_ = tangents
+        change: Any = (0 if by_v is None else by_v) - (0 if by_threshold is None else by_threshold)
+        return h * change
 
 
 def spike(v: Tensor, threshold: Tensor, v_th: float, dampening: float) -> Tensor:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from repro.errors import RunFailed, UserError
-from repro.network import RecurrentNetwork, Trajectory
+from repro.kernels.events import SpikeTrains
+from repro.network import RecurrentNetwork
+from repro.neurons.neuron import Trajectory
 from repro.rules.attach import attach
 from repro.rules.online import online_eprop
 from repro.rules.rate import RateTerm
@@ -72,7 +74,7 @@ class LearningRuleCallback(pl.Callback):
     def _factored(self, module: Any, batch: Any, batch_idx: int) -> Outcome:
         network: RecurrentNetwork = module.network
         trajectory, after = network.simulate(batch.inputs)
-        if not torch.isfinite(after.v).all():  # NaN stays in a voltage, but silences the neuron: no loss sees it
+        if not torch.isfinite(after.own[0]).all():  # NaN stays in a voltage, but silences the neuron: no loss sees it
             raise RunFailed("membrane voltages are no longer finite: try a lower learning_rate")
         readout = network.read_out(trajectory.z)
         task_loss = module.objective(readout, batch)
@@ -105,7 +107,7 @@ class LearningRuleCallback(pl.Callback):
 
         found = online_eprop(
             network,
-            batch.inputs,
+            batch.inputs.dense() if isinstance(batch.inputs, SpikeTrains) else batch.inputs,
             error_of,
             self.rule.signal,
             module.feedback_weights,

@@ -1,5 +1,6 @@
 """e-prop 1 run forward in time, as a chip would (Eq. 2, 45, 48): memory constant in the length of the trial."""
 
+import abc
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from repro.kernels.ops import online_traces
 from repro.network import RecurrentNetwork
+from repro.neurons.integrate_and_fire import IntegrateAndFire
+from repro.neurons.neuron import Neuron, NeuronState, Trajectory
 from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients
 from repro.rules.signals import BroadcastSignal
@@ -24,22 +27,67 @@ class Online(NamedTuple):
     spikes: Tensor
 
 
-class _Synapses:
-    """Traces of all synapses onto the network from one source (inputs, or the network itself)."""
+class Synapses(abc.ABC):
+    """Traces of all synapses onto the network from one source (inputs, or the network itself).
+
+    `gradient` [post, pre] is sum_t L^t e-bar^t so far (Eq. 45), `summed` [batch, post, pre] the sum of e.
+    """
 
     def __init__(self, batch: int, post: int, pre: int, like: Tensor) -> None:
-        self.trace = like.new_zeros(batch, pre)
         self.filtered = like.new_zeros(batch, post, pre)
         self.gradient = like.new_zeros(post, pre)
         self.summed = like.new_zeros(batch, post, pre)
 
-    def advance(self, h: Tensor, signal: Tensor, presynaptic: Tensor, alpha: float, kappa: float) -> None:
-        arrays = (self.trace, self.filtered, self.gradient, self.summed)
-        online_traces(h, signal, presynaptic.contiguous(), *arrays, alpha=alpha, kappa=kappa)
+    @abc.abstractmethod
+    def advance(self, trajectory: Trajectory, signal: Tensor, presynaptic: Tensor, kappa: float) -> None:
+        """Go through one chunk: `signal` [batch, steps, post], not filtered, and `presynaptic` [batch, steps, pre],
+        delayed where it is the network's."""
 
     def total(self, rate_signal: Tensor) -> Tensor:
         """The gradient with the rate term, whose learning signal [neuron] is known only after the last step."""
         return self.gradient + rate_signal[:, None] * self.summed.sum(dim=0)
+
+
+class FusedSynapses(Synapses):
+    """Onto LIF and ALIF neurons, by a kernel (Eq. 22, 27, 28)."""
+
+    def __init__(self, batch: int, post: int, pre: int, like: Tensor, neuron: IntegrateAndFire) -> None:
+        super().__init__(batch, post, pre, like)
+        self.neuron, self.beta = neuron, neuron.adaptation(like.new_empty(post))
+        self.trace = like.new_zeros(batch, pre)
+        self.adapted = like.new_zeros(self.filtered.shape if self.beta.numel() else (batch, 0, 0))
+
+    def advance(self, trajectory: Trajectory, signal: Tensor, presynaptic: Tensor, kappa: float) -> None:
+        """See `Synapses.advance`."""
+        written = self.trace, self.adapted, self.filtered, self.gradient, self.summed
+        online_traces(trajectory.h, signal, presynaptic, self.beta, *written, self.neuron.alpha, self.neuron.rho, kappa)
+
+
+class AnySynapses(Synapses):
+    """Onto any neuron, from its local derivatives alone (Eq. 2, 3)."""
+
+    def __init__(self, batch: int, post: int, pre: int, like: Tensor, neuron: Neuron) -> None:
+        super().__init__(batch, post, pre, like)
+        self.neuron = neuron
+        self.vector = like.new_zeros(batch, post, pre, len(neuron.names))
+
+    def advance(self, trajectory: Trajectory, signal: Tensor, presynaptic: Tensor, kappa: float) -> None:
+        """See `Synapses.advance`."""
+        local = self.neuron.local(trajectory)
+        for t in range(signal.shape[1]):
+            fresh = local.by_current[:, t, :, None] * presynaptic[:, t, None, :, None]
+            self.vector = torch.einsum("bnij,bnpj->bnpi", local.d[:, t], self.vector) + fresh
+            e = torch.einsum("bnj,bnpj->bnp", local.output[:, t], self.vector)
+            self.filtered.mul_(kappa).add_(e)
+            self.gradient.add_(torch.einsum("bj,bji->ji", signal[:, t], self.filtered))
+            self.summed.add_(e)
+
+
+def synapses_onto(neuron: Neuron, batch: int, post: int, pre: int, like: Tensor) -> Synapses:
+    """The fastest traces that there are for a neuron."""
+    if isinstance(neuron, IntegrateAndFire):
+        return FusedSynapses(batch, post, pre, like, neuron)
+    return AnySynapses(batch, post, pre, like, neuron)
 
 
 @torch.no_grad()
@@ -52,6 +100,7 @@ def online_eprop(
     rate: RateTerm,
     watch: int = 20,
     shared_rates: Callable[[Tensor], Tensor] = lambda rates: rates,
+    state: NeuronState | None = None,
 ) -> Online:
     """Gradients of one batch of trials, `inputs` [batch, time, input], in one pass forward in time.
 
@@ -60,26 +109,26 @@ def online_eprop(
     [batch, time, readout] and the spikes of the first `watch` neurons are returned for the record.
     """
     batch, time, _ = inputs.shape
-    n, neuron, kappa, scale = network.n_rec, network.neuron, network.readout.kappa, network.readout.scale
+    n, kappa, scale = network.n_rec, network.readout.kappa, network.readout.scale
     like = inputs.new_zeros(0, dtype=network.recurrent_weights().dtype)
-    onto = {"w_in": _Synapses(batch, n, inputs.shape[2], like)}
+    onto = {"w_in": synapses_onto(network.neuron, batch, n, inputs.shape[2], like)}
     if network.w_rec is not None:
-        onto["w_rec"] = _Synapses(batch, n, n, like)
+        onto["w_rec"] = synapses_onto(network.neuron, batch, n, n, like)
     w_out_gradient, z_filtered = torch.zeros_like(network.w_out, dtype=like.dtype), like.new_zeros(batch, n)
-    spikes, before, state = like.new_zeros(n), None, None
+    spikes, before, state = like.new_zeros(n), None, state or network.initial_state(batch)
     # Made before the loop: small arrays left behind in it would fragment the heap, and memory would grow with time.
     readouts = like.new_empty(batch, time, network.w_out.shape[0])
     watched = like.new_empty(batch, time, min(watch, n))
     for start in range(0, time, CHUNK):
         chunk = inputs[:, start : start + CHUNK]
-        last_z = like.new_zeros(batch, n) if state is None else state.z
-        (z, _, h), state = network.simulate(chunk, state)
+        trajectory, state = network.simulate(chunk, state)
+        z = trajectory.z
         readout = network.read_out(z, before)
         error = error_of(readout, start)
         heard = scale * signal.project(error, weights, network.w_out, start)
-        sent = {"w_in": chunk.to(like.dtype), "w_rec": torch.cat([last_z[:, None], z[:, :-1]], dim=1)}
+        sent = {"w_in": chunk.to(like.dtype), "w_rec": torch.cat([trajectory.before.z[:, None], z[:, :-1]], dim=1)}
         for name, synapses in onto.items():
-            synapses.advance(h, heard, sent[name], neuron.alpha, kappa)
+            synapses.advance(trajectory, heard, sent[name], kappa)
         for t in range(z.shape[1]):  # Eq. 48
             z_filtered = kappa * z_filtered + scale * z[:, t]
             w_out_gradient += error[:, t].T @ z_filtered
@@ -87,7 +136,7 @@ def online_eprop(
         spikes += z.sum(dim=(0, 1))
         readouts[:, start : start + CHUNK] = readout
         watched[:, start : start + CHUNK] = z[:, :, :watch]
-    rates = shared_rates(spikes / (batch * time) * (1000 / neuron.dt_ms))
+    rates = shared_rates(spikes / (batch * time) * (1000 / rate.dt_ms))
     rate_signal = rate.signal(rates, batch * time)
     found = {name: synapses.total(rate_signal) for name, synapses in onto.items()}
     if "w_rec" in found:

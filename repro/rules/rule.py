@@ -9,7 +9,9 @@ from torch import Tensor
 
 from repro.errors import UserError
 from repro.kernels import ops
-from repro.network import RecurrentNetwork, Trajectory
+from repro.kernels.events import SpikeTrains
+from repro.network import RecurrentNetwork
+from repro.neurons.neuron import Trajectory
 from repro.rules.settings import RuleSettings
 from repro.rules.signals import BroadcastSignal
 from repro.rules.traces import Trace
@@ -25,14 +27,19 @@ class LearningRule(abc.ABC):
 
     @abc.abstractmethod
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
-        """What multiplies the *raw* presynaptic spike; like the signal, [batch, time, neuron]."""
+        """What multiplies the *raw* presynaptic activity; like the signal, [batch, time, neuron]."""
 
-    def gradients(self, network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Gradients:
+    def gradients(
+        self, network: RecurrentNetwork, inputs: Tensor | SpikeTrains, trajectory: Trajectory, signal: Tensor
+    ) -> Gradients:
         """The gradient of every input and recurrent weight, summed over `inputs` [batch, time, input]."""
         delta = self.delta(network, trajectory, signal.to(trajectory.h.dtype))
-        found = {"w_in": torch.einsum("btj,bti->ji", delta, inputs.to(delta.dtype))}
+        if isinstance(inputs, SpikeTrains):
+            found = {"w_in": ops.event_outer(delta, inputs.channel, inputs.start, inputs.channels)}
+        else:
+            found = {"w_in": torch.einsum("btj,bti->ji", delta, inputs.to(delta.dtype))}
         if network.w_rec is not None:
-            found["w_rec"] = ops.spike_outer(delta, trajectory.z).fill_diagonal_(0)
+            found["w_rec"] = ops.spike_outer(delta, trajectory.z, trajectory.before.z).fill_diagonal_(0)
         return found
 
 
@@ -40,7 +47,7 @@ class LearningRule(abc.ABC):
 class EProp(LearningRule):
     """e-prop 1, factored: sum_t L_j^t e_ji^t (Eq. 43) with the order of summation exchanged.
 
-    The presynaptic filter of Eq. 22 moves onto the postsynaptic side, delta^t = alpha delta^(t+1) + post^t L^t, so that
+    What Eq. 2 carries forward in time with the presynaptic activity is carried back with the learning signal, so that
     no array of [neuron, neuron] is kept over time. Exact for a network without recurrence and reset, else approximate.
     """
 
@@ -49,9 +56,8 @@ class EProp(LearningRule):
     exact: ClassVar[bool] = False
 
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
-        """The reverse recursion through each neuron's own state only."""
-        post, decay = self.trace.post(trajectory, network.neuron), self.trace.decay(network.neuron)
-        return ops.local_reverse(post, signal, decay)
+        """The reverse recursion through each neuron's own variables only."""
+        return self.trace.delta(trajectory, network.neuron, signal)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +69,7 @@ class BPTT(LearningRule):
 
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
         """The reverse recursion through the whole network."""
-        neuron = network.neuron
-        return ops.bptt_reverse(trajectory.h, signal, network.recurrent_weights(), neuron.alpha, neuron.v_th)
+        return network.neuron.bptt_delta(trajectory, signal, network.recurrent_weights())
 
 
 def build_rule(settings: RuleSettings, dt_ms: float = 1.0) -> LearningRule:

@@ -35,11 +35,11 @@ class BroadcastSignal:
 
     def project(self, error: Tensor, weights: Tensor, w_out: Tensor, first_step: int = 0) -> Tensor:
         """B error of each step, [batch, time, neuron], from `error` [batch, time, readout]; no filter yet."""
-        if self.kind == "symmetric":
-            return error @ w_out.detach().to(error.dtype)
+        if self.kind == "symmetric" or weights.shape[0] == 1:
+            onto = w_out.detach() if self.kind == "symmetric" else weights[0].T
+            # In memory time comes first, as the kernels want.
+            return (error.transpose(0, 1).contiguous() @ onto.to(error.dtype)).transpose(0, 1)
         weights = weights.to(error.dtype)
-        if weights.shape[0] == 1:
-            return error @ weights[0].T
         window = torch.arange(first_step, first_step + error.shape[1], device=error.device) // self.window_steps
         return torch.einsum("btk,tjk->btj", error, weights[window])
 
@@ -47,6 +47,6 @@ class BroadcastSignal:
         """The learning signal L [batch, time, neuron] of a whole trial, for the factored evaluator."""
         fed_back = weights.shape[0] == 1 or self.kind == "symmetric"
         if fed_back or self.by_slice:  # the filter commutes with B, or comes before it
-            error = exponential_filter(error.contiguous(), readout.kappa, reverse=True)
-            return readout.scale * self.project(error, weights, w_out)
+            error = readout.scale * exponential_filter(error, readout.kappa, reverse=True)
+            return self.project(error, weights, w_out)
         return readout.scale * exponential_filter(self.project(error, weights, w_out), readout.kappa, reverse=True)

@@ -1,4 +1,4 @@
-"""Eligibility traces of a spiking neuron, each a postsynaptic factor times a presynaptic one (Eq. 23, 57)."""
+"""Eligibility traces (Eq. 3, 23, 28, 57) and what is left of them in the paper's comparisons."""
 
 import dataclasses
 import math
@@ -6,45 +6,47 @@ import math
 import torch
 from torch import Tensor
 
-from repro.kernels.ops import exponential_filter
-from repro.network import Trajectory
+from repro.errors import UserError
+from repro.kernels.ops import exponential_filter, local_reverse
 from repro.neurons.lif import LIF
+from repro.neurons.neuron import Neuron, Trajectory
 
 CLOPATH_TAU_MS = 10.0  # below Eq. 57
 
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """e_ji^t = post_j^t pre_i^(t-1).
+    """e_ji^t of a neuron.
 
-    ============  =====================  ==================================================
-    kind          post                   pre
-    ============  =====================  ==================================================
-    full          pseudo-derivative h    spike trace z-hat, decay alpha (Eq. 22, 23)
-    truncated     pseudo-derivative h    spike z
-    presynaptic   1                      spike z
-    clopath       Clopath factor         spike trace z-hat (Eq. 57; the text: "identical")
-    ============  =====================  ==================================================
+    ============  ==========================================================================================
+    kind          e_ji^t
+    ============  ==========================================================================================
+    full          dz/ds . epsilon (Eq. 3), with the vector of Eq. 2; for LIF h_j z-hat_i (Eq. 23)
+    truncated     dz/ds . ds/dtheta: the vector without its past; for spiking neurons h_j z_i
+    presynaptic   z_i
+    clopath       Clopath factor of j times the spike trace z-hat_i (Eq. 57; the text: "identical"); LIF only
+    ============  ==========================================================================================
     """
 
     kind: str
     clopath_thresholds: str = "printed"
     clopath_rectified: bool = True
 
-    def decay(self, neuron: LIF) -> float:
-        """Decay of the presynaptic factor in one step."""
-        return neuron.alpha if self.kind in ("full", "clopath") else 0.0
-
-    def post(self, trajectory: Trajectory, neuron: LIF) -> Tensor:
-        """The postsynaptic factor [batch, time, neuron]."""
+    def delta(self, trajectory: Trajectory, neuron: Neuron, signal: Tensor) -> Tensor:
+        """What multiplies the raw presynaptic activity in sum_t L e; like `signal` L, [batch, time, neuron]."""
+        if self.kind == "full":
+            return neuron.e_prop_delta(trajectory, signal)
         if self.kind == "clopath":
-            return self._clopath(trajectory, neuron)
-        return torch.ones_like(trajectory.h) if self.kind == "presynaptic" else trajectory.h
+            if not isinstance(neuron, LIF):
+                raise UserError(f"trace=clopath is defined for LIF neurons (Eq. 57), not for {type(neuron).__name__}")
+            factor, no_adaptation = self.clopath_factor(trajectory, neuron), signal.new_empty(0)
+            return local_reverse(factor, signal, no_adaptation, neuron.alpha, 0.0)
+        return trajectory.h * signal if self.kind == "truncated" else signal
 
-    def _clopath(self, trajectory: Trajectory, neuron: LIF) -> Tensor:
+    def clopath_factor(self, trajectory: Trajectory, neuron: LIF) -> Tensor:
         """[v - v+]+ [v-hat - v-]+ (Eq. 57), zero while refractory like the pseudo-derivative that it replaces."""
         decay = math.exp(-neuron.dt_ms / CLOPATH_TAU_MS)
-        v = trajectory.v
+        (v,) = trajectory.own
         v_hat = (1 - decay) * exponential_filter(v, decay, reverse=False)
         low, high = neuron.v_th / 4, 0.0
         if self.clopath_thresholds == "swapped":

@@ -82,11 +82,11 @@ class SpikingModule(pl.LightningModule, abc.ABC):
         return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, :WATCHED]}
 
     def _plain_bptt(self, batch: Any) -> Outcome:
-        trajectory = self.network.unroll(batch.inputs)
-        readout = self.network.read_out(trajectory.z)
-        rates = self.rate.rates_hz(trajectory.z)
+        z, _ = self.network.unroll(batch.inputs)
+        readout = self.network.read_out(z)
+        rates = self.rate.rates_hz(z)
         loss = self.objective(readout, batch) + self.rate.loss(rates)
-        return Outcome(loss, readout.detach(), trajectory.z.detach(), rates)
+        return Outcome(loss, readout.detach(), z.detach(), rates)
 
     def configure_optimizers(self) -> Any:
         """Adam with default moments, its learning rate multiplied by a factor every so many iterations."""

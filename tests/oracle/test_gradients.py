@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from repro.kernels import fallback, ops
+from repro.kernels.events import spike_trains
 from repro.rules.rule import BPTT, EProp, Gradients
 from repro.rules.signals import BroadcastSignal
 from repro.rules.traces import Trace
-from tests.oracle.conftest import Case, autograd, make_case, relative
+from tests.oracle.conftest import NEURONS, Case, autograd, make_case, relative
 
 EXACT = 1e-12
 WRONG = 1e-2
@@ -26,10 +27,9 @@ def by_rule(rule: EProp | BPTT, case: Case) -> Gradients:
 
 def test_fused_simulation_is_the_unrolled_network(case: Case) -> None:
     fused, _ = case.network.simulate(case.inputs)
-    unrolled = case.network.unroll(case.inputs)
-    assert torch.equal(fused.z, unrolled.z)
-    torch.testing.assert_close(fused.v, unrolled.v, rtol=0, atol=1e-12)
-    torch.testing.assert_close(fused.h, unrolled.h, rtol=0, atol=1e-12)
+    z, own = case.network.unroll(case.inputs)
+    assert torch.equal(fused.z, z)
+    torch.testing.assert_close(fused.own[0], own[0], rtol=0, atol=1e-12)
 
 
 def test_e_prop_symmetric_is_autograd_without_recurrence_and_reset(case: Case) -> None:
@@ -76,19 +76,17 @@ def test_fused_bptt_is_autograd_with_the_reset_attached(case: Case) -> None:
 
 def test_eq_1_with_the_total_derivative_is_bptt(case: Case) -> None:
     network = case.network
-    trajectory = network.unroll(case.inputs)
-    trajectory.z.retain_grad()
+    trajectory, _ = network.simulate(case.inputs)
     wanted = autograd(case)
-    loss, steps = case.objective(network.read_out(trajectory.z)), trajectory.z
     # dE/dz^t in total: by the readout, by the reset and by the recurrence, hence the derivative by each step's spikes
-    partial = torch.autograd.grad(loss, steps, retain_graph=True)[0]
-    delta = fallback.bptt_reverse(trajectory.h, partial, network.recurrent_weights(), network.neuron.alpha, 0.6)
+    z = trajectory.z.clone().requires_grad_()
+    (partial,) = torch.autograd.grad(case.objective(network.read_out(z)), z)
+    delta = network.neuron.bptt_delta(trajectory, partial, network.recurrent_weights())
     later = torch.nn.functional.pad(delta[:, 1:], (0, 0, 0, 1))
     total = partial + later @ network.recurrent_weights() - network.neuron.v_th * later
     rule = EProp(Trace("full"), BroadcastSignal("symmetric"))
-    plain = type(trajectory)(*(x.detach() for x in trajectory))
-    assert relative(rule.gradients(network, case.inputs, plain, total)["w_rec"], wanted["w_rec"]) < EXACT
-    assert relative(rule.gradients(network, case.inputs, plain, partial)["w_rec"], wanted["w_rec"]) > WRONG  # control
+    assert relative(rule.gradients(network, case.inputs, trajectory, total)["w_rec"], wanted["w_rec"]) < EXACT
+    assert relative(rule.gradients(network, case.inputs, trajectory, partial)["w_rec"], wanted["w_rec"]) > WRONG
 
 
 def test_the_readout_learns_by_its_own_gradient(case: Case) -> None:
@@ -98,34 +96,56 @@ def test_the_readout_learns_by_its_own_gradient(case: Case) -> None:
     assert relative(found, autograd(case)["w_out"]) < EXACT
 
 
+@pytest.mark.parametrize("neuron", NEURONS)
 @pytest.mark.parametrize(("batch", "n_rec"), [(2, 12), (9, 12), (2, 70)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
-def test_compiled_kernels_equal_the_fallback(batch: int, n_rec: int, dtype: torch.dtype, tolerance: float) -> None:
-    """Small and flat, many trials, many neurons: every layout gives the fallback's numbers."""
-    case = make_case(batch, 40, n_rec, dtype)
-    network, neuron = case.network, case.network.neuron
-    z, v, h = network.simulate(case.inputs)[0]
-    drive, zero = case.inputs @ network.w_in.detach().T, torch.zeros(batch, n_rec, dtype=dtype)
-    numbers = neuron.alpha, neuron.v_th, neuron.refractory_steps, neuron.dampening
-    slow = fallback.lif_forward(drive, network.recurrent_weights(), zero, zero, zero, *numbers)
+def test_compiled_kernels_equal_the_fallback(
+    neuron: str, batch: int, n_rec: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Few and many trials, few and many neurons; from a state in the middle of something."""
+    case = make_case(batch, 40, n_rec, dtype, NEURONS[neuron])
+    network, unit = case.network, case.network.neuron
+    state = network.simulate(case.inputs)[1]
+    trajectory, after = network.simulate(case.inputs, state)
+    beta, w_rec, z, h = unit.adaptation(state.z), network.recurrent_weights(), trajectory.z, trajectory.h
+    numbers = unit.alpha, unit.rho, unit.v_th, unit.refractory_steps, unit.dampening
+    before = state.own[0], state.own[-1], state.z, state.refractory
+    slow = fallback.lif_forward(network.drive(case.inputs), w_rec, beta, *before, *numbers)
     assert torch.equal(z, slow[0])
-    assert relative(v, slow[1]) < tolerance
-    assert relative(h, slow[2]) < tolerance
+    assert relative(h, slow[1]) < tolerance
+    assert relative(trajectory.own[0], slow[2]) < tolerance
+    assert relative(after.own[-1], slow[3] if neuron == "alif" else slow[2][:, -1]) < tolerance
+    assert torch.equal(after.refractory, slow[4])
     signal = torch.sin(torch.arange(h.numel(), dtype=dtype)).reshape(h.shape)
-    w_rec = network.recurrent_weights()
     for name, arguments in {
-        "local_reverse": (h, signal, 0.9),
-        "bptt_reverse": (h, signal, w_rec, 0.9, 0.6),
-        "spike_outer": (signal, z * 0.5 * (torch.arange(n_rec) % 4 == 1)),  # sparse, and not of size one
+        "local_reverse": (h, signal, beta, 0.9, 0.97),
+        "bptt_reverse": (h, signal, w_rec, beta, 0.9, 0.97, 0.6),
+        "spike_outer": (signal, z * 0.5 * (torch.arange(n_rec) % 4 == 1), state.z),  # sparse, and not of size one
         "exponential_filter": (signal, 0.9, True),
     }.items():
         assert relative(getattr(ops, name)(*arguments), getattr(fallback, name)(*arguments)) < tolerance, name
 
 
-def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(case: Case) -> None:
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_spike_trains_are_their_dense_array(dtype: torch.dtype) -> None:
+    """The same currents and the same gradients from events as from zeros and ones."""
+    case = make_case(4, 50, dtype=dtype, neuron=NEURONS["alif"])
+    trains = spike_trains(case.inputs)
+    assert torch.equal(trains.dense(dtype), case.inputs)
+    network, tolerance = case.network, 1e-12 if dtype == torch.float64 else 1e-5
+    assert relative(network.drive(trains), network.drive(case.inputs)) < tolerance
+    trajectory, _ = network.simulate(case.inputs)
+    signal = torch.sin(torch.arange(trajectory.h.numel(), dtype=dtype)).reshape(trajectory.h.shape)
+    found, wanted = (BPTT().gradients(network, x, trajectory, signal)["w_in"] for x in (trains, case.inputs))
+    assert relative(found, wanted) < tolerance
+    late = spike_trains(case.inputs.roll(1, dims=1))
+    assert relative(BPTT().gradients(network, late, trajectory, signal)["w_in"], wanted) > WRONG  # control
+
+
+def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(lif_case: Case) -> None:
     """z = sigmoid(v) in place of the step: the reverse recursion, given the true dz/dv, is the true gradient."""
-    network, alpha, v_th = case.network, case.network.neuron.alpha, case.network.neuron.v_th
-    w_rec = network.recurrent_weights()
+    case, network = lif_case, lif_case.network
+    alpha, v_th, w_rec = network.neuron.alpha, network.neuron.v_th, network.recurrent_weights()
 
     def run(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         drive = case.inputs @ network.w_in.detach().T
@@ -141,7 +161,8 @@ def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(case: Case) -> 
     z = run(w_rec)[1].detach().requires_grad_()
     (signal,) = torch.autograd.grad(case.objective(network.read_out(z)), z)
     z = z.detach()
-    found = ops.spike_outer(ops.bptt_reverse(z * (1 - z), signal, w_rec, alpha, v_th), z)
+    delta = ops.bptt_reverse(z * (1 - z), signal, w_rec, z.new_empty(0), alpha, 0.0, v_th)
+    found = ops.spike_outer(delta, z, torch.zeros_like(z[:, 0]))
     step = 1e-5
     for j, i in [(0, 1), (3, 2), (11, 5)]:
         nudge = torch.zeros_like(w_rec)

@@ -48,7 +48,7 @@ def written_out(case: Case, signal: BroadcastSignal, by_slice: bool = False) -> 
     """Eq. 45 for W_rec as printed: sum over t' of (sum_k B_jk error_k) at t' times the kappa-filtered e_ji."""
     network = case.network
     alpha, kappa, scale = network.neuron.alpha, network.readout.kappa, network.readout.scale
-    (z, _, h), _ = network.simulate(case.inputs)
+    z, h, *_ = network.simulate(case.inputs)[0]
     error = case.error(network.read_out(z).detach())
     steps, weights = z.shape[1], feedback(case, signal)
 
@@ -122,30 +122,31 @@ def test_units_of_the_rate_loss() -> None:
     assert float(RateTerm("population_hz", 0.5, 10.0).loss(rates)) == pytest.approx(0.5 * 1)
 
 
-def test_clopath_factor_is_eq_57(case: Case) -> None:
+def test_clopath_factor_is_eq_57(lif_case: Case) -> None:
     """[v - v+]+ [v-hat - v-]+ step by step, and silent while refractory."""
-    network = case.network
-    neuron, (trajectory, _) = network.neuron, network.simulate(case.inputs)
-    found = Trace("clopath").post(trajectory, neuron)
+    network = lif_case.network
+    neuron, (trajectory, _) = network.neuron, network.simulate(lif_case.inputs)
+    found = Trace("clopath").clopath_factor(trajectory, neuron)
     decay = float(torch.exp(torch.tensor(-1 / CLOPATH_TAU_MS, dtype=torch.float64)))
-    v_hat, wanted = torch.zeros_like(trajectory.v[:, 0]), torch.zeros_like(found)
+    v_hat, wanted = torch.zeros_like(trajectory.h[:, 0]), torch.zeros_like(found)
     blocked = refractory(trajectory.z, neuron.refractory_steps)
     for t in range(found.shape[1]):
-        v = trajectory.v[:, t]
+        v = trajectory.own[0][:, t]
         v_hat = decay * v_hat + (1 - decay) * v
         wanted[:, t] = v.clamp(min=0) * (v_hat - neuron.v_th / 4).clamp(min=0) * ~blocked[:, t]
     assert float(wanted.max()) > 0
     torch.testing.assert_close(found, wanted)
-    assert relative(Trace("clopath", "swapped").post(trajectory, neuron), wanted) > 1e-2  # control
+    assert relative(Trace("clopath", "swapped").clopath_factor(trajectory, neuron), wanted) > 1e-2  # control
 
 
-def test_refractory_neurons_have_no_pseudo_derivative(case: Case) -> None:
+def test_refractory_neurons_have_no_pseudo_derivative(lif_case: Case) -> None:
+    case = lif_case
     trajectory, _ = case.network.simulate(case.inputs)
     blocked = refractory(trajectory.z, case.network.neuron.refractory_steps)
     assert blocked.any()
     assert not trajectory.h[blocked].any()
     assert not trajectory.z[blocked].any()
-    near = (trajectory.v > 0) & (trajectory.v < 2 * case.network.neuron.v_th)
+    near = (trajectory.own[0] > 0) & (trajectory.own[0] < 2 * case.network.neuron.v_th)
     assert torch.equal(trajectory.h > 0, near & ~blocked)
 
 

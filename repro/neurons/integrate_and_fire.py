@@ -1,0 +1,59 @@
+"""What LIF and ALIF neurons share: the fused kernels, for which a LIF neuron is one that does not adapt."""
+
+import abc
+
+import torch
+from torch import Tensor
+
+from repro.kernels import ops
+from repro.neurons.neuron import Neuron, NeuronState, Trajectory
+
+
+class IntegrateAndFire(Neuron, abc.ABC):
+    """Neurons with the voltage of Eq. 20 and the spike of Eq. 21, 25; subclasses say how much the threshold adapts."""
+
+    v_th: float
+    dampening: float
+
+    @property
+    @abc.abstractmethod
+    def alpha(self) -> float:
+        """Decay of the membrane in one time step."""
+
+    @property
+    @abc.abstractmethod
+    def rho(self) -> float:
+        """Decay of the threshold adaptation in one time step."""
+
+    @abc.abstractmethod
+    def adaptation(self, like: Tensor) -> Tensor:
+        """beta [neuron] for neurons in the last axis of `like`; of no elements where none adapts."""
+
+    @torch.no_grad()
+    def simulate(self, current: Tensor, w_rec: Tensor, state: NeuronState) -> tuple[Trajectory, NeuronState]:
+        """See `Neuron.simulate`; the trajectory's `own` is the voltage alone."""
+        z, h, v, a, refractory = ops.lif_forward(
+            current,
+            w_rec,
+            self.adaptation(current),
+            state.own[0],
+            state.own[-1],
+            state.z,
+            state.refractory,
+            self.alpha,
+            self.rho,
+            self.v_th,
+            self.refractory_steps,
+            self.dampening,
+        )
+        own = (v[:, -1], a)[: len(self.names)]
+        return Trajectory(z, h, (v,), state), NeuronState(own, z[:, -1], refractory)
+
+    def e_prop_delta(self, trajectory: Trajectory, signal: Tensor) -> Tensor:
+        """See `Neuron.e_prop_delta`."""
+        return ops.local_reverse(trajectory.h, signal, self.adaptation(signal), self.alpha, self.rho)
+
+    def bptt_delta(self, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
+        """See `Neuron.bptt_delta`."""
+        beta = self.adaptation(signal)
+        return ops.bptt_reverse(trajectory.h, signal, w_rec, beta, self.alpha, self.rho, self.v_th)
