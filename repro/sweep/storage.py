@@ -1,6 +1,7 @@
 """Where a study's queue is kept: a journal file in a shared folder, or whatever database Optuna can be given."""
 
 import contextlib
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from repro.sweep.study import Study
 JOURNAL = "journal.log"
 FILE = "study file"  # the study attribute that keeps what the runs are
 WAIT_SECONDS = 60  # for a database file that another process has locked
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach a database
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -75,15 +77,30 @@ def _storage(study: Study, url: str | None) -> Any:
         return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
     if url.startswith("redis"):
         return optuna.storages.JournalStorage(JournalRedisBackend(url))
-    return optuna.storages.get_storage(_sqlite(url) if path is not None else url)
+    return optuna.storages.get_storage(_database(url, is_sqlite=path is not None))
 
 
-def _sqlite(url: str) -> optuna.storages.RDBStorage:
-    """SQLite ignores SELECT ... FOR UPDATE, by which Optuna keeps two workers from taking the same trial: each
-    transaction locks the file from its start instead (SQLAlchemy's documentation of the pysqlite dialect)."""
+def _database(url: str, is_sqlite: bool) -> optuna.storages.RDBStorage:
+    """A database; workers that start at once may all try to make its tables, and all but one fail at first."""
     import sqlalchemy
 
-    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WAIT_SECONDS}})
+    options = {"connect_args": {"timeout": WAIT_SECONDS}} if is_sqlite else {}
+    for pause in PAUSES:
+        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
+            storage = optuna.storages.RDBStorage(url, options)
+            break
+        time.sleep(pause)
+    else:
+        storage = optuna.storages.RDBStorage(url, options)
+    if is_sqlite:
+        _lock_from_the_start(storage.engine)
+    return storage
+
+
+def _lock_from_the_start(engine: Any) -> None:
+    """SQLite ignores SELECT ... FOR UPDATE, by which Optuna keeps two workers from taking the same trial: let each
+    transaction lock the file from its start (as SQLAlchemy's documentation of SQLite has it)."""
+    import sqlalchemy
 
     def connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None
@@ -91,10 +108,9 @@ def _sqlite(url: str) -> optuna.storages.RDBStorage:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    storage.engine.dispose()
-    sqlalchemy.event.listen(storage.engine, "connect", connect)
-    sqlalchemy.event.listen(storage.engine, "begin", begin)
-    return storage
+    engine.dispose()  # connections made so far have not been told
+    sqlalchemy.event.listen(engine, "connect", connect)
+    sqlalchemy.event.listen(engine, "begin", begin)
 
 
 @contextlib.contextmanager
