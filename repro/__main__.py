@@ -39,6 +39,7 @@ examples:
   repro reproduce fig1 --dry-run        what that would train, and what it costs
   repro list variants                   the bars of the figure
   repro run pattern_generation --variant e_prop_1 --set iterations=200
+  repro sweep store_recall_threshold    train a study of sweeps/, with a table and a figure at the end
   repro check --figure fig1             verdicts from the committed records; trains nothing
 """
 

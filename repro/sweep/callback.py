@@ -22,6 +22,8 @@ class Report(pl.Callback):
         metrics, done = outputs["metrics"], trainer.global_step
         if self.rule.metric not in metrics:
             raise unknown("training metric", self.rule.metric, metrics, of="[pruning]")
+        if trainer.should_stop or done == trainer.max_steps:
+            return  # it ends by itself, with a result
         since = done - self.rule.first
         if since >= 0 and since % self.rule.every == 0 and self.report(done, float(metrics[self.rule.metric])):
             raise optuna.TrialPruned

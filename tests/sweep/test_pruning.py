@@ -68,12 +68,15 @@ def test_the_callback_looks_when_it_should() -> None:
 
     watch = callback.Report(RULE, report)
 
-    def after(step: int, **metrics: float) -> None:
-        watch.on_train_batch_end(SimpleNamespace(global_step=step), None, {"metrics": metrics})
+    def after(step: int, should_stop: bool = False, **metrics: float) -> None:
+        trainer = SimpleNamespace(global_step=step, max_steps=12, should_stop=should_stop)
+        watch.on_train_batch_end(trainer, None, {"metrics": metrics})
 
     for step in range(1, 8):
         after(step, error=0.5)
     assert asked == [(4, 0.5), (6, 0.5)]
+    after(8, should_stop=True, error=0.25)  # solved just now: it keeps its result
+    after(12, error=0.25)  # and so does one that has come to its end
     with pytest.raises(optuna.TrialPruned):
         after(8, error=0.25)
     with pytest.raises(UserError, match="unknown training metric 'error' of \\[pruning\\]; did you mean errors"):

@@ -106,3 +106,8 @@ def test_the_fingerprint_is_of_the_runs(study: Study, write: Callable[..., Path]
     assert same.fingerprint == study.fingerprint
     other = studyfile.load(write(GOOD.replace("0.61", "0.6")))
     assert other.fingerprint != study.fingerprint
+
+
+@pytest.mark.parametrize("path", sorted(studyfile.STUDIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_our_own_studies_are_good(path: Path) -> None:
+    assert studyfile.load(path).size > 1
