@@ -10,7 +10,8 @@
 
 A value that fits while its order fails is not reproduced, because over seeds an order weighs more than one number. A
 claim of orders alone is reproduced when all hold. A number of another group gets no verdict; an order stated with it
-can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run".
+can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that never got
+where a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from repro.claims.claim import PaperClaim
 from repro.claims.evidence import Evidence, Sample
 from repro.claims.findings import Finding, find
 from repro.claims.stats import bootstrap_interval
-from repro.claims.table import format_table
+from repro.claims.table import format_number, format_table
 from repro.claims.verdicts import read_verdicts, worse, write_verdicts
 
 __all__ = ["ClaimResult", "check", "format_table", "read_verdicts", "worse", "write_verdicts"]
@@ -37,8 +38,9 @@ class ClaimResult:
     """One row of `repro check`.
 
     `claimed` is the paper's number, or the order that it states; `observed` the mean (median) over `n_seeds` seeds
-    with its 95 % bootstrap interval `low` to `high`, nan where there is none; `indicative` says that the seeds were
-    too few (below 3, or too few for any significance).
+    with its 95 % bootstrap interval `low` to `high`, nan where there is none; `bound` says that it is a lower bound,
+    because some runs never got there; `indicative` that the seeds were too few (below 3, or too few for any
+    significance).
     """
 
     id: str
@@ -50,6 +52,7 @@ class ClaimResult:
     low: float
     high: float
     n_seeds: int
+    bound: bool
     indicative: bool
     verdict: str
     reason: str
@@ -74,23 +77,25 @@ def check(
 def _judge(claim: PaperClaim, sample: Sample, findings: Sequence[Finding]) -> ClaimResult:
     values = sample.values.to_numpy()
     observed = float(getattr(np, claim.statistic)(values)) if len(values) else NAN
-    low, high = bootstrap_interval(values, claim.statistic)
-    hit, value_text = _value(claim, values, low, high)
+    bound = bool(len(values)) and not np.isfinite(getattr(np, claim.statistic)(sample.worst.to_numpy()))
+    low, high = (NAN, NAN) if len(sample.bounds) else bootstrap_interval(values, claim.statistic)
+    hit, value_text = _value(claim, sample, low, high)
     verdict = _verdict(claim, sample, hit, findings)
     n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in findings), default=0)
     judged = verdict in ("reproduced", "ordering only", "not reproduced")
     few = min([n_seeds, *(f.n for f in findings if f.n)]) < FEW or any(f.by_means for f in findings)
     return ClaimResult(
-        claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds,
+        claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds, bound,
         judged and few, verdict, _reason(claim, sample, value_text, findings, verdict),
     )  # fmt: skip
 
 
-def _value(claim: PaperClaim, values: np.ndarray, low: float, high: float) -> tuple[bool | None, str]:
+def _value(claim: PaperClaim, sample: Sample, low: float, high: float) -> tuple[bool | None, str]:
     """Whether our values reach the paper's number (None: no verdict on it), and a clause that says how."""
+    values = sample.values.to_numpy()
     if claim.kind not in ("value", "literature") or claim.claimed is None or not len(values):
         return None, ""
-    median, ours = float(np.median(values)), _ours(claim, values, low, high)
+    median, ours = float(np.median(sample.worst)), _ours(claim, sample, low, high)
     if claim.tolerance is None:
         return None, f"{ours}, beside another group's {claim.claimed:g}"
     below, above = claim.tolerance.bounds(claim.claimed)
@@ -99,17 +104,23 @@ def _value(claim: PaperClaim, values: np.ndarray, low: float, high: float) -> tu
         return True, f"{ours}: {subject} lies within {claim.tolerance} of the paper's {claim.claimed:g}"
     if low <= claim.claimed <= high:
         return True, f"{ours}: the interval holds the paper's {claim.claimed:g}"
-    if claim.at_least and median > claim.claimed:
+    if claim.at_least and np.median(values) > claim.claimed:
         return True, f"{ours}: above the paper's bound of {claim.claimed:g}"
-    return False, f"{ours}: neither the interval nor the tolerance ({claim.tolerance}) reaches {claim.claimed:g}"
+    width = f"the tolerance ({claim.tolerance})"
+    missed = f"{width} does not reach" if len(sample.bounds) else f"neither the interval nor {width} reaches"
+    return False, f"{ours}: {missed} {claim.claimed:g}"
 
 
-def _ours(claim: PaperClaim, values: np.ndarray, low: float, high: float) -> str:
+def _ours(claim: PaperClaim, sample: Sample, low: float, high: float) -> str:
+    values = sample.values.to_numpy()
+    least = "at least " if len(sample.bounds) else ""
     if len(values) == 1:
-        return f"{values[0]:.3g} on one seed"
-    median = f"median {np.median(values):.3g}"
-    spread = f"(95 % interval {low:.3g} to {high:.3g})"
-    both = f"{median} {spread}" if claim.statistic == "median" else f"mean {values.mean():.3g} {spread}, {median}"
+        return f"{least}{format_number(values[0])} on one seed"
+    of_worst = float(np.median(sample.worst))
+    median = f"median {format_number(of_worst)}" if np.isfinite(of_worst) else "no median"
+    spread = "" if least else f" (95 % interval {format_number(low)} to {format_number(high)})"
+    mean = f"mean {least}{format_number(values.mean())}"
+    both = f"{median}{spread}" if claim.statistic == "median" else f"{mean}{spread}, {median}"
     return f"{both} over {len(values)} seeds"
 
 
@@ -142,7 +153,7 @@ def _claimed(claim: PaperClaim) -> float | str | None:
 def _tolerance(claim: PaperClaim) -> str:
     if claim.tolerance is not None:
         return str(claim.tolerance)
-    return "p < 0.05" if claim.kind == "order" else ""
+    return "p < 0.05" if claim.relations else ""
 
 
 def _reason(claim: PaperClaim, sample: Sample, value_text: str, findings: Sequence[Finding], verdict: str) -> str:

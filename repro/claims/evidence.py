@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from repro.claims.table import format_number
 from repro.errors import UserError
 
 
@@ -14,17 +15,28 @@ class Sample:
     """One metric of one variant at the paper's size.
 
     `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value; `other` counts the
-    variant's records of other settings, which may not meet a claim.
+    variant's records of other settings, which may not meet a claim; `bounds` are the seeds whose value is only a lower
+    bound: runs that ended before they got where the metric measures.
     """
 
     name: str
     values: pd.Series
     failed: Mapping[int, str]
     other: int
+    bounds: pd.Index
+
+    @property
+    def worst(self) -> pd.Series:
+        """The values, with infinity for a lower bound: as bad as the truth may be."""
+        return self.values.where(~self.values.index.isin(self.bounds), np.inf)
 
     def remarks(self) -> list[str]:
-        """What a reader must know beside the values: failures, and why there are no values."""
+        """What a reader must know beside the values: bounds, failures, and why there are no values."""
         remarks = []
+        if len(self.bounds):
+            least = format_number(float(self.values[self.bounds].min()))
+            count = f"{len(self.bounds)} of {len(self.values)} runs"
+            remarks.append(f"{count} of {self.name} never got there: {least} is a lower bound")
         if self.failed:
             seeds = ", ".join(map(str, sorted(self.failed)))
             why = ", ".join(sorted(set(self.failed.values())))
@@ -37,7 +49,10 @@ class Sample:
 
 
 class Evidence:
-    """Records, seen through the claims: only finished ones whose config is the paper's count."""
+    """Records, seen through the claims: only finished ones whose config is the paper's count.
+
+    A record whose metric METRIC_at_least is 1 holds a lower bound in METRIC.
+    """
 
     def __init__(self, records: pd.DataFrame, paper_hashes: Mapping[tuple[str, str], str]) -> None:
         """`records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to a config hash."""
@@ -54,7 +69,9 @@ class Evidence:
             int(str(seed)): row["reason"] if row["status"] != "finished" else f"no finite {metric}"
             for seed, row in ours.drop(values.index).iterrows()
         }
-        return Sample(variant, values, failed, len(rows) - len(ours))
+        return Sample(
+            variant, values, failed, len(rows) - len(ours), values.index[_at_least(ours, metric)[values.index]]
+        )
 
 
 def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -64,6 +81,12 @@ def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
         name = " ".join(str(twice.iloc[0][key]) for key in ("task", "variant", "config_hash"))
         raise UserError(f"{name} has two records of seed {twice.iloc[0]['seed']}; a run has one: move the other away")
     return rows.set_index("seed").sort_index()
+
+
+def _at_least(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """Whether each row's metric is a lower bound."""
+    mark = f"{metric}_at_least"
+    return rows[mark] == 1 if mark in rows else pd.Series(False, rows.index)
 
 
 def finite(rows: pd.DataFrame, metric: str) -> pd.Series:

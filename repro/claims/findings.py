@@ -12,6 +12,7 @@ from repro.claims.claim import PaperClaim
 from repro.claims.evidence import Evidence, Sample
 from repro.claims.relation import Relation, Term
 from repro.claims.stats import holm, sign_flip_test
+from repro.claims.table import format_number
 
 ALPHA = 0.05
 
@@ -33,13 +34,15 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class _Pair:
-    """A relation of a claim and both sides' values [seed] over common seeds."""
+    """A relation of a claim and both sides' values [seed] over common seeds; `open_sides` are those that hold lower
+    bounds where these could break it."""
 
     claim: PaperClaim
     relation: Relation
     samples: tuple[Sample, ...]
     left: np.ndarray
     right: np.ndarray
+    open_sides: tuple[Sample, ...]
 
 
 def find(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[Finding]]:
@@ -48,12 +51,13 @@ def find(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[Fin
     An order holds when the exact paired sign-flip test over common seeds gives a one-sided p < 0.05 after Holm's
     adjustment over all orders of the figure that have data. Where even the smallest possible p values (2^-n) would
     not survive Holm, the means decide. A likeness holds when the right median lies within the tolerance of the left.
+    A lower bound can stand above in an order, but not below and not in a likeness: the truth may lie anywhere above it.
     """
     findings: dict[str, list[Finding]] = {claim.id: [] for claim in claims}
     for _, group in itertools.groupby(sorted(claims, key=_figure), key=_figure):
         pairs = [_pair(claim, relation, evidence) for claim in group for relation in claim.relations]
         tested = [pair for pair in pairs if not pair.relation.alike and len(pair.left)]
-        adjusted = holm([sign_flip_test(pair.right - pair.left) for pair in tested])
+        adjusted = holm([1.0 if pair.open_sides else sign_flip_test(pair.right - pair.left) for pair in tested])
         smallest = holm([2.0 ** -len(pair.left) for pair in tested])
         p_values = {id(pair): p for pair, p in zip(tested, zip(adjusted, smallest, strict=True), strict=True)}
         for pair in pairs:
@@ -77,13 +81,24 @@ def _pair(claim: PaperClaim, relation: Relation, evidence: Evidence) -> _Pair:
     left, right = (
         term.factor * (sample(term).values[seeds].to_numpy() if term.variant else np.ones(len(seeds))) for term in terms
     )
-    return _Pair(claim, relation, samples, left, right)
+    sides = [sample(term) for term in terms if term.variant and (relation.alike or _is_lower(term, relation))]
+    open_sides = tuple(side for side in sides if side.bounds.isin(seeds).any())
+    return _Pair(claim, relation, samples, left, right, open_sides)
+
+
+def _is_lower(term: Term, relation: Relation) -> bool:
+    """Whether an order would fail if the term's metric were larger."""
+    return term.factor > 0 if term is relation.left else term.factor < 0
 
 
 def _finding(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> Finding:
     n = len(pair.left)
     if not n:
         return Finding(f"{pair.relation} cannot be judged without a common seed", 0, None, False, pair.samples)
+    if pair.open_sides:
+        names = " and ".join(side.name for side in pair.open_sides)
+        text = f"{pair.relation} cannot be shown with lower bounds of {names}"
+        return Finding(text, n, False, False, pair.samples)
     if pair.relation.alike:
         return _likeness(pair)
     p, smallest = p_values[id(pair)]
@@ -92,7 +107,7 @@ def _finding(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> Findin
     holds = bool(left < right) if by_means else p < ALPHA
     word = "holds" if holds else "is not significant" if left < right else "does not hold"
     test = f"too few seeds for a test: {n}" if by_means else f"p = {p:.2g} after Holm, {n} seeds"
-    text = f"{pair.relation} {word} (means {left:.3g} and {right:.3g}; {test})"
+    text = f"{pair.relation} {word} (means {format_number(left)} and {format_number(right)}; {test})"
     return Finding(text, n, holds, by_means, pair.samples)
 
 
@@ -103,9 +118,8 @@ def _likeness(pair: _Pair) -> Finding:
         raise AssertionError(f"{pair.claim.id} states a likeness without a tolerance; loading should have refused it")
     low, high = tolerance.bounds(left)
     holds = low <= right <= high
-    text = (
-        f"{pair.relation} {'holds' if holds else 'does not hold'} "
-        f"(medians {left:.3g} and {right:.3g}, {'within' if holds else 'beyond'} {tolerance}; {len(pair.left)} "
-        f"{'seed' if len(pair.left) == 1 else 'seeds'})"
-    )
+    word, reach = ("holds", "within") if holds else ("does not hold", "beyond")
+    seeds = f"{len(pair.left)} {'seed' if len(pair.left) == 1 else 'seeds'}"
+    medians = f"medians {format_number(left)} and {format_number(right)}, {reach} {tolerance}"
+    text = f"{pair.relation} {word} ({medians}; {seeds})"
     return Finding(text, len(pair.left), holds, False, pair.samples)

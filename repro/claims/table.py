@@ -54,12 +54,13 @@ def _cells(result: "ClaimResult") -> tuple[str, ...]:
         result.panel,
         claimed,
         result.tolerance,
-        _number(result.observed),
-        "" if math.isnan(result.low) else f"{_number(result.low)} to {_number(result.high)}",
+        ">= " * result.bound + format_number(result.observed),
+        "" if math.isnan(result.low) else f"{format_number(result.low)} to {format_number(result.high)}",
         str(result.n_seeds),
         result.verdict + "*" * result.indicative,
     )
 
 
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3g}"
+def format_number(value: float) -> str:
+    """Three digits, or all before the point; nothing for nan."""
+    return "" if math.isnan(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

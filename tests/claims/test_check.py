@@ -160,6 +160,13 @@ def test_kinds_without_a_verdict_on_a_number(tmp_path):
         assert [r.verdict for r in judged(tmp_path, frame, *rows)] == verdicts
 
 
+def test_a_scaling_is_judged_by_its_relations(tmp_path):
+    row = 'kind = "scaling"; variant = "a"; metric = "mse"; relations = ["200 < a < 2000"]'
+    for decay, verdict in ((1200.0, "reproduced"), (150.0, "not reproduced"), (2500.0, "not reproduced")):
+        (result,) = judged(tmp_path, records({"a": around(decay, 8)}), row)
+        assert (result.verdict, result.tolerance) == (verdict, "p < 0.05")
+
+
 def test_licensed_data_is_no_data_until_it_is_there(tmp_path):
     head = TOLERANCES + '\n[licences]\ntoy = "bring your own"\n'
     (without,) = judged(tmp_path, records({}), VALUE, head=head)
