@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from repro.kernels import ops
-from repro.kernels.events import SpikeTrains
+from repro.kernels import events
+from repro.kernels.events import Spikes, SpikeTrains
 from repro.neurons.neuron import Neuron, NeuronState, Own, Trajectory
 from repro.neurons.readout import Readout
 
@@ -43,9 +43,7 @@ class RecurrentNetwork(nn.Module):
         """The state before the first step of a trial."""
         return self.neuron.initial_state(batch, self.n_rec, full_precision(self.w_in))
 
-    def unroll(
-        self, inputs: Tensor | SpikeTrains, detach_recurrence: bool = False, detach_reset: bool = False
-    ) -> tuple[Tensor, Own]:
+    def unroll(self, inputs: Spikes, detach_recurrence: bool = False, detach_reset: bool = False) -> tuple[Tensor, Own]:
         """Step by step, on autograd's tape: the reference. Returns outputs and variables, [batch, time, neuron].
 
         `detach_recurrence` cuts what an output does to other neurons, `detach_reset` what it does to its own reset.
@@ -65,19 +63,17 @@ class RecurrentNetwork(nn.Module):
 
     @torch.no_grad()
     def simulate(
-        self, inputs: Tensor | SpikeTrains, state: NeuronState | None = None
+        self, inputs: Spikes, state: NeuronState | None = None, keep_own: bool = True
     ) -> tuple[Trajectory, NeuronState]:
-        """The whole sequence without a tape. Returns the trajectory and the state after it."""
+        """The whole sequence without a tape. Returns the trajectory (with the neurons' variables if `keep_own`) and the
+        state after it."""
         before = state or self.initial_state(inputs.shape[0])
-        return self.neuron.simulate(self.drive(inputs), self.recurrent_weights(), before)
+        return self.neuron.simulate(self.drive(inputs), self.recurrent_weights(), before, keep_own)
 
-    def drive(self, inputs: Tensor | SpikeTrains) -> Tensor:
+    def drive(self, inputs: Spikes) -> Tensor:
         """What the inputs send [batch, time, neuron], off the tape; in memory time comes first, as the kernels want."""
-        weights = full_precision(self.w_in)
-        if isinstance(inputs, SpikeTrains):
-            return ops.event_linear(inputs.channel, inputs.start, weights, inputs.batch)
         with torch.autocast(inputs.device.type, enabled=False):
-            return nn.functional.linear(inputs.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
+            return events.linear(inputs, full_precision(self.w_in))
 
     def recurrent_weights(self) -> Tensor:
         """W_rec for the kernels, detached: no elements when there is no recurrence."""
@@ -85,7 +81,7 @@ class RecurrentNetwork(nn.Module):
             return self.w_in.new_empty(0, 0, dtype=full_precision(self.w_in).dtype)
         return full_precision(self.w_rec)
 
-    def read_out(self, z: Tensor, before: Tensor | None = None) -> Tensor:
+    def read_out(self, z: Spikes, before: Tensor | None = None) -> Tensor:
         """The readouts y [batch, time, readout] of outputs z [batch, time, neuron]; on the tape for `w_out`."""
         return self.readout(z, self.w_out, before)
 

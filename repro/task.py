@@ -31,13 +31,14 @@ class Profile:
 class Task:
     """One experiment of the paper.
 
-    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch.
-    `seconds` maps a variant to what one run of the paper's size costs on one core, for estimates only. `headline` is
-    the metric that a bar of the figure shows.
+    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch. `panels`
+    are those of the figure that its records draw. `seconds` maps a variant to what one run of the paper's size costs
+    on one core, for estimates only. `headline` is the metric that a bar of the figure shows.
     """
 
     name: str
     figure: str
+    panels: tuple[str, ...]
     about: str
     config: type
     variants: Mapping[str, Variant]

@@ -5,7 +5,10 @@ import importlib
 from repro.errors import unknown
 from repro.task import Task
 
-TASKS = {"pattern_generation": "tasks.pattern_generation.config"}
+TASKS = {
+    "pattern_generation": "tasks.pattern_generation.config",
+    "store_recall": "tasks.store_recall.config",
+}
 
 
 def get_task(name: str) -> Task:

@@ -36,30 +36,36 @@ def lif_forward(
     z_out: Array,
     h_out: Array,
     v_out: Array,
-) -> None:  # pragma: no cover - compiled
-    """`w_rec_t` is [pre, post]; fills z_out, h_out, v_out; v, a, z, refractory [batch, neuron] become the last state"""
+    channel: Array,
+    start: Array,
+) -> int:  # pragma: no cover - compiled
+    """`w_rec_t` is [pre, post]; v, a, z, refractory [batch, neuron] become the last state.
+
+    Fills z_out, h_out, v_out (or not, where it has no elements), and the spikes as events (`repro.kernels.events`):
+    `start` whole, `channel` as far as there are events, whose number is returned.
+    """
     n_time, n_batch, n = current.shape
     cells = n_batch * n
     one, zero = current.dtype.type(1), current.dtype.type(0)
     vs, as_, zs, left = v.reshape(cells), a.reshape(cells), z.reshape(cells), refractory.reshape(cells)
     drive, active = np.empty(cells, current.dtype), np.empty(cells, np.int64)
-    adapts, recurrent, strength = beta.size > 0, w_rec_t.size > 0, np.zeros(cells, current.dtype)
-    if adapts:
-        for k in range(cells):
+    adapts, strength = beta.size > 0, np.zeros(cells, current.dtype)
+    events, count = 0, 0
+    start[:] = 0
+    for k in range(cells):
+        active[count] = k
+        count += zs[k] != zero
+        if adapts:
             strength[k] = beta[k % n]
     for t in range(n_time):
         drive[:] = current[t].reshape(cells)
-        if recurrent:
-            count = 0
-            for k in range(cells):
-                active[count] = k
-                count += zs[k] != zero
+        if w_rec_t.size:
             for s in range(count):
                 first = active[s] // n * n
                 size, i = zs[active[s]], active[s] - first
                 for j in range(n):
                     drive[first + j] += size * w_rec_t[i, j]
-        z_t, h_t, v_t = z_out[t].reshape(cells), h_out[t].reshape(cells), v_out[t].reshape(cells)
+        z_t, h_t = z_out[t].reshape(cells), h_out[t].reshape(cells)
         if adapts:
             for k in range(cells):
                 as_[k] = rho * as_[k] + zs[k]
@@ -70,8 +76,22 @@ def lif_forward(
             free = one if rk == zero else zero
             vs[k], left[k] = vk, rk
             zs[k] = free if vk > threshold else zero
-            v_t[k], z_t[k] = vk, zs[k]
+            z_t[k] = zs[k]
             h_t[k] = free * scale * max(zero, one - abs((vk - threshold) / v_th))
+        if v_out.size:
+            v_out[t].reshape(cells)[:] = vs
+        count = 0
+        for k in range(cells):
+            active[count] = k
+            count += zs[k] != zero
+        for s in range(count):
+            b = active[s] // n
+            channel[events + s] = active[s] - b * n
+            start[t * n_batch + b + 1] += 1
+        events += count
+    for row in range(n_time * n_batch):
+        start[row + 1] += start[row]
+    return events
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -156,37 +176,6 @@ def bptt_reverse_few(
         for b in range(n_batch):
             for i in range(n):
                 delta[t, b, i] = later[i, b]
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
-def spike_outer(delta: Array, z: Array, z_before: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
-    """Fills `gradient_t` [pre, post]."""
-    n_time, n_batch, n = delta.shape
-    n_pre = z.shape[2]
-    end = np.zeros(n_pre + 1, np.int64)
-    for t in range(n_time):
-        sent = z[t - 1] if t else z_before
-        for b in range(n_batch):
-            for i in range(n_pre):
-                end[i + 1] += sent[b, i] != 0
-    end = np.cumsum(end)
-    # Spikes sorted by neuron: its row of the gradient is then summed up within the nearest cache.
-    rows, sizes, place = np.empty(end[-1], np.int64), np.empty(end[-1], z.dtype), end.copy()
-    for t in range(n_time):
-        sent = z[t - 1] if t else z_before
-        for b in range(n_batch):
-            for i in range(n_pre):
-                if sent[b, i] != 0:
-                    rows[place[i]], sizes[place[i]] = t * n_batch + b, sent[b, i]
-                    place[i] += 1
-    by_step = delta.reshape(n_time * n_batch, n)
-    for i in range(n_pre):
-        for j in range(n):
-            gradient_t[i, j] = 0
-        for k in range(end[i], end[i + 1]):
-            row, size = rows[k], sizes[k]
-            for j in range(n):
-                gradient_t[i, j] += size * by_step[row, j]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

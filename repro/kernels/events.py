@@ -1,13 +1,18 @@
-"""Input spikes as lists of events: what a network need not do for silent channels is most of the work."""
+"""Spikes as lists of events: what need not be done for silent channels and neurons is most of the work.
 
-from typing import NamedTuple
+`linear` and `outer` take spikes in either form, as events or as an array.
+"""
+
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from repro.kernels import ops
+
 
 class SpikeTrains(NamedTuple):
-    """Spikes of `channels` input channels over `steps` steps in `batch` trials, each of size one.
+    """Spikes of `channels` channels (or neurons) over `steps` steps in `batch` trials, each of size one.
 
     The channels that spike at step t of trial b are `channel[start[t * batch + b] : start[t * batch + b + 1]]`;
     `channel` [event] and `start` [steps * batch + 1] are whole numbers (int64).
@@ -21,7 +26,7 @@ class SpikeTrains(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(batch, time, input), as of the dense array."""
+        """(batch, time, channel), as of the dense array."""
         return self.batch, self.steps, self.channels
 
     @property
@@ -30,7 +35,7 @@ class SpikeTrains(NamedTuple):
         return self.channel.device
 
     def dense(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The same as an array of zeros and ones [batch, time, input]."""
+        """The same as an array of zeros and ones [batch, time, channel]."""
         spikes = torch.zeros(self.steps * self.batch, self.channels, dtype=dtype, device=self.device)
         row = torch.repeat_interleave(torch.diff(self.start))
         spikes[row, self.channel] = 1
@@ -38,8 +43,65 @@ class SpikeTrains(NamedTuple):
 
 
 def spike_trains(spikes: Tensor) -> SpikeTrains:
-    """The events of an array of zeros and ones [batch, time, input]."""
+    """The events of an array of zeros and ones [batch, time, channel]."""
     batch, steps, channels = spikes.shape
     rows = spikes.transpose(0, 1).reshape(steps * batch, channels) != 0
     start = torch.nn.functional.pad(rows.sum(dim=1).cumsum(dim=0), (1, 0))
     return SpikeTrains(rows.nonzero()[:, 1].contiguous(), start, batch, steps, channels)
+
+
+Spikes = Tensor | SpikeTrains
+
+
+def linear(spikes: Spikes, weights: Tensor) -> Tensor:
+    """The linear map of spikes [batch, time, pre] by `weights` [post, pre]: [batch, time, post], time first in memory.
+
+    On the tape for `weights`.
+    """
+    if isinstance(spikes, SpikeTrains):
+        mapped: Tensor = _EventLinear.apply(weights, spikes)
+        return mapped
+    return torch.nn.functional.linear(spikes.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
+
+
+def outer(delta: Tensor, spikes: Spikes) -> Tensor:
+    """sum over batch and time of delta_j^t x_i^t: [post, pre]; delta [batch, time, post], x [batch, time, pre]."""
+    flat = delta.transpose(0, 1).reshape(-1, delta.shape[2])
+    if not isinstance(spikes, SpikeTrains):
+        return flat.T @ spikes.to(delta.dtype).transpose(0, 1).reshape(-1, spikes.shape[2])
+    gradient_t = flat.new_zeros(spikes.channels, delta.shape[2])
+    if ops.compiled is None or delta.device.type != "cpu":
+        gradient_t.index_add_(0, spikes.channel, flat[torch.repeat_interleave(torch.diff(spikes.start))])
+    else:
+        arrays = flat.contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
+        ops.compiled.event_outer(*arrays, gradient_t.numpy())
+    return gradient_t.T.contiguous()
+
+
+def delayed_outer(delta: Tensor, spikes: Spikes, before: Tensor) -> Tensor:
+    """sum over batch and time of delta_j^t z_i^(t-1): [post, pre]; `before` [batch, pre] is z before the first step."""
+    first = delta[:, 0].T @ before.to(delta.dtype)
+    if not isinstance(spikes, SpikeTrains):
+        return first + outer(delta[:, 1:], spikes[:, :-1])
+    start = spikes.start[: -spikes.batch]
+    sent = spikes._replace(channel=spikes.channel[: start[-1]], start=start, steps=spikes.steps - 1)
+    return first + outer(delta[:, 1:], sent)
+
+
+class _EventLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, spikes: SpikeTrains) -> Tensor:
+        ctx.spikes = spikes
+        rows, post = spikes.steps * spikes.batch, weights.shape[0]
+        if ops.compiled is None or weights.device.type != "cpu":
+            index = torch.repeat_interleave(torch.diff(spikes.start))
+            flat = weights.new_zeros(rows, post).index_add_(0, index, weights.T[spikes.channel])
+        else:
+            flat = weights.new_empty(rows, post)
+            arrays = spikes.channel.numpy(), spikes.start.numpy(), weights.detach().T.contiguous().numpy()
+            ops.compiled.event_linear(*arrays, flat.numpy())
+        return flat.view(spikes.steps, spikes.batch, post).transpose(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return outer(grads[0], ctx.spikes), None

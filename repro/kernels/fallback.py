@@ -75,14 +75,6 @@ def bptt_reverse(
     return delta
 
 
-def spike_outer(delta: Tensor, z: Tensor, z_before: Tensor) -> Tensor:
-    """sum over batch and time of delta_j^t z_i^(t-1): the gradient by W_rec [post, pre]; `z_before` [batch, pre] is z
-    before the first step."""
-    by_time, sent = delta.transpose(0, 1), z.transpose(0, 1)  # no copy where they lie so
-    later, earlier = by_time[1:].reshape(-1, delta.shape[2]), sent[:-1].reshape(-1, z.shape[2])
-    return delta[:, 0].T @ z_before + later.T @ earlier
-
-
 def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     """y^t = decay y^(t-1) + x^t along time, or from the end to the beginning."""
     steps = range(x.shape[1])

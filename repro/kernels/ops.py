@@ -15,8 +15,8 @@ if os.environ.get("REPRO_NUMBA") != "0":
     with contextlib.suppress(ImportError):
         from repro.kernels import compiled
 
-# Where the dense product beats adding a row a spike: above this share of ones (65 Hz at 1 ms), up to so few neurons.
-DENSE_SPIKES, FEW_NEURONS = 0.065, 64
+# Up to so few neurons BPTT's products are dense.
+FEW_NEURONS = 64
 
 
 def _operator(name: str) -> Callable[[Callable[..., Any]], Any]:
@@ -64,10 +64,13 @@ def lif_forward(
     v_th: float,
     refractory_steps: int,
     dampening: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """See `repro.kernels.fallback.lif_forward`."""
-    state = v, a, z, refractory
-    return fallback.lif_forward(current, w_rec, beta, *state, alpha, rho, v_th, refractory_steps, dampening)
+    keep_v: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """See `repro.kernels.fallback.lif_forward`. Returns z, h, v (of no elements unless kept), the last state v, a,
+    refractory, and the spikes as `channel` and `start` of `repro.kernels.events` (of no elements where not made)."""
+    state, none = (v, a, z, refractory), torch.empty(0, dtype=torch.int64, device=z.device)
+    z, h, v, a, left = fallback.lif_forward(current, w_rec, beta, *state, alpha, rho, v_th, refractory_steps, dampening)
+    return z, h, v if keep_v else v.new_empty(0), v[:, -1].clone(), a, left, none, none.clone()
 
 
 @_on_cpu(lif_forward)
@@ -84,14 +87,21 @@ def _lif_forward_cpu(
     v_th: float,
     refractory_steps: int,
     dampening: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    out = [_series(current) for _ in range(3)]
-    real = out[0].numpy().dtype.type
-    ends = [x.clone(memory_format=torch.contiguous_format) for x in (v, a, z, refractory)]
+    keep_v: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    batch, steps, n = current.shape
+    z_out, h_out = _series(current), _series(current)
+    v_out = _series(current) if keep_v else current.new_empty(0, 0, 0)
+    start = torch.empty(steps * batch + 1, dtype=torch.int64)
+    channel = torch.empty(batch * n * (1 + steps // max(refractory_steps, 1)), dtype=torch.int64)  # what can be
+    real = z_out.numpy().dtype.type
+    state = [x.clone(memory_format=torch.contiguous_format) for x in (v, a, z, refractory)]
     numbers = (real(x) for x in (alpha, rho, v_th, refractory_steps, dampening / v_th))
     weights = w_rec.T.contiguous().numpy(), beta.contiguous().numpy()
-    compiled.lif_forward(_inner(current), *weights, *(x.numpy() for x in ends), *numbers, *map(_inner, out))
-    return out[0], out[1], out[2], ends[1], ends[3]
+    out = (*map(_inner, (z_out, h_out, v_out)), channel.numpy(), start.numpy())
+    events = compiled.lif_forward(_inner(current), *weights, *(x.numpy() for x in state), *numbers, *out)
+    kept = v_out if keep_v else v_out.flatten()
+    return z_out, h_out, kept, state[0], state[1], state[3], channel[:events].clone(), start
 
 
 @_operator("local_reverse")
@@ -127,43 +137,6 @@ def _bptt_reverse_cpu(
     arrays = _inner(h), _inner(signal), w_rec.contiguous().numpy(), beta.contiguous().numpy()
     kernel(*arrays, real(alpha), real(rho), real(v_th), _inner(delta))
     return delta
-
-
-@_operator("spike_outer")
-def spike_outer(delta: Tensor, z: Tensor, z_before: Tensor) -> Tensor:
-    """See `repro.kernels.fallback.spike_outer`."""
-    return fallback.spike_outer(delta, z, z_before)
-
-
-@_on_cpu(spike_outer)
-def _spike_outer_cpu(delta: Tensor, z: Tensor, z_before: Tensor) -> Tensor:
-    if z.shape[2] <= FEW_NEURONS or torch.count_nonzero(z) > DENSE_SPIKES * z.numel():
-        return fallback.spike_outer(delta, z, z_before)
-    gradient_t = torch.empty(z.shape[2], delta.shape[2], dtype=delta.dtype)
-    compiled.spike_outer(_inner(delta), _inner(z), z_before.contiguous().numpy(), gradient_t.numpy())
-    return gradient_t.T.contiguous()
-
-
-def event_linear(channel: Tensor, start: Tensor, weights: Tensor, batch: int) -> Tensor:
-    """The linear map of spike trains (`repro.kernels.events`) by `weights` [post, input]: [batch, time, post]."""
-    if compiled is None or weights.device.type != "cpu":
-        rows = torch.repeat_interleave(torch.diff(start))
-        flat = weights.new_zeros(start.numel() - 1, weights.shape[0]).index_add_(0, rows, weights.T[channel])
-    else:
-        flat = torch.empty(start.numel() - 1, weights.shape[0], dtype=weights.dtype)
-        compiled.event_linear(channel.numpy(), start.numpy(), weights.T.contiguous().numpy(), flat.numpy())
-    return flat.view(-1, batch, weights.shape[0]).transpose(0, 1)
-
-
-def event_outer(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
-    """sum over batch and time of delta_j^t x_i^t, delta [batch, time, post], x spike trains: [post, input]."""
-    flat = delta.transpose(0, 1).reshape(-1, delta.shape[2])
-    gradient_t = delta.new_zeros(channels, delta.shape[2])
-    if compiled is None or delta.device.type != "cpu":
-        gradient_t.index_add_(0, channel, flat[torch.repeat_interleave(torch.diff(start))])
-    else:
-        compiled.event_outer(flat.contiguous().numpy(), channel.numpy(), start.numpy(), gradient_t.numpy())
-    return gradient_t.T.contiguous()
 
 
 @_operator("exponential_filter")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from repro.kernels import ops
+from repro.kernels.events import SpikeTrains
 from repro.neurons.neuron import Neuron, NeuronState, Trajectory
 
 
@@ -30,9 +31,11 @@ class IntegrateAndFire(Neuron, abc.ABC):
         """beta [neuron] for neurons in the last axis of `like`; of no elements where none adapts."""
 
     @torch.no_grad()
-    def simulate(self, current: Tensor, w_rec: Tensor, state: NeuronState) -> tuple[Trajectory, NeuronState]:
+    def simulate(
+        self, current: Tensor, w_rec: Tensor, state: NeuronState, keep_own: bool = True
+    ) -> tuple[Trajectory, NeuronState]:
         """See `Neuron.simulate`; the trajectory's `own` is the voltage alone."""
-        z, h, v, a, refractory = ops.lif_forward(
+        z, h, v, *own, refractory, channel, start = ops.lif_forward(
             current,
             w_rec,
             self.adaptation(current),
@@ -45,9 +48,11 @@ class IntegrateAndFire(Neuron, abc.ABC):
             self.v_th,
             self.refractory_steps,
             self.dampening,
+            keep_own,
         )
-        own = (v[:, -1], a)[: len(self.names)]
-        return Trajectory(z, h, (v,), state), NeuronState(own, z[:, -1], refractory)
+        events = SpikeTrains(channel, start, *z.shape) if start.numel() else None
+        after = NeuronState(tuple(own[: len(self.names)]), z[:, -1], refractory)
+        return Trajectory(z, h, (v,) if keep_own else (), state, events=events), after
 
     def e_prop_delta(self, trajectory: Trajectory, signal: Tensor) -> Tensor:
         """See `Neuron.e_prop_delta`."""

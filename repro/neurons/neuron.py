@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from repro.kernels.events import Spikes, SpikeTrains
 from repro.neurons.local import Local, derive, reverse, reverse_through_network
 
 Own = tuple[Tensor, ...]
@@ -25,14 +26,20 @@ class NeuronState(NamedTuple):
 
 class Trajectory(NamedTuple):
     """What the neurons did: outputs `z`, dz/dI within the step `h` (for a spiking neuron the pseudo-derivative) and
-    the variables `own`, each [batch, time, neuron]; the state `before` the first step; local derivatives, where the
-    simulation has made them."""
+    the variables `own`, each [batch, time, neuron]; the state `before` the first step; where the simulation has made
+    them, the local derivatives and the outputs as events."""
 
     z: Tensor
     h: Tensor
     own: Own
     before: NeuronState
     local: Local | None = None
+    events: SpikeTrains | None = None
+
+    @property
+    def sent(self) -> Spikes:
+        """The outputs in the form that costs least."""
+        return self.z if self.events is None else self.events
 
 
 class Neuron(abc.ABC):
@@ -75,11 +82,14 @@ class Neuron(abc.ABC):
         return NeuronState(own, (counter == 0) * self.output(own), counter)
 
     @torch.no_grad()
-    def simulate(self, current: Tensor, w_rec: Tensor, state: NeuronState) -> tuple[Trajectory, NeuronState]:
+    def simulate(
+        self, current: Tensor, w_rec: Tensor, state: NeuronState, keep_own: bool = True
+    ) -> tuple[Trajectory, NeuronState]:
         """A network of these neurons over a whole sequence, without a tape.
 
         `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or of no elements for a network
-        without recurrence; `state` the state before the first step. Returns the trajectory and the state after it.
+        without recurrence; `state` the state before the first step. Without `keep_own` the variables may be left out of
+        the trajectory. Returns the trajectory and the state after it.
         """
         before, totals, states = state, [], []
         for arriving in current.unbind(dim=1):

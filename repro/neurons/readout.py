@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor
 
+from repro.kernels.events import Spikes, linear
 from repro.kernels.ops import exponential_filter
 
 
@@ -31,13 +32,12 @@ class Readout:
         """Factor on the input to the readout."""
         return 1 - self.kappa if self.one_minus_kappa else 1.0
 
-    def __call__(self, z: Tensor, w_out: Tensor, before: Tensor | None = None) -> Tensor:
+    def __call__(self, z: Spikes, w_out: Tensor, before: Tensor | None = None) -> Tensor:
         """Spikes `z` [batch, time, neuron] and `w_out` [readout, neuron] give y [batch, time, readout].
 
         `before` [batch, readout] is y just before the first step, zero when left out.
         """
-        by_time = z.to(w_out.dtype).transpose(0, 1)  # as it lies in memory
-        drive = self.scale * torch.nn.functional.linear(by_time, w_out).transpose(0, 1)
+        drive = self.scale * linear(z, w_out)
         if drive.dtype in (torch.bfloat16, torch.float16):
             drive = drive.float()  # the filter sums over many steps
         if before is not None:

@@ -73,14 +73,16 @@ class LearningRuleCallback(pl.Callback):
 
     def _factored(self, module: Any, batch: Any, batch_idx: int) -> Outcome:
         network: RecurrentNetwork = module.network
-        trajectory, after = network.simulate(batch.inputs)
+        state, keep = module.state_before(), self.rule.reads_variables
+        trajectory, after = network.simulate(batch.inputs, state, keep)
+        module.state_after(after)
         if not torch.isfinite(after.own[0]).all():  # NaN stays in a voltage, but silences the neuron: no loss sees it
             raise RunFailed("membrane voltages are no longer finite: try a lower learning_rate")
-        readout = network.read_out(trajectory.z)
+        readout = network.read_out(trajectory.sent)
         task_loss = module.objective(readout, batch)
         (error,) = torch.autograd.grad(task_loss, readout, retain_graph=True)
         signal = self.rule.signal(error, module.feedback_weights, network.w_out, network.readout)
-        rates = _mean_over_processes(self.rate.rates_hz(trajectory.z))
+        rates = _mean_over_processes(self.rate.rates_hz(trajectory.sent).to(trajectory.h.dtype))
         micro_batches = self._trainer.accumulate_grad_batches if self._trainer else 1
         if micro_batches == 1:
             steps = trajectory.z.shape[0] * trajectory.z.shape[1]

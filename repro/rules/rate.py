@@ -5,6 +5,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from repro.kernels.events import Spikes, SpikeTrains
+
 
 @dataclasses.dataclass(frozen=True)
 class RateTerm:
@@ -19,8 +21,10 @@ class RateTerm:
     target_hz: float
     dt_ms: float = 1.0
 
-    def rates_hz(self, z: Tensor) -> Tensor:
+    def rates_hz(self, z: Spikes) -> Tensor:
         """Mean firing rate [neuron] in Hz over all trials and steps of z [batch, time, neuron]."""
+        if isinstance(z, SpikeTrains):
+            return torch.bincount(z.channel, minlength=z.channels).double() * (1000 / self.dt_ms / (z.batch * z.steps))
         return z.mean(dim=(0, 1)) * (1000 / self.dt_ms)
 
     def loss(self, rates_hz: Tensor) -> Tensor:

@@ -4,12 +4,10 @@ import abc
 import dataclasses
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from repro.errors import UserError
-from repro.kernels import ops
-from repro.kernels.events import SpikeTrains
+from repro.kernels.events import Spikes, delayed_outer, outer
 from repro.network import RecurrentNetwork
 from repro.neurons.neuron import Trajectory
 from repro.rules.settings import RuleSettings
@@ -25,21 +23,21 @@ class LearningRule(abc.ABC):
     exact: ClassVar[bool]  # whether the result is the gradient (of the network with pseudo-derivatives)
     signal: BroadcastSignal
 
+    @property
+    def reads_variables(self) -> bool:
+        """Whether it reads the neurons' variables, or only z and h."""
+        return False
+
     @abc.abstractmethod
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
         """What multiplies the *raw* presynaptic activity; like the signal, [batch, time, neuron]."""
 
-    def gradients(
-        self, network: RecurrentNetwork, inputs: Tensor | SpikeTrains, trajectory: Trajectory, signal: Tensor
-    ) -> Gradients:
+    def gradients(self, network: RecurrentNetwork, inputs: Spikes, trajectory: Trajectory, signal: Tensor) -> Gradients:
         """The gradient of every input and recurrent weight, summed over `inputs` [batch, time, input]."""
         delta = self.delta(network, trajectory, signal.to(trajectory.h.dtype))
-        if isinstance(inputs, SpikeTrains):
-            found = {"w_in": ops.event_outer(delta, inputs.channel, inputs.start, inputs.channels)}
-        else:
-            found = {"w_in": torch.einsum("btj,bti->ji", delta, inputs.to(delta.dtype))}
+        found = {"w_in": outer(delta, inputs)}
         if network.w_rec is not None:
-            found["w_rec"] = ops.spike_outer(delta, trajectory.z, trajectory.before.z).fill_diagonal_(0)
+            found["w_rec"] = delayed_outer(delta, trajectory.sent, trajectory.before.z).fill_diagonal_(0)
         return found
 
 
@@ -54,6 +52,11 @@ class EProp(LearningRule):
     trace: Trace
     signal: BroadcastSignal
     exact: ClassVar[bool] = False
+
+    @property
+    def reads_variables(self) -> bool:
+        """Whether it reads the neurons' variables."""
+        return self.trace.kind == "clopath"
 
     def delta(self, network: RecurrentNetwork, trajectory: Trajectory, signal: Tensor) -> Tensor:
         """The reverse recursion through each neuron's own variables only."""

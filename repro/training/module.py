@@ -1,6 +1,7 @@
 """What the Lightning modules of all spiking tasks share."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,12 +11,13 @@ from torch import Tensor
 
 from repro.errors import UserError
 from repro.network import RecurrentNetwork
+from repro.neurons.neuron import NeuronState
 from repro.rules.callback import LearningRuleCallback, Outcome
 from repro.rules.rate import RateTerm
 from repro.training.seeds import generator
 
 WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
-RULE_KEY = "eprop_repro_rule"
+RULE_KEY, STATE_KEY = "eprop_repro_rule", "eprop_repro_state"
 
 
 class SpikingModule(pl.LightningModule, abc.ABC):
@@ -26,11 +28,13 @@ class SpikingModule(pl.LightningModule, abc.ABC):
     """
 
     network: RecurrentNetwork
+    carries_state: bool = False  # whether a batch begins in the state in which the last one ended
     learning_rule: LearningRuleCallback | None = None
 
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__()
         self.config, self.seed = config, seed
+        self._state: NeuronState | None = None
         self.rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz, config.dt_ms)
 
     @property
@@ -51,6 +55,27 @@ class SpikingModule(pl.LightningModule, abc.ABC):
     def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
         """What the figures need of a trial, as scalars."""
 
+    def snapshot(self, done: int, outputs: Mapping[str, Any]) -> dict[str, Tensor] | None:
+        """What to keep of iteration `done` (from 1) for the record; None for nothing."""
+        return None
+
+    def is_solved(self, series: Mapping[str, list[float]]) -> bool:
+        """Whether training may stop early, from the metrics of all iterations so far."""
+        return False
+
+    def analysis(self, data: Any, snapshots: Mapping[int, Mapping[str, Tensor]]) -> tuple[dict[str, float], Any]:
+        """More metrics, and arrays for the figures, after the last iteration."""
+        return {}, {}
+
+    def state_before(self) -> NeuronState | None:
+        """The state in which a batch begins; None for rest."""
+        return self._state
+
+    def state_after(self, state: NeuronState) -> None:
+        """Keep the state in which a batch ended, if the task carries it on."""
+        if self.carries_state:
+            self._state = state
+
     def setup(self, stage: str) -> None:
         """Forget a rule that another Trainer brought."""
         trainer: Any = self.trainer
@@ -60,9 +85,14 @@ class SpikingModule(pl.LightningModule, abc.ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the rule, so that training cannot go on under another."""
         checkpoint[RULE_KEY] = self._rule_name()
+        if self._state is not None:
+            checkpoint[STATE_KEY] = [*self._state.own, self._state.z, self._state.refractory]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError when training would go on under another rule than the checkpoint's."""
+        if STATE_KEY in checkpoint:
+            *own, z, refractory = checkpoint[STATE_KEY]
+            self._state = NeuronState(tuple(own), z, refractory)
         found, wanted = checkpoint.get(RULE_KEY, "an unknown rule"), self._rule_name()
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING and found != wanted:
             raise UserError(
@@ -82,6 +112,8 @@ class SpikingModule(pl.LightningModule, abc.ABC):
         return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, :WATCHED]}
 
     def _plain_bptt(self, batch: Any) -> Outcome:
+        if self.carries_state:
+            raise UserError("plain BPTT begins every batch at rest: give the Trainer a LearningRuleCallback")
         z, _ = self.network.unroll(batch.inputs)
         readout = self.network.read_out(z)
         rates = self.rate.rates_hz(z)
@@ -89,8 +121,11 @@ class SpikingModule(pl.LightningModule, abc.ABC):
         return Outcome(loss, readout.detach(), z.detach(), rates)
 
     def configure_optimizers(self) -> Any:
-        """Adam with default moments, its learning rate multiplied by a factor every so many iterations."""
+        """Adam with default moments, its learning rate multiplied by a factor after so many iterations: each time, or
+        once where the config says `decay="once"`."""
         c = self.config
         optimizer = torch.optim.Adam(self.parameters(), lr=c.learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
+        schedule: Any = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
+        if getattr(c, "decay", "every") == "once":
+            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

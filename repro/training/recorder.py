@@ -11,31 +11,30 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 from repro.errors import RunFailed
 
-SNAPSHOT_TRIALS = (1, 100, 500)  # Fig. 1c
 LOG_EVERY = 50
 SILENT_TRIALS = 20
 
 
 class Recorder(pl.Callback):
-    """Keeps each iteration's metrics and a few snapshots; all of it travels in the checkpoint."""
+    """Keeps each iteration's metrics and the module's snapshots, and stops a run that is solved or lost; all of it
+    travels in the checkpoint."""
 
     def __init__(self) -> None:
         self.series: dict[str, list[float]] = {}
         self.snapshots: dict[int, dict[str, torch.Tensor]] = {}
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        """Append to the series; stop a run that has gone to NaN or silence."""
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
+        """Append to the series; stop a run that is solved, or has gone to NaN or silence."""
         for name, value in outputs["metrics"].items():
             self.series.setdefault(name, []).append(float(value))
         done = len(self.series["loss"])
-        if done in SNAPSHOT_TRIALS:
-            self.snapshots[done] = {
-                "readout": outputs["readout"][0].cpu().clone(),
-                "spikes": outputs["spikes"][0].cpu().to(torch.uint8),
-            }
+        if (snapshot := pl_module.snapshot(done, outputs)) is not None:
+            self.snapshots[done] = snapshot
         if trainer.logger is not None and done % LOG_EVERY == 0:
             trainer.logger.log_metrics({k: v[-1] for k, v in self.series.items()}, step=done)
         self._check(done)
+        if pl_module.is_solved(self.series):
+            trainer.should_stop = True
 
     def _check(self, done: int) -> None:
         if not np.isfinite(self.series["loss"][-1]):
@@ -69,15 +68,8 @@ class Recorder(pl.Callback):
         self.snapshots = {int(done): shot for done, shot in state_dict["snapshots"].items()}
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Series [iteration] in float32, snapshots stacked: readout [snapshot, time, readout] in float16, spikes."""
-        found = {name: np.asarray(values, np.float32) for name, values in self.series.items()}
-        if self.snapshots:
-            trials = sorted(self.snapshots)
-            found["snapshot_trials"] = np.array(trials)
-            found["snapshot_readout"] = np.stack([self.snapshots[t]["readout"].numpy() for t in trials])
-            found["snapshot_readout"] = found["snapshot_readout"].astype(np.float16)
-            found["snapshot_spikes"] = np.stack([self.snapshots[t]["spikes"].numpy().T for t in trials])
-        return found
+        """Series [iteration] in float32."""
+        return {name: np.asarray(values, np.float32) for name, values in self.series.items()}
 
 
 class Bar(TQDMProgressBar):

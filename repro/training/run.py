@@ -110,10 +110,12 @@ def _train(
     finally:
         if mirror is not None:
             mirror.experiment.finish()
-    arrays = recorder.arrays() | module.pictures(data.trial)
+    weights, arrays, metrics = weights_hash(module), recorder.arrays(), {}
+    if status == "finished":
+        found, drawn = module.analysis(data, recorder.snapshots)
+        metrics, arrays = module.summary(recorder.series, config) | found, arrays | drawn
     packed = pack_arrays(arrays)
     commit, dirty = git_state()
-    metrics = module.summary(recorder.series, config) if status == "finished" else {}
     record = RunRecord(
         task.name,
         variant,
@@ -125,7 +127,7 @@ def _train(
         reason,
         metrics,
         hashlib.sha256(packed).hexdigest(),
-        weights_hash(module),
+        weights,
         commit,
         dirty,
         versions(),

@@ -89,6 +89,7 @@ PROFILES = {
 TASK = Task(
     name="pattern_generation",
     figure="fig1",
+    panels=("1c", "1d", "1e"),
     about="a recurrent spiking network learns to generate three patterns of 1 s (Fig. 1c-e)",
     config=PatternGenerationConfig,
     variants=VARIANTS,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from repro.network import RecurrentNetwork
@@ -12,6 +13,8 @@ from repro.neurons.readout import Readout
 from repro.training.module import SpikingModule
 from tasks.pattern_generation.config import PatternGenerationConfig
 from tasks.pattern_generation.data import Trial
+
+SNAPSHOT_TRIALS = (1, 100, 500)  # Fig. 1c
 
 
 class PatternGenerationModule(SpikingModule):
@@ -53,7 +56,19 @@ class PatternGenerationModule(SpikingModule):
             found["nmse_500"] = float(np.mean(series["nmse"][500 - last : 500]))
         return found
 
-    @staticmethod
-    def pictures(batch: Trial) -> dict[str, np.ndarray[Any, Any]]:
-        """What panel 1c draws besides the snapshots: the target [time, readout] and the input [time, input]."""
-        return {"target": batch.target[0].numpy(), "input_spikes": batch.inputs[0].numpy().astype(np.uint8)}
+    def snapshot(self, done: int, outputs: Mapping[str, Any]) -> dict[str, Tensor] | None:
+        """Readout [time, readout] and spikes [time, neuron] of the trials that panel 1c shows."""
+        if done not in SNAPSHOT_TRIALS:
+            return None
+        return {"readout": outputs["readout"][0].cpu().clone(), "spikes": outputs["spikes"][0].cpu().to(torch.uint8)}
+
+    def analysis(self, data: Any, snapshots: Mapping[int, Mapping[str, Tensor]]) -> tuple[dict[str, float], Any]:
+        """What panel 1c draws: the target [time, readout], the input [time, input], and the snapshots, stacked."""
+        trial, shown = data.trial, sorted(snapshots)
+        arrays = {"target": trial.target[0].numpy(), "input_spikes": trial.inputs[0].numpy().astype(np.uint8)}
+        if shown:
+            arrays["snapshot_trials"] = np.array(shown)
+            readouts = np.stack([snapshots[done]["readout"].numpy() for done in shown])
+            arrays["snapshot_readout"] = readouts.astype(np.float16)
+            arrays["snapshot_spikes"] = np.stack([snapshots[done]["spikes"].numpy().T for done in shown])
+        return {}, arrays

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from repro.kernels import fallback, ops
-from repro.kernels.events import spike_trains
+from repro.kernels.events import delayed_outer, outer, spike_trains
 from repro.rules.rule import BPTT, EProp, Gradients
 from repro.rules.signals import BroadcastSignal
 from repro.rules.traces import Trace
@@ -110,6 +110,8 @@ def test_compiled_kernels_equal_the_fallback(
     beta, w_rec, z, h = unit.adaptation(state.z), network.recurrent_weights(), trajectory.z, trajectory.h
     numbers = unit.alpha, unit.rho, unit.v_th, unit.refractory_steps, unit.dampening
     before = state.own[0], state.own[-1], state.z, state.refractory
+    assert trajectory.events is not None
+    assert torch.equal(trajectory.events.dense(dtype), z)
     slow = fallback.lif_forward(network.drive(case.inputs), w_rec, beta, *before, *numbers)
     assert torch.equal(z, slow[0])
     assert relative(h, slow[1]) < tolerance
@@ -120,7 +122,6 @@ def test_compiled_kernels_equal_the_fallback(
     for name, arguments in {
         "local_reverse": (h, signal, beta, 0.9, 0.97),
         "bptt_reverse": (h, signal, w_rec, beta, 0.9, 0.97, 0.6),
-        "spike_outer": (signal, z * 0.5 * (torch.arange(n_rec) % 4 == 1), state.z),  # sparse, and not of size one
         "exponential_filter": (signal, 0.9, True),
     }.items():
         assert relative(getattr(ops, name)(*arguments), getattr(fallback, name)(*arguments)) < tolerance, name
@@ -136,10 +137,16 @@ def test_spike_trains_are_their_dense_array(dtype: torch.dtype) -> None:
     assert relative(network.drive(trains), network.drive(case.inputs)) < tolerance
     trajectory, _ = network.simulate(case.inputs)
     signal = torch.sin(torch.arange(trajectory.h.numel(), dtype=dtype)).reshape(trajectory.h.shape)
-    found, wanted = (BPTT().gradients(network, x, trajectory, signal)["w_in"] for x in (trains, case.inputs))
+    by_input = [BPTT().gradients(network, x, trajectory, signal)["w_in"] for x in (trains, case.inputs)]
+    assert relative(*by_input) < tolerance
+    recurrent = [delayed_outer(signal, x, torch.ones(4, 12, dtype=dtype)) for x in (trajectory.z, trajectory.events)]
+    assert relative(*recurrent) < tolerance
+    assert relative(outer(signal, trajectory.z), recurrent[0]) > WRONG  # control: not delayed
+    by_events, by_array = (network.read_out(z).square().sum() for z in (trajectory.events, trajectory.z))
+    found, wanted = (torch.autograd.grad(loss, network.w_out)[0] for loss in (by_events, by_array))
     assert relative(found, wanted) < tolerance
     late = spike_trains(case.inputs.roll(1, dims=1))
-    assert relative(BPTT().gradients(network, late, trajectory, signal)["w_in"], wanted) > WRONG  # control
+    assert relative(BPTT().gradients(network, late, trajectory, signal)["w_in"], by_input[1]) > WRONG  # control
 
 
 def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(lif_case: Case) -> None:
@@ -162,7 +169,7 @@ def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(lif_case: Case)
     (signal,) = torch.autograd.grad(case.objective(network.read_out(z)), z)
     z = z.detach()
     delta = ops.bptt_reverse(z * (1 - z), signal, w_rec, z.new_empty(0), alpha, 0.0, v_th)
-    found = ops.spike_outer(delta, z, torch.zeros_like(z[:, 0]))
+    found = delayed_outer(delta, z, torch.zeros_like(z[:, 0]))
     step = 1e-5
     for j, i in [(0, 1), (3, 2), (11, 5)]:
         nudge = torch.zeros_like(w_rec)

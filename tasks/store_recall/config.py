@@ -1,0 +1,143 @@
+"""Store-recall task 1.2 (Fig. 2a, b): what the paper says, what it leaves open, the variants of the figure.
+
+One trial, 2400 ms, twelve periods of 200 ms; 128 of them are a batch:
+
+    period                0    1    2    3    4    5    6    7    8    9   10   11
+    value 0   (25 ch.)    .  ||||   .  ||||   .    .    .  ||||   .  ||||   .  ||||    Poisson, 50 Hz
+    value 1   (25 ch.)  ||||   .  ||||   .    .  ||||   .    .  ||||   .    .    .     silent while RECALL
+    STORE     (25 ch.)    .    .  ||||   .    .    .    .  ||||   .    .    .    .
+    RECALL    (25 ch.)    .    .    .    .  ||||   .    .    .    .    .  ||||   .
+    target                                    1                             0          value at the last STORE
+    loss                                    xxxx                          xxxx         nowhere else
+"""
+
+import dataclasses
+
+from repro.config import assumed, paper
+from repro.rules.settings import RuleSettings
+from repro.task import Profile, Task, Variant
+
+TEXT = "Store-recall task 1.2"
+RESULTS = "Results, Store-recall task 1.2"
+AGES = (25, 75, 200)  # Store-recall task 1.2: iterations after which Fig. 2b decodes
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreRecallConfig(RuleSettings):
+    """Every value of a run of task 1.2."""
+
+    rate_cost: float = assumed(0.0, "the text names no rate term for this task", low=0.0, high=1e9)
+    n_lif: int = paper(10, TEXT, low=0, high=100_000)
+    n_alif: int = paper(10, TEXT, low=0, high=100_000)
+    group_channels: int = paper(25, RESULTS + ": 'four groups of input channels consisted of 25 neurons each'", low=1)
+    input_rate_hz: float = paper(50.0, RESULTS, low=0.1, high=900.0)
+    period_ms: int = paper(200, RESULTS, low=1, high=100_000)
+    trial_ms: int = paper(2400, TEXT, low=1, high=1_000_000)
+    command_probability: float = paper(1 / 6, RESULTS + "; 1/7 in the authors' code", low=1e-3, high=1.0)
+    sequences: str = assumed(
+        "complete",
+        "the authors' code draws again until a trial has a RECALL and no STORE is left without one; or as they come",
+        choices=("complete", "free"),
+    )
+    tau_m_ms: float = paper(20.0, TEXT, low=1e-3, high=1e6)
+    v_th: float = paper(0.5, TEXT, low=1e-6, high=1e6)
+    beta: float = paper(0.03, TEXT, low=0.0, high=1e6)
+    tau_a_ms: float = paper(1200.0, TEXT, low=1e-3, high=1e9)
+    refractory_ms: int = paper(5, TEXT, low=0, high=1000)
+    dt_ms: float = paper(1.0, "General simulation and neuron parameters", low=1.0, high=1.0)
+    tau_out_ms: float = assumed(20.0, "not stated; 20 ms in the authors' code", low=1e-3, high=1e6)
+    readout_scale: str = assumed(
+        "one_minus_kappa",
+        "input to the readout times 1 (Eq. 41) or times 1 - kappa, as in the authors' code of this task",
+        choices=("one", "one_minus_kappa"),
+    )
+    task_loss: str = assumed(
+        "per_ms",
+        "cross entropy at every ms of a RECALL (Eq. 51), or of the readout's mean over it (the decision's own measure)",
+        choices=("per_ms", "period"),
+    )
+    states: str = assumed("reset", "zero at the start of a trial, or those at its end", choices=("reset", "carried"))
+    iterations: int = assumed(2000, "more than ten times what e-prop 1 needs: then it is never", low=1, high=10_000_000)
+    batch_size: int = paper(128, TEXT, low=1, high=100_000)
+    learning_rate: float = paper(0.01, TEXT, low=0.0, high=3.4e38)
+    decay_factor: float = paper(0.3, TEXT, low=0.0, high=1.0)
+    decay_every: int = paper(100, TEXT, low=1, high=10_000_000)
+    decay: str = paper("once", TEXT + ": 'after 100 iterations'", choices=("once", "every"))
+    solved_error: float = paper(0.05, TEXT, low=0.0, high=1.0)
+    solved_by: str = assumed(
+        "one_batch",
+        "below 5 % on one validation batch of 128 fresh trials, or in the mean over the last 20 such batches",
+        choices=("one_batch", "mean_of_20"),
+    )
+    stop_when_solved: bool = paper(True, TEXT + "; Fig. 2b trains on")
+    decode: bool = paper(False, "Fig. 2b: decode the stored bit from eligibility traces")
+    decode_from: str = assumed(
+        "adaptation",
+        "'the value of the eligibility traces': e, or its slow component epsilon_a (Eq. 27)",
+        choices=("adaptation", "trace"),
+    )
+    decode_input: str = assumed(
+        "silence",
+        "'only a store command': then nothing, or values as in a trial",
+        choices=("silence", "values"),
+    )
+
+    @property
+    def n_rec(self) -> int:
+        """Recurrent neurons."""
+        return self.n_lif + self.n_alif
+
+
+VARIANTS = {
+    "bptt": Variant("BPTT", "backpropagation through time, reset and recurrence attached", {"algorithm": "bptt"}),
+    "e_prop_1": Variant("e-prop 1", "random feedback, drawn once (Eq. 50)", {}),
+    "e_prop_1_symmetric": Variant("e-prop 1s", "feedback by the readout weights (Eq. 47)", {"feedback": "symmetric"}),
+    "truncated_traces": Variant(
+        "truncated traces", "e = h z: the eligibility vector without its past", {"trace": "truncated"}
+    ),
+    "lif_only_bptt": Variant(
+        "BPTT, LIF only", "20 LIF neurons, none adapts", {"algorithm": "bptt", "n_lif": 20, "n_alif": 0}
+    ),
+    "lif_only_e_prop_1": Variant(
+        "e-prop 1, LIF only", "20 LIF neurons, none adapts", {"n_lif": 20, "n_alif": 0}
+    ),
+    "e_prop_1_decoding": Variant(
+        "e-prop 1, decoded",
+        "trained on to iteration 200; the stored bit decoded from eligibility traces (Fig. 2b)",
+        {"iterations": 200, "stop_when_solved": False, "decode": True},
+    ),
+}  # fmt: skip
+
+PROFILES = {
+    "smoke": Profile(
+        "seconds, for tests: shows that the machine runs, not what it learns",
+        {"batch_size": 8, "iterations": 12, "decay_every": 5, "trial_ms": 1200, "period_ms": 100},
+        (0,),
+    ),
+    "quick": Profile("the paper's own size, one seed", {}, (0,)),
+    "paper": Profile("the paper's own size, ten seeds", {}, tuple(range(10))),
+}
+
+TASK = Task(
+    name="store_recall",
+    figure="fig2",
+    panels=("2a", "2b"),
+    about="a spiking network with adaptive thresholds keeps a bit in working memory (Fig. 2a, b)",
+    config=StoreRecallConfig,
+    variants=VARIANTS,
+    profiles=PROFILES,
+    module="tasks.store_recall.module:StoreRecallModule",
+    data="tasks.store_recall.data:StoreRecallData",
+    # Those that solve the task stop long before the last iteration.
+    seconds={
+        "bptt": 15.0,
+        "e_prop_1": 15.0,
+        "e_prop_1_symmetric": 15.0,
+        "truncated_traces": 160.0,
+        "lif_only_bptt": 200.0,
+        "lif_only_e_prop_1": 160.0,
+        "e_prop_1_decoding": 90.0,
+    },
+    megabytes=1.0,
+    headline="iterations",
+)
