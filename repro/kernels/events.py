@@ -59,7 +59,8 @@ def linear(spikes: Spikes, weights: Tensor) -> Tensor:
     On the tape for `weights`.
     """
     if isinstance(spikes, SpikeTrains):
-        mapped: Tensor = _EventLinear.apply(weights, spikes)
+        short = weights.dtype not in (torch.float32, torch.float64)
+        mapped: Tensor = _EventLinear.apply(weights.float() if short else weights, spikes)
         return mapped
     return torch.nn.functional.linear(spikes.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
 
