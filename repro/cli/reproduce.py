@@ -11,6 +11,7 @@ from repro.cli.plan import Job, makespan, plan
 from repro.cli.pool import Command, run_all, run_command
 from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
 from repro.errors import UserError
+from repro.task import Task
 
 RESUME = "stopped; the same command resumes each run where it stopped"
 
@@ -34,17 +35,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="runs at a time (default 2)",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
-    parser.add_argument("--panels", metavar="LIST", type=parse_list, help="draw only these, such as 1c,1d")
+    parser.add_argument(
+        "--panels", metavar="LIST", type=parse_list, help="train what these need and draw them, such as 2a,2b"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
 def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     """Plan, train what is missing, draw, judge. Returns 1 when a run failed, whatever the verdicts."""
     from repro.records import store
-    from tasks import tasks_of
 
-    jobs = plan(tasks_of(args.figure), args.profile, args.seeds)
-    check_panels(args.figure, args.panels)
+    jobs = plan(tasks_behind(args.figure, args.panels), args.profile, args.seeds)
     root = require_writable(store.folder("runs"))
     missing = [job for job in jobs if not job.finished]
     print(announcement(args.figure, args.profile, jobs, args.jobs, root))
@@ -62,6 +63,18 @@ def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     if failed:
         print(f"\n{count(len(failed), 'run')} of {len(jobs)} failed; `repro runs` says why, this command tries again")
     return 1 if failed else 0
+
+
+def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]:
+    """The tasks whose records draw a figure, or those of its panels that are wanted.
+
+    Raises UserError when the figure or a panel is unknown.
+    """
+    from tasks import tasks_of
+
+    found = tasks_of(figure)
+    check_panels(figure, panels)
+    return [task for task in found if panels is None or set(panels) & set(task.panels)]
 
 
 def announcement(figure: str, profile: str, jobs: Sequence[Job], workers: int, root: Path) -> str:

@@ -1,5 +1,6 @@
 """All runs of a figure, with a fake runner in the place of training."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import tasks
 from repro.cli import reproduce
 from repro.cli.plan import Job, is_finished, plan
 from repro.cli.pool import run_all, run_command
 from repro.cli.text import LiveLine
+from repro.errors import UserError
 from tasks import get_task
 
 TASK = get_task("pattern_generation")
@@ -154,3 +157,23 @@ def test_nothing_is_drawn_when_nothing_finished(
     assert reproduce.execute(arguments(), lambda job: [sys.executable, "-Sc", "1 / 0"]) == 1
     assert "9 runs of 9 failed" in capsys.readouterr().out
     assert concluded == []
+
+
+def test_only_what_the_panels_need_is_trained(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = dataclasses.replace(TASK, name="other", panels=("1e",))
+    monkeypatch.setattr(tasks, "tasks_of", lambda figure: [dataclasses.replace(TASK, panels=("1c", "1d")), other])
+    for panels, names in ((("1c",), ["pattern_generation"]), (("1e",), ["other"])):
+        assert [task.name for task in reproduce.tasks_behind("fig1", panels)] == names
+    for both in (None, ("1d", "1e")):
+        assert [task.name for task in reproduce.tasks_behind("fig1", both)] == ["pattern_generation", "other"]
+    assert reproduce.execute(arguments(dry_run=True, panels=("1e",)), lambda job: ["/no/such/command"]) == 0
+    said = capsys.readouterr().out
+    assert "9 runs" in said and "other" in said and "pattern_generation" not in said
+
+
+def test_an_unknown_panel_trains_nothing(results: Path) -> None:
+    with pytest.raises(UserError, match="unknown panel '1z'"):
+        reproduce.execute(arguments(panels=("1z",)), lambda job: ["/no/such/command"])
+    assert list((results / "runs").iterdir()) == []
