@@ -1,6 +1,6 @@
 """Figure 1, panels c to e: e-prop 1 and its rivals learn to generate three patterns (task 1.1)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from paper_figures import style
-from paper_figures.table import Table, gather, mean_interval
-from repro.claims.claim import load_claims
+from paper_figures.sheet import Draw, Sheet
+from paper_figures.table import Table, mean_interval
 from repro.claims.stats import bootstrap_interval
-from repro.errors import UserError
-from repro.records import store
-from tasks import get_task
 
 EXAMPLE = "e_prop_1"  # the variant that 1c shows
 AS_IN_PAPER = ("bptt", "e_prop_1", "resampled_20ms", "resampled_1ms")  # the curves of 1e
@@ -23,27 +20,8 @@ BIN = 10  # trials a point of a learning curve
 
 
 def draw(where: str | Path = "runs", panels: Sequence[str] | None = None, out: Path | None = None) -> list[Path]:
-    """Draw panels from the records under `where` into `out` (results/figures if None); return the files written.
-
-    Each panel becomes fig1c.svg and .png, and so on; all panels together also become fig1.svg and .png. Below the
-    paper's size every file is stamped with the profile, and the paper's values are left out. Raises UserError when
-    a panel is unknown, a record cannot be read, no record can be drawn, or `out` cannot be written.
-    """
-    chosen = PANELS if panels is None else tuple(panels)
-    for panel in chosen:
-        if panel not in _PANELS:
-            raise UserError(f"unknown panel {panel!r} of fig1; known: {', '.join(PANELS)}")
-    table = gather(get_task("pattern_generation"), where)
-    files: dict[str, bytes] = {}
-    with style.theme():
-        for panel in chosen:
-            size, draw_panel = _PANELS[panel]
-            figure = Figure(figsize=size)
-            draw_panel(figure, table)
-            files |= _finish(figure, table, f"fig{panel}")
-        if set(chosen) == set(PANELS):
-            files |= _finish(_together(table), table, "fig1")
-    return style.save(files, store.ROOT / "figures" if out is None else out)
+    """Draw panels (all, if None) from the records under `where`; see `Sheet.draw`."""
+    return Sheet("fig1", "pattern_generation", _PANELS, _together).draw(where, panels, out)
 
 
 def _together(table: Table) -> Figure:
@@ -59,23 +37,6 @@ def _together(table: Table) -> Figure:
     return figure
 
 
-def _finish(figure: Figure, table: Table, stem: str) -> dict[str, bytes]:
-    if table.stamp:
-        style.stamp(figure, table.stamp)
-    return style.render(figure, stem)
-
-
-def printed(table: Table, panel: str) -> dict[str, float]:
-    """Variant -> the value that the paper prints in a panel; empty below the paper's size."""
-    return {
-        claim.variant: claim.claimed
-        for claim in load_claims()
-        if (claim.task, claim.panel, claim.kind) == (table.task.name, panel, "value")
-        and claim.claimed is not None
-        and not table.stamp
-    }
-
-
 def panel_c(figure: style.Panel, table: Table) -> None:
     """Targets, readouts, spikes of 20 neurons and the clock input, after 1, 100 and 500 trials; one seed."""
     label = table.task.variants[EXAMPLE].label
@@ -87,7 +48,7 @@ def panel_c(figure: style.Panel, table: Table) -> None:
     record, arrays = table.example(
         EXAMPLE, "nmse", "target", "snapshot_trials", "snapshot_readout", "snapshot_spikes", "input_spikes"
     )
-    paper = "".join(f", {value:g} in the paper" for value in printed(table, "1c").values())
+    paper = "".join(f", {value:g} in the paper" for value in table.printed("1c").values())
     style.head(figure, "c", f"{label}, seed {record.seed}: target grey, readout blue, normalised mse (nmse){paper}")
     n_out = arrays["target"].shape[1]
     grid = style.grid(
@@ -109,18 +70,11 @@ def panel_c(figure: style.Panel, table: Table) -> None:
         for k in range(n_out):
             axes[k].plot(arrays["target"][:, k], color=style.PALE, lw=2.4)
             axes[k].plot(arrays["snapshot_readout"][column, :, k], color=style.COLOURS[EXAMPLE], lw=0.9)
-        _raster(axes[-2], arrays["snapshot_spikes"][column], 0.5)
-        _raster(axes[-1], arrays["input_spikes"].T, 0.3)
+        style.raster(axes[-2], arrays["snapshot_spikes"][column], 0.5)
+        style.raster(axes[-1], arrays["input_spikes"].T, 0.3)
         axes[-1].set_xlabel("time (ms)")
     shown = arrays["snapshot_spikes"].shape[1]
     _name_rows(grid, f"{shown} of {record.config['n_rec']}\nneurons", f"{record.config['n_in']} clock\ninputs")
-
-
-def _raster(axes: Axes, spikes: np.ndarray, width: float) -> None:
-    """A tick a spike; spikes [neuron, time]."""
-    neuron, time = np.nonzero(spikes)
-    axes.vlines(time, neuron + 0.1, neuron + 0.9, color=style.INK, lw=width)
-    axes.set(xlim=(0, spikes.shape[1]), ylim=(0, len(spikes)), yticks=[])
 
 
 def _name_rows(grid: np.ndarray, *rasters: str) -> None:
@@ -138,8 +92,8 @@ def _name_rows(grid: np.ndarray, *rasters: str) -> None:
 
 def panel_d(figure: style.Panel, table: Table) -> None:
     """A bar a variant: mean normalised mse after training, 95 % interval, every seed a dot, the paper's value."""
-    style.head(figure, "d", f"After training: {_of_seeds(table, 'mean')}")
-    variants, paper = list(table.task.variants), printed(table, "1d")
+    style.head(figure, "d", f"After training: {table.of_seeds('mean')}")
+    variants, paper = list(table.task.variants), table.printed("1d")
     columns = _columns(table, paper)
     numbers = sum(width for width, _, _ in columns)
     axes, gutter = style.grid(
@@ -165,12 +119,9 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     )
     for row, variant in enumerate(variants):
         seeds = table.values(variant, "nmse")
-        jitter = 0.55 * ((np.arange(len(seeds)) * 0.618 + 0.5) % 1 - 0.5)  # even, and the same at each drawing
-        axes.scatter(seeds, row + jitter, s=4.5, color=style.COLOURS[variant], edgecolor="white", lw=0.25, zorder=3)
+        style.dots(axes, seeds, row, style.COLOURS[variant])
     for variant, value in paper.items():
-        row = variants.index(variant)
-        axes.plot([value, value], [row - 0.42, row + 0.42], color=style.INK, lw=0.8, zorder=5)
-        axes.plot(value, row - 0.42, marker="D", ms=3.2, color=style.INK, zorder=5, clip_on=False)
+        style.diamond(axes, value, variants.index(variant))
     shown = [*data.nmse, *paper.values()] or [1.0]
     axes.set(
         xscale="log",
@@ -182,15 +133,15 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     style.plain_log(axes.xaxis)
     axes.set_yticks(range(len(variants)), [table.task.variants[variant].label for variant in variants])
     axes.tick_params(axis="y", left=False)
-    _numbers(gutter, variants, columns)
+    style.numbers(gutter, variants, columns)
 
 
-def _columns(table: Table, paper: Mapping[str, float]) -> list[tuple[float, str, Mapping[str, str]]]:
+def _columns(table: Table, paper: Mapping[str, float]) -> list[style.Column]:
     """The numbers behind the bars: width in inches, name, variant -> text. Seeds only where bars differ in them."""
     variants = table.task.variants
     ours = {v: table.absence(v) or f"{table.values(v, 'nmse').mean():.3f}" for v in variants}
     counts = {v: table.count(v) for v in variants}
-    columns: list[tuple[float, str, Mapping[str, str]]] = [(0.4, "ours", ours)]
+    columns: list[style.Column] = [(0.4, "ours", ours)]
     if paper:
         columns.append((0.52, "\N{BLACK DIAMOND} paper", {v: f"{value:.3f}" for v, value in paper.items()}))
     if len(set(counts.values())) > 1:
@@ -198,23 +149,10 @@ def _columns(table: Table, paper: Mapping[str, float]) -> list[tuple[float, str,
     return columns
 
 
-def _numbers(gutter: Axes, rows: Sequence[str], columns: Sequence[tuple[float, str, Mapping[str, str]]]) -> None:
-    gutter.set_axis_off()
-    gutter.set_xlim(0, sum(width for width, _, _ in columns))
-    right = 0.0
-    for width, name, texts in columns:
-        right += width
-        gutter.text(right, -0.85, name, ha="right", va="center_baseline", color=style.GREY)
-        for row, variant in enumerate(rows):
-            text = texts.get(variant, "")
-            slant = "italic" if text[:1].isalpha() else "normal"  # "failed", "not run"
-            gutter.text(right, row, text, ha="right", va="center_baseline", style=slant)
-
-
 def panel_e(figure: style.Panel, table: Table) -> None:
     """Learning curves, geometric mean over seeds with its 95 % interval: the paper's four at the left, all others
     at the right with e-prop 1 to compare."""
-    style.head(figure, "e", f"Learning curves: {_of_seeds(table, 'geometric mean')}")
+    style.head(figure, "e", f"Learning curves: {table.of_seeds('geometric mean')}")
     curves = table.curves("nmse")
     others = (EXAMPLE, *(variant for variant in table.task.variants if variant not in AS_IN_PAPER))
     both = style.grid(
@@ -247,15 +185,7 @@ def _curve(axes: Axes, curves: np.ndarray, variant: str) -> float:
     return float(line[-1])
 
 
-def _of_seeds(table: Table, mean: str) -> str:
-    """What the lines and bars are, in words: "mean of 10 seeds, 95 % interval"."""
-    counts = sorted({len(table.values(variant, "seed")) for variant in table.task.variants} - {0})
-    if counts in ([], [1]):
-        return "one seed each"
-    return f"{mean} of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds, 95 % interval"
-
-
-_PANELS: dict[str, tuple[tuple[float, float], Callable[[style.Panel, Table], None]]] = {
+_PANELS: dict[str, tuple[tuple[float, float], Draw]] = {
     "1c": ((style.WIDTH, 3.5), panel_c),
     "1d": ((3.4, 2.7), panel_d),
     "1e": ((3.7, 2.7), panel_e),

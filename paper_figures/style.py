@@ -21,6 +21,7 @@ GAP = 0.057  # least distance of two lines of text beside an axis, as a share of
 INK, GREY, PALE = "#222222", "#767676", "#c8c8c8"
 
 Panel = Figure | SubFigure
+Column = tuple[float, str, Mapping[str, str]]  # width in inches, name, row -> text
 
 # One colour a variant in all figures, told apart with every common colour blindness (after Okabe & Ito, and Tol).
 COLOURS = {
@@ -33,7 +34,11 @@ COLOURS = {
     "global_signal": "#661144",
     "resampled_20ms": "#e69f00",
     "resampled_1ms": "#c84a00",
+    "truncated_traces": "#9d48f2",
+    "lif_only_bptt": "#4c4c3c",
+    "lif_only_e_prop_1": "#b4b4a4",
 }
+COLOURS["e_prop_1_decoding"] = COLOURS["e_prop_1"]  # the same rule, trained on
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # shipped with matplotlib: the same letters on every machine
@@ -121,6 +126,39 @@ def grid(
         "hspace": between[1] * rows / (down - between[1] * (rows - 1)),
     }
     return np.asarray(figure.subplots(rows, columns, squeeze=False, gridspec_kw=spaces, **options))
+
+
+def raster(axes: Axes, spikes: np.ndarray, width: float, colour: str = INK) -> None:
+    """A tick a spike; spikes [neuron, time]."""
+    neuron, time = np.nonzero(spikes)
+    axes.vlines(time, neuron + 0.1, neuron + 0.9, color=colour, lw=width)
+    axes.set(xlim=(0, spikes.shape[1]), ylim=(0, len(spikes)), yticks=[])
+
+
+def dots(axes: Axes, values: np.ndarray, row: float, colour: str) -> None:
+    """One dot a seed beside a horizontal bar; values [seed]."""
+    jitter = 0.55 * ((np.arange(len(values)) * 0.618 + 0.5) % 1 - 0.5)  # even, and the same at each drawing
+    axes.scatter(values, row + jitter, s=4.5, color=colour, edgecolor="white", lw=0.25, zorder=3)
+
+
+def diamond(axes: Axes, value: float, row: float) -> None:
+    """The value that the paper prints, across a horizontal bar."""
+    axes.plot([value, value], [row - 0.42, row + 0.42], color=INK, lw=0.8, zorder=5)
+    axes.plot(value, row - 0.42, marker="D", ms=3.2, color=INK, zorder=5, clip_on=False)
+
+
+def numbers(gutter: Axes, rows: Sequence[str], columns: Sequence[Column]) -> None:
+    """Columns of numbers at the right of horizontal bars, a line a row."""
+    gutter.set_axis_off()
+    gutter.set_xlim(0, sum(width for width, _, _ in columns))
+    right = 0.0
+    for width, name, texts in columns:
+        right += width
+        gutter.text(right, -0.85, name, ha="right", va="center_baseline", color=GREY)
+        for row, variant in enumerate(rows):
+            text = texts.get(variant, "")
+            slant = "italic" if text[:1].isalpha() else "normal"  # "failed", "not run"
+            gutter.text(right, row, text, ha="right", va="center_baseline", style=slant)
 
 
 def missing(axes: Axes, text: str) -> None:

@@ -1,12 +1,13 @@
 """From records to the table that a figure is drawn from: runs of one size, and of one size only."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from repro.claims.claim import load_claims
 from repro.config import config_hash
 from repro.errors import UserError
 from repro.records import store
@@ -53,6 +54,23 @@ class Table:
             return ""
         return "failed" if self.failures(variant) else "not run"
 
+    def of_seeds(self, mean: str, *variants: str) -> str:
+        """What the lines and bars of variants (all, if none is named) are: "mean of 10 seeds, 95 % interval"."""
+        counts = sorted({len(self.values(variant, "seed")) for variant in variants or self.task.variants} - {0})
+        if counts in ([], [1]):
+            return "one seed each"
+        return f"{mean} of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds, 95 % interval"
+
+    def printed(self, panel: str) -> dict[str, float]:
+        """Variant -> the value that the paper prints in a panel; empty below the paper's size."""
+        return {
+            claim.variant: claim.claimed
+            for claim in load_claims()
+            if (claim.task, claim.panel, claim.kind) == (self.task.name, panel, "value")
+            and claim.claimed is not None
+            and not self.stamp
+        }
+
     def curves(self, series: str) -> dict[str, np.ndarray]:
         """Variant -> one curve a finished seed; [seed, trial]."""
         if self.finished.empty:
@@ -69,14 +87,29 @@ class Table:
 
         Raises UserError when one of the arrays `names` is not among them.
         """
+        folder = self._folders(variant)[0]
+        return read_record(folder), _read(folder, names)
+
+    def arrays(self, variant: str, *names: str) -> dict[str, np.ndarray]:
+        """Arrays of all finished seeds of a variant, stacked; [seed, ...].
+
+        Raises UserError when one of them is not in a record.
+        """
+        found = [_read(folder, names) for folder in self._folders(variant)]
+        return {name: np.stack([arrays[name] for arrays in found]) for name in names}
+
+    def _folders(self, variant: str) -> list[Path]:
+        """Where the finished runs of a variant lie, by seed."""
         rows = self.finished[self.finished.variant == variant]
-        folder = Path(rows.sort_values("seed").folder.iloc[0])
-        record = read_record(folder)
-        arrays = read_arrays(folder, record)
-        lacking = sorted(set(names) - set(arrays))
-        if lacking:
-            raise UserError(f"the record in {folder} has no array {', '.join(lacking)}; train that run again")
-        return record, arrays
+        return [Path(folder) for folder in rows.sort_values("seed").folder]
+
+
+def _read(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    arrays = read_arrays(folder, read_record(folder))
+    lacking = sorted(set(names) - set(arrays))
+    if lacking:
+        raise UserError(f"the record in {folder} has no array {', '.join(lacking)}; train that run again")
+    return arrays
 
 
 def gather(task: Task, where: str | Path) -> Table:

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import fig1
+from paper_figures import fig1, table
 from repro.claims.claim import load_claims
 from repro.records.store import load, run_folder
 from tasks.pattern_generation.config import TASK
@@ -76,7 +76,7 @@ def test_bars_carry_the_mean_of_their_records_and_the_value_of_the_claim(records
 
 def test_the_paper_values_come_from_the_claims(records, drawn, tmp_path, monkeypatch):
     claim = next(claim for claim in load_claims() if claim.id == "1d-binary")
-    monkeypatch.setattr(fig1, "load_claims", lambda: [dataclasses.replace(claim, claimed=7.777)])
+    monkeypatch.setattr(table, "load_claims", lambda: [dataclasses.replace(claim, claimed=7.777)])
     assert "7.777" in texts(draw("1d", records, tmp_path))
     assert "7.777" not in texts(drawn["fig1d.svg"])
 
