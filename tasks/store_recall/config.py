@@ -14,6 +14,7 @@ One trial, 2400 ms, twelve periods of 200 ms; 128 of them are a batch:
 import dataclasses
 
 from repro.config import assumed, paper
+from repro.errors import UserError
 from repro.rules.settings import RuleSettings
 from repro.task import Profile, Task, Variant
 
@@ -71,6 +72,9 @@ class StoreRecallConfig(RuleSettings):
     )
     stop_when_solved: bool = paper(True, TEXT + "; Fig. 2b trains on")
     decode: bool = paper(False, "Fig. 2b: decode the stored bit from eligibility traces")
+    decode_after_ms: int = paper(6000, TEXT + ": up to 6000 ms after this store", low=100, high=1_000_000)
+    decode_fitted: int = paper(150, TEXT + ": simulations to train the classifiers", low=2, high=100_000)
+    decode_tested: int = paper(50, TEXT + ": simulations to test them", low=1, high=100_000)
     decode_from: str = assumed(
         "adaptation",
         "'the value of the eligibility traces': e, or its slow component epsilon_a (Eq. 27)",
@@ -86,6 +90,24 @@ class StoreRecallConfig(RuleSettings):
     def n_rec(self) -> int:
         """Recurrent neurons."""
         return self.n_lif + self.n_alif
+
+    def __post_init__(self) -> None:
+        """Raises UserError where values do not go together."""
+        if self.trial_ms % self.period_ms or self.trial_ms < 2 * self.period_ms:
+            raise UserError(
+                f"trial_ms={self.trial_ms} with period_ms={self.period_ms}: a trial is a whole number of periods, "
+                "at least two (one to store, one to recall)"
+            )
+        if not self.n_rec:
+            raise UserError("n_lif=0 with n_alif=0: a network has at least one neuron")
+        if self.decode and not self.n_alif:
+            raise UserError("decode=true reads the traces of adaptive neurons: n_alif is at least 1")
+        if self.trace == "clopath":
+            raise UserError("trace=clopath is a rule for task 1.1: here trace is full, truncated or presynaptic")
+        if self.evaluator == "online" and (self.task_loss, self.states) != ("per_ms", "reset"):
+            raise UserError(
+                "evaluator=online wants task_loss=per_ms and states=reset: others need later or earlier trials"
+            )
 
 
 VARIANTS = {
@@ -111,7 +133,10 @@ VARIANTS = {
 PROFILES = {
     "smoke": Profile(
         "seconds, for tests: shows that the machine runs, not what it learns",
-        {"batch_size": 8, "iterations": 12, "decay_every": 5, "trial_ms": 1200, "period_ms": 100},
+        {
+            **{"batch_size": 8, "iterations": 12, "decay_every": 5, "trial_ms": 1200, "period_ms": 100},
+            **{"decode_after_ms": 500, "decode_fitted": 20, "decode_tested": 10},
+        },
         (0,),
     ),
     "quick": Profile("the paper's own size, one seed", {}, (0,)),

@@ -9,6 +9,7 @@ every e_ji is zero, so that e itself can carry nothing through silence; its slow
 are decoded, after the STORE with and without values that go on: four curves an age, all in the record.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,13 +18,13 @@ import torch
 from torch import Tensor
 
 from repro.neurons.alif import ALIF
+from repro.neurons.neuron import Trajectory
 from repro.rules.online import FusedSynapses
 from repro.training.seeds import generator
 from tasks.store_recall.config import AGES, StoreRecallConfig
 from tasks.store_recall.data import Schedule, active_groups, poisson
 
-AFTER_MS, WINDOW_MS, EVERY_MS = 6000, 100, 50  # Store-recall task 1.2
-FITTED, TESTED = 150, 50  # simulations; Store-recall task 1.2
+WINDOW_MS, EVERY_MS = 100, 50  # Store-recall task 1.2
 STRENGTH = 1.0  # scikit-learn's C for standardised traces; the text leaves the regulariser's strength open
 AT_4_S = (3800.0, 4200.0)  # windows that stand for "4 s": fifty tests alone are coarse
 LONG_MS = 2 * 1200.0  # "much longer than tau_a"
@@ -39,7 +40,7 @@ def decode(module: Any, snapshots: Sequence[Mapping[str, Tensor]]) -> tuple[dict
     middle of a window.
     """
     config: StoreRecallConfig = module.config
-    curves: Curves = {"decode_ages": np.array(module.ages), "decode_delay_ms": delays_ms()}
+    curves: Curves = {"decode_ages": np.array(module.ages), "decode_delay_ms": delays_ms(config)}
     decay = 0.0
     for source in INPUTS:
         found: dict[str, list[Any]] = {trace: [] for trace in TRACES}
@@ -47,9 +48,9 @@ def decode(module: Any, snapshots: Sequence[Mapping[str, Tensor]]) -> tuple[dict
             module.network.load_state_dict(dict(weights))
             means, bits = window_means(module, source)
             for trace in TRACES:
-                found[trace].append(accuracies(means[trace], bits))
+                found[trace].append(accuracies(means[trace], bits, config.decode_fitted))
             if source == "silence":
-                decay = decay_ms(means["adaptation"])
+                decay = decay_ms(means["adaptation"], config)
         curves |= {f"decode_{trace}_{source}": np.array(found[trace], np.float32) for trace in TRACES}
     return summary(curves, config) | {"trace_decay_ms": decay}, curves
 
@@ -70,15 +71,15 @@ def summary(curves: Curves, config: StoreRecallConfig) -> dict[str, float]:
     return found
 
 
-def delays_ms() -> np.ndarray[Any, Any]:
+def delays_ms(config: StoreRecallConfig) -> np.ndarray[Any, Any]:
     """From the end of the STORE to the middle of each window."""
-    return np.arange(0, AFTER_MS - WINDOW_MS + 1, EVERY_MS) + WINDOW_MS / 2
+    return np.arange(0, config.decode_after_ms - WINDOW_MS + 1, EVERY_MS) + WINDOW_MS / 2
 
 
 def simulations(config: StoreRecallConfig, source: str, seed: int) -> tuple[Any, Tensor]:
-    """Input spikes of 200 simulations, STORE first, and the bits [simulation] that were shown with it."""
+    """Input spikes of all simulations, STORE first, and the bits [simulation] that were shown with it."""
     random = generator(seed, "decoding", source)
-    shape = FITTED + TESTED, 1 + -(-AFTER_MS // config.period_ms)
+    shape = config.decode_fitted + config.decode_tested, 1 + -(-config.decode_after_ms // config.period_ms)
     value = torch.randint(2, shape, generator=random)
     store, none = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
     store[:, 0] = True
@@ -97,8 +98,8 @@ def window_means(module: Any, source: str) -> tuple[dict[str, np.ndarray[Any, An
     inputs, bits = simulations(config, source, module.seed)
     trajectory, _ = network.simulate(inputs)
     sent = torch.nn.functional.pad(trajectory.z[:, :-1], (0, 0, 1, 0))
-    first = round(config.period_ms / config.dt_ms)
-    both = [halves(network.neuron, trajectory, pre, first) for pre in (inputs.dense(), sent)]
+    first, after = round(config.period_ms / config.dt_ms), round(config.decode_after_ms / config.dt_ms)
+    both = [halves(network.neuron, trajectory, pre, first, after) for pre in (inputs.dense(), sent)]
     means = {}
     for k, trace in enumerate(TRACES):
         pieces = np.concatenate([found[k].flatten(2).numpy() for found in both], axis=2)
@@ -106,49 +107,48 @@ def window_means(module: Any, source: str) -> tuple[dict[str, np.ndarray[Any, An
     return means, bits.numpy()
 
 
-def halves(neuron: ALIF, trajectory: Any, presynaptic: Tensor, first: int) -> tuple[Tensor, Tensor]:
-    """Means over half windows after step `first` of epsilon_a and of e, each [half, simulation, post, pre]."""
-    batch, steps, pre = presynaptic.shape
+def halves(neuron: ALIF, trajectory: Trajectory, presynaptic: Tensor, first: int, after: int) -> tuple[Tensor, Tensor]:
+    """Means over half windows of epsilon_a and of e, each [half, simulation, post, pre]: `after` steps from `first` on.
+
+    The sum of epsilon_a over some steps follows from that of e: epsilon_a^(t+1) = rho epsilon_a^t + e^t (Eq. 27, 28).
+    """
+    batch, _, pre = presynaptic.shape
     n, width = trajectory.h.shape[2], round(EVERY_MS / neuron.dt_ms)
     synapses = FusedSynapses(batch, n, pre, trajectory.h, neuron)
-    unheard = torch.zeros_like(trajectory.h[:, :1])
-    adapted, trace, slow = [], [], torch.zeros_like(synapses.adapted)
-    last = min(steps, first + round(AFTER_MS / neuron.dt_ms))
-    for t in range(last):
-        now = type(trajectory)(*(series[:, t : t + 1] for series in trajectory[:2]), (), trajectory.before)
-        if t >= first:
-            slow += synapses.adapted
-        synapses.advance(now, unheard, presynaptic[:, t : t + 1], 0.0)
-        if t < first:
-            synapses.summed.zero_()
-        elif (t + 1 - first) % width == 0:
-            adapted.append(slow[:, n - neuron.n_adaptive :] / width)
+    adapted, trace = [], []
+    ends = range(first + width, first + after + 1, width)
+    for start, end in itertools.pairwise((0, first, *ends)):
+        before = synapses.adapted.clone()
+        synapses.summed.zero_()
+        h = trajectory.h[:, start:end]
+        synapses.advance(trajectory._replace(h=h), torch.zeros_like(h), presynaptic[:, start:end], 0.0)
+        if start >= first:
             trace.append(synapses.summed / width)
-            slow.zero_()
-            synapses.summed = torch.zeros_like(synapses.summed)
+            slow = (synapses.summed - (synapses.adapted - before)) / ((1 - neuron.rho) * width)
+            adapted.append(slow[:, n - neuron.n_adaptive :])
     return torch.stack(adapted), torch.stack(trace)
 
 
-def accuracies(means: np.ndarray[Any, Any], bits: np.ndarray[Any, Any]) -> list[float]:
-    """The share of tested simulations whose bit a classifier names rightly, a classifier for each window."""
+def accuracies(means: np.ndarray[Any, Any], bits: np.ndarray[Any, Any], fitted: int) -> list[float]:
+    """A classifier a window, fitted to the first `fitted` simulations: the share of the others whose bit it names."""
     from sklearn.linear_model import LogisticRegression
 
     found = []
     for window in means:
-        spread = window[:FITTED].std(axis=0)
+        spread = window[:fitted].std(axis=0)
         told = spread > 0
         if not told.any():  # nothing to tell the simulations apart
-            found.append(float(np.mean(bits[FITTED:] == round(float(bits[:FITTED].mean())))))
+            found.append(float(np.mean(bits[fitted:] == round(float(bits[:fitted].mean())))))
             continue
-        scaled = (window[:, told] - window[:FITTED, told].mean(axis=0)) / spread[told]
-        classifier = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaled[:FITTED], bits[:FITTED])
-        found.append(float(classifier.score(scaled[FITTED:], bits[FITTED:])))
+        scaled = (window[:, told] - window[:fitted, told].mean(axis=0)) / spread[told]
+        classifier = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaled[:fitted], bits[:fitted])
+        found.append(float(classifier.score(scaled[fitted:], bits[fitted:])))
     return found
 
 
-def decay_ms(adapted: np.ndarray[Any, Any]) -> float:
+def decay_ms(adapted: np.ndarray[Any, Any], config: StoreRecallConfig) -> float:
     """The time constant with which epsilon_a dies away in silence: least squares on the log of its mean size."""
     size = np.abs(adapted).mean(axis=(1, 2))
     if not (size > 0).all():
         return float("nan")
-    return float(-1 / np.polyfit(delays_ms(), np.log(size), 1)[0])
+    return float(-1 / np.polyfit(delays_ms(config), np.log(size), 1)[0])

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+import re
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -13,7 +15,6 @@ from repro.neurons.integrate_and_fire import IntegrateAndFire
 from repro.neurons.local import Local, reverse
 from repro.neurons.neuron import Neuron, NeuronState, Own, Trajectory
 from repro.neurons.rate import Rate
-from repro.neurons.spike import spike
 from repro.rules.online import AnySynapses, online_eprop
 from repro.rules.rate import RateTerm
 from repro.rules.rule import BPTT, EProp
@@ -26,28 +27,17 @@ SYMMETRIC = EProp(Trace("full"), BroadcastSignal("symmetric"))
 NO_RATE = RateTerm("sum_khz", 0.0, 10.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Synaptic(Neuron):
-    """A neuron that the paper does not have: a synaptic current, and a reset that depends on the voltage, so that
-    hardly a derivative is a constant."""
-
-    names: ClassVar[tuple[str, ...]] = ("current", "v")
-
-    @property
-    def refractory_steps(self) -> int:
-        return 2
-
-    def update(self, own: Own, fired: Tensor, sent: Tensor, current: Tensor) -> Own:
-        synapse, v = own
-        synapse = 0.8 * synapse + current
-        return synapse, 0.93 * v + 0.3 * torch.tanh(synapse) - 0.5 * sent * (1 + v) - 0.05 * fired
-
-    def output(self, own: Own) -> Tensor:
-        return spike(own[1], own[1].new_tensor(0.4), 0.4, 0.3)
+def from_the_docs() -> Neuron:
+    """The neuron that docs/extending.md shows, from its own text."""
+    text = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "(Neuron)" in block]
+    found: dict[str, Any] = {"__name__": "docs.extending"}
+    exec(compile(code, "docs/extending.md", "exec"), found)
+    return found["Synaptic"]()
 
 
 RATE = Rate(alpha=0.85)
-ALL: dict[str, Neuron] = NEURONS | {"rate": RATE, "synaptic": Synaptic()}
+ALL: dict[str, Neuron] = NEURONS | {"rate": RATE, "docs": from_the_docs()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,238 @@
+"""Task 1.2: its trials, its objective, when it counts as solved, and a run that is interrupted."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from repro.errors import UserError
+from repro.rules.callback import LearningRuleCallback
+from repro.training.run import run
+from tasks.store_recall.config import TASK, StoreRecallConfig
+from tasks.store_recall.data import RECALL, STORE, active_groups, poisson, schedule, trials
+from tasks.store_recall.module import StoreRecallModule
+
+CONFIG = StoreRecallConfig()
+SMALL = {"batch_size": 8, "trial_ms": 600, "period_ms": 100, "iterations": 6}
+
+
+@pytest.fixture(autouse=True)
+def without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+def small(**values: Any) -> StoreRecallConfig:
+    return dataclasses.replace(CONFIG, **(SMALL | values))
+
+
+def test_commands_alternate_and_recall_asks_for_the_last_stored_bit() -> None:
+    plan = schedule(CONFIG, 500, torch.Generator().manual_seed(1))
+    assert plan.value.shape == (500, 12)
+    for value, store, recall, target in zip(*(series.tolist() for series in plan), strict=True):
+        held: int | None = None
+        for k in range(12):
+            assert not (store[k] and recall[k])
+            assert target[k] == (held if recall[k] else -1)
+            if store[k]:
+                assert held is None
+                held = value[k]
+            elif recall[k]:
+                assert held is not None
+                held = None
+        assert held is None  # no STORE is left without its RECALL
+        assert any(recall)
+
+
+def test_trials_as_they_come_are_not_all_complete() -> None:
+    plan = schedule(dataclasses.replace(CONFIG, sequences="free"), 500, torch.Generator().manual_seed(1))
+    assert (plan.store.sum(dim=1) > plan.recall.sum(dim=1)).any()
+    assert (~plan.recall.any(dim=1)).any()
+
+
+def test_the_stated_delay_is_that_of_endless_trials_alone() -> None:
+    """Mean delay D / p = 1.2 s (Results) where a trial never ends; about 0.7 s in twelve periods."""
+    endless = dataclasses.replace(CONFIG, trial_ms=40_000, sequences="free")
+    for config, wanted, tolerance in ((endless, 1.2, 0.06), (CONFIG, 0.7, 0.05)):
+        plan = schedule(config, 100 if config is endless else 5000, torch.Generator().manual_seed(2))
+        delays = [
+            (k - last) * 0.2
+            for store, recall in zip(plan.store.tolist(), plan.recall.tolist(), strict=True)
+            for k in range(len(store))
+            if recall[k]
+            for last in [max(i for i in range(k) if store[i])]
+        ]
+        assert np.mean(delays) == pytest.approx(wanted, abs=tolerance)
+
+
+def test_groups_of_channels_say_what_the_schedule_says() -> None:
+    plan = schedule(CONFIG, 50, torch.Generator().manual_seed(3))
+    active = active_groups(plan)
+    assert torch.equal(active[..., STORE], plan.store)
+    assert torch.equal(active[..., RECALL], plan.recall)
+    shown = active[..., :2].sum(dim=-1)
+    assert torch.equal(shown == 0, plan.recall)  # value channels are silent while RECALL
+    assert torch.equal(active[..., 1][~plan.recall], (plan.value == 1)[~plan.recall])
+
+
+def test_spikes_are_poisson_in_active_channels_and_nowhere_else() -> None:
+    plan = schedule(CONFIG, 64, torch.Generator().manual_seed(4))
+    active = active_groups(plan)
+    spikes = poisson(CONFIG, active, torch.Generator().manual_seed(5)).dense()
+    by_group = spikes.unflatten(1, (12, 200)).unflatten(3, (4, 25)).permute(0, 1, 3, 2, 4)
+    assert not by_group[~active].any()
+    inside = by_group[active]  # [active group, step, channel]
+    chance, places = 0.05, inside.numel()
+    assert abs(float(inside.mean()) - chance) < 4 * math.sqrt(chance * (1 - chance) / places)
+    for axis, lag in ((1, 1), (1, 2), (2, 1)):  # independent of the step before, and of the neighbour
+        pairs = (
+            inside.narrow(axis, 0, inside.shape[axis] - lag) * inside.narrow(axis, lag, inside.shape[axis] - lag)
+        ).mean()
+        assert abs(float(pairs) - chance**2) < 5 * chance / math.sqrt(places)
+    assert abs(float(inside[:, 0].mean()) - chance) < 5 * math.sqrt(chance / inside[:, 0].numel())  # nor at the edge
+    assert abs(float(inside[:, -1].mean()) - chance) < 5 * math.sqrt(chance / inside[:, -1].numel())
+
+
+def test_a_batch_depends_on_seed_purpose_and_index_alone() -> None:
+    one, again = trials(small(), 3, "training", 7), trials(small(), 3, "training", 7)
+    assert torch.equal(one.inputs.channel, again.inputs.channel)
+    assert torch.equal(one.inputs.start, again.inputs.start)
+    for other in (
+        trials(small(), 3, "training", 8),
+        trials(small(), 3, "validation", 7),
+        trials(small(), 4, "training", 7),
+    ):
+        assert not torch.equal(one.inputs.start, other.inputs.start)  # control
+
+
+def module_and_batch(**values: Any) -> tuple[StoreRecallModule, Any]:
+    config = small(**values)
+    return StoreRecallModule(config, 0), trials(config, 0, "training", 0)
+
+
+def test_the_loss_is_the_cross_entropy_of_the_recalls() -> None:
+    module, batch = module_and_batch()
+    readout = torch.randn(8, 600, 2, generator=torch.Generator().manual_seed(6))
+    recalls = batch.schedule.recall.nonzero().tolist()
+    losses, means = [], []
+    for trial, k in recalls:
+        wanted = batch.schedule.target[trial, k]
+        period = readout[trial, 100 * k : 100 * (k + 1)]
+        losses += [-torch.log_softmax(y, dim=0)[wanted] for y in period]
+        means.append(-torch.log_softmax(period.mean(dim=0), dim=0)[wanted])
+    assert module.objective(readout, batch) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+    by_period, _ = module_and_batch(task_loss="period")
+    assert by_period.objective(readout, batch) == pytest.approx(float(torch.stack(means).mean()), rel=1e-5)
+    assert abs(float(torch.stack(means).mean() - torch.stack(losses).mean())) > 1e-2  # control
+    pieces = sum(float(module.objective(readout[:, t : t + 50], batch, t)) for t in range(0, 600, 50))
+    assert pieces == pytest.approx(float(module.objective(readout, batch)), rel=1e-5)
+
+
+def test_the_error_is_that_of_the_highest_mean_activation() -> None:
+    module, batch = module_and_batch()
+    target = batch.schedule.target.repeat_interleave(100, dim=1)
+    right = torch.nn.functional.one_hot(target.clamp(min=0), 2).float()
+    assert module.metrics(right, batch)["error"] == 0
+    assert module.metrics(1 - right, batch)["error"] == 1  # control
+    brief = right.clone()
+    brief[:, ::100] = 10 * (1 - right[:, ::100])  # wrong for one ms of a hundred: the mean still decides
+    assert module.metrics(brief, batch)["error"] == 0
+
+
+def test_solved_by_one_batch_or_by_the_mean_of_twenty() -> None:
+    errors = [0.5] * 10 + [0.04] + [0.06] * 5 + [0.03] * 30
+    series = {"validation_error": np.array(errors), "rate_hz": np.ones(len(errors))}
+    found = StoreRecallModule.summary(series, CONFIG)
+    assert found["iterations_one_batch"] == 10
+    mean = [np.mean(errors[i - 19 : i + 1]) for i in range(19, len(errors))]
+    assert found["iterations_mean_of_20"] == 19 + next(i for i, m in enumerate(mean) if m < 0.05)
+    assert found["iterations"] == 10
+    assert found["iterations_at_least"] == 0
+    never = StoreRecallModule.summary(series | {"validation_error": np.full(46, 0.2)}, CONFIG)
+    assert (never["iterations"], never["iterations_at_least"]) == (46, 1)
+
+
+def test_training_stops_when_solved_and_trains_on_when_told() -> None:
+    module, _ = module_and_batch(solved_error=1.0)
+    assert module.is_solved({"validation_error": [0.9]})
+    assert not module.is_solved({"validation_error": [1.0]})
+    module, _ = module_and_batch(solved_error=1.0, stop_when_solved=False)
+    assert not module.is_solved({"validation_error": [0.9]})
+
+
+def test_a_solved_run_ends_early(tmp_path: Path) -> None:
+    settings = {"solved_error": "1.0", "batch_size": "8", "iterations": "50"}
+    metrics = run(TASK, "e_prop_1", "smoke", 0, settings, tmp_path).metrics
+    assert metrics["iterations"] < 40
+    assert metrics["iterations_at_least"] == 0
+
+
+def test_carried_states_make_two_batches_one_long_trial() -> None:
+    """The second batch begins where the first ended, and a checkpoint carries that on."""
+    module, batch = module_and_batch(states="carried")
+    rule = LearningRuleCallback(module.config)
+    _claim(rule, module)
+    rule.loss(module, batch, 0)
+    state = module.state_before()
+    assert state is not None
+    after = module.network.simulate(batch.inputs)[1]
+    assert torch.equal(state.own[1], after.own[1])
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    other, _ = module_and_batch(states="carried")
+    other.on_load_checkpoint(checkpoint)
+    held = other.state_before()
+    assert held is not None
+    assert all(torch.equal(a, b) for a, b in zip((*held.own, held.z), (*state.own, state.z), strict=True))
+    fresh, _ = module_and_batch()
+    _claim(LearningRuleCallback(fresh.config), fresh)
+    rule.loss(fresh, batch, 0)
+    assert fresh.state_before() is None  # control
+
+
+def _claim(rule: LearningRuleCallback, module: StoreRecallModule) -> None:
+    trainer = pl.Trainer(logger=False, enable_checkpointing=False, callbacks=[rule], accelerator="cpu")
+    rule.setup(trainer, module, "fit")
+
+
+@pytest.mark.parametrize("variant", ["e_prop_1", "bptt", "truncated_traces", "lif_only_e_prop_1", "e_prop_1_decoding"])
+def test_an_interrupted_run_resumes_to_the_same_bits(variant: str, tmp_path: Path) -> None:
+    class Stop(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            if trainer.global_step == 7:
+                raise OSError("the disk is full")
+
+    settings = {"iterations": "12", "states": "carried" if variant == "e_prop_1" else "reset"}
+    whole = run(TASK, variant, "smoke", 0, settings, tmp_path / "whole")
+    with pytest.raises(OSError, match="disk"):
+        run(TASK, variant, "smoke", 0, settings, tmp_path / "cut", callbacks=[Stop()])
+    resumed = run(TASK, variant, "smoke", 0, settings, tmp_path / "cut")
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert resumed.arrays_sha256 == whole.arrays_sha256
+    assert resumed.metrics == whole.metrics
+    other = run(TASK, variant, "smoke", 1, settings, tmp_path / "whole")
+    assert other.weights_sha256 != whole.weights_sha256  # control
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"period_ms": "500"}, "whole number of periods"),
+        ({"trial_ms": "200"}, "whole number of periods"),
+        ({"n_lif": "0", "n_alif": "0"}, "at least one neuron"),
+        ({"n_lif": "20", "n_alif": "0", "decode": "true"}, "n_alif is at least 1"),
+        ({"trace": "clopath"}, "task 1.1"),
+        ({"evaluator": "online", "task_loss": "period"}, "task_loss=per_ms"),
+        ({"evaluator": "online", "states": "carried"}, "states=reset"),
+        ({"command_probability": "0"}, "lies between"),
+        ({"task_loss": "per_second"}, "is one of"),
+    ],
+)
+def test_values_that_do_not_go_together_are_told(settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=sentence):
+        run(TASK, "e_prop_1", "paper", 0, settings, tmp_path)
+    assert not list(tmp_path.iterdir())
