@@ -1,6 +1,7 @@
 """Spikes as lists of events: what need not be done for silent channels and neurons is most of the work.
 
-`linear` and `outer` take spikes in either form, as events or as an array.
+`linear` and `outer` take spikes in either form, as events or as an array. On a GPU they make an array of events: a
+product is fast there, and sums over events would come in another order each time.
 """
 
 from typing import Any, NamedTuple
@@ -59,19 +60,23 @@ def linear(spikes: Spikes, weights: Tensor) -> Tensor:
     On the tape for `weights`.
     """
     if isinstance(spikes, SpikeTrains):
-        short = weights.dtype not in (torch.float32, torch.float64)
-        mapped: Tensor = _EventLinear.apply(weights.float() if short else weights, spikes)
-        return mapped
+        weights = weights if weights.dtype in (torch.float32, torch.float64) else weights.float()
+        if spikes.device.type != "cuda":
+            mapped: Tensor = _EventLinear.apply(weights, spikes)
+            return mapped
+        spikes = spikes.dense(weights.dtype)
     return torch.nn.functional.linear(spikes.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
 
 
 def outer(delta: Tensor, spikes: Spikes) -> Tensor:
     """sum over batch and time of delta_j^t x_i^t: [post, pre]; delta [batch, time, post], x [batch, time, pre]."""
     flat = delta.transpose(0, 1).reshape(-1, delta.shape[2])
+    if isinstance(spikes, SpikeTrains) and spikes.device.type == "cuda":
+        spikes = spikes.dense(delta.dtype)
     if not isinstance(spikes, SpikeTrains):
         return flat.T @ spikes.to(delta.dtype).transpose(0, 1).reshape(-1, spikes.shape[2])
     gradient_t = flat.new_zeros(spikes.channels, delta.shape[2])
-    if ops.compiled is None or delta.device.type != "cpu":
+    if ops.compiled is None:
         gradient_t.index_add_(0, spikes.channel, flat[torch.repeat_interleave(torch.diff(spikes.start))])
     else:
         arrays = flat.contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
@@ -94,7 +99,7 @@ class _EventLinear(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, spikes: SpikeTrains) -> Tensor:
         ctx.spikes = spikes
         rows, post = spikes.steps * spikes.batch, weights.shape[0]
-        if ops.compiled is None or weights.device.type != "cpu":
+        if ops.compiled is None:
             index = torch.repeat_interleave(torch.diff(spikes.start))
             flat = weights.new_zeros(rows, post).index_add_(0, index, weights.T[spikes.channel])
         else:

@@ -1,4 +1,4 @@
-"""The kernels as torch operators: compiled by numba on the CPU, plain torch elsewhere and where numba is missing."""
+"""The kernels as torch operators: compiled by numba on the CPU, by Triton on CUDA; plain torch where one is missing."""
 
 import contextlib
 import os
@@ -14,6 +14,10 @@ compiled: Any = None
 if os.environ.get("REPRO_NUMBA") != "0":
     with contextlib.suppress(ImportError):
         from repro.kernels import compiled
+gpu_ops: Any = None
+if torch.cuda.is_available():
+    with contextlib.suppress(ImportError):
+        from repro.kernels import gpu_ops
 
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
@@ -162,6 +166,13 @@ def _filter_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
 
 
 exponential_filter.register_autograd(_filter_backward, setup_context=_filter_setup)
+
+
+if gpu_ops is not None:
+    lif_forward.register_kernel("cuda")(gpu_ops.lif_forward)
+    local_reverse.register_kernel("cuda")(gpu_ops.local_reverse)
+    bptt_reverse.register_kernel("cuda")(gpu_ops.bptt_reverse)
+    exponential_filter.register_kernel("cuda")(gpu_ops.exponential_filter)
 
 
 def online_traces(

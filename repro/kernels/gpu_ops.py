@@ -1,0 +1,103 @@
+"""The operators on CUDA: what hands tensors to the kernels of `repro.kernels.gpu`. Imported only where Triton is."""
+
+import functools
+
+import torch
+import triton
+from torch import Tensor
+
+from repro.kernels import gpu
+
+FEW_NEURONS = 64  # up to which the recurrent weights fit into the registers of one program
+TILE = 16384  # weights in flight at once where they do not
+CELLS = 32  # of a program of a filter: one warp
+
+
+@functools.lru_cache(maxsize=64)
+def _numbers(dtype: torch.dtype, device: torch.device, *values: float) -> Tensor:
+    """Constants as an array: a number handed over as an argument would be cut to float32."""
+    return torch.tensor(values, dtype=dtype, device=device)
+
+
+def _inner(x: Tensor) -> Tensor:
+    """[batch, time, neuron] -> [time, batch, neuron]; no copy where it lies so."""
+    return x.transpose(0, 1).contiguous()
+
+
+def _shape(n: int, recurrent: bool) -> dict[str, int]:
+    """The smallest power of two for n neurons, how many rows of weights to read at once (0: all are on chip), warps."""
+    wide = max(triton.next_power_of_2(n), 16)
+    few = n <= FEW_NEURONS or not recurrent
+    return {"N": wide, "ROWS": 0 if few else max(TILE // wide, 1), "num_warps": min(max(wide // 32, 1), 16)}
+
+
+def lif_forward(
+    current: Tensor,
+    w_rec: Tensor,
+    beta: Tensor,
+    v: Tensor,
+    a: Tensor,
+    z: Tensor,
+    refractory: Tensor,
+    alpha: float,
+    rho: float,
+    v_th: float,
+    refractory_steps: int,
+    dampening: float,
+    keep_v: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """See `repro.kernels.ops.lif_forward`; the spikes as events are not made."""
+    drive, recurrent = _inner(current), w_rec.numel() > 0
+    steps, batch, n = drive.shape
+    z_out, h_out = torch.empty_like(drive), torch.empty_like(drive)
+    v_out = torch.empty_like(drive) if keep_v else drive.new_empty(0)
+    state = [x.clone(memory_format=torch.contiguous_format) for x in (v, a, z, refractory)]
+    shape = _shape(n, recurrent)
+    weights = (w_rec.T if shape["ROWS"] else w_rec).contiguous()
+    spiking = torch.empty(batch, n, dtype=torch.int32, device=drive.device)
+    numbers = _numbers(drive.dtype, drive.device, alpha, rho, v_th, refractory_steps, dampening / v_th)
+    arrays = drive, weights, beta.contiguous(), *state, z_out, h_out, v_out, spiking, numbers
+    flags = {"RECURRENT": recurrent, "ADAPTS": beta.numel() > 0, "KEEP_V": keep_v}
+    with torch.cuda.device_of(drive):
+        gpu.lif_forward[(batch,)](*arrays, steps, n, **flags, **shape)
+    none = torch.empty(0, dtype=torch.int64, device=drive.device)
+    kept = v_out.transpose(0, 1) if keep_v else v_out
+    return z_out.transpose(0, 1), h_out.transpose(0, 1), kept, state[0], state[1], state[3], none, none.clone()
+
+
+def bptt_reverse(
+    h: Tensor, signal: Tensor, w_rec: Tensor, beta: Tensor, alpha: float, rho: float, v_th: float
+) -> Tensor:
+    """See `repro.kernels.fallback.bptt_reverse`."""
+    slope, recurrent = _inner(h), w_rec.numel() > 0
+    steps, batch, n = slope.shape
+    delta, numbers = torch.empty_like(slope), _numbers(h.dtype, h.device, alpha, rho, v_th)
+    arrays = slope, _inner(signal), w_rec.contiguous(), beta.contiguous(), delta, numbers
+    flags = {"RECURRENT": recurrent, "ADAPTS": beta.numel() > 0}
+    with torch.cuda.device_of(h):
+        gpu.bptt_reverse[(batch,)](*arrays, steps, n, **flags, **_shape(n, recurrent))
+    return delta.transpose(0, 1)
+
+
+def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
+    """See `repro.kernels.fallback.local_reverse`."""
+    if not beta.numel():
+        return exponential_filter(post * signal, alpha, reverse=True)
+    slope = _inner(post)
+    steps, batch, n = slope.shape
+    delta, numbers = torch.empty_like(slope), _numbers(post.dtype, post.device, alpha, rho)
+    arrays = slope, _inner(signal), beta.contiguous(), delta, numbers
+    with torch.cuda.device_of(post):
+        gpu.local_reverse[(triton.cdiv(batch * n, CELLS),)](*arrays, steps, n, batch * n, CELLS=CELLS, num_warps=1)
+    return delta.transpose(0, 1)
+
+
+def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
+    """See `repro.kernels.fallback.exponential_filter`."""
+    inner = _inner(x)
+    y, cells = torch.empty_like(inner), inner[0].numel()
+    arrays = inner, y, _numbers(x.dtype, x.device, decay)
+    with torch.cuda.device_of(x):
+        grid = (triton.cdiv(cells, CELLS),)
+        gpu.exponential_filter[grid](*arrays, len(inner), cells, REVERSE=reverse, CELLS=CELLS, num_warps=1)
+    return y.transpose(0, 1)
