@@ -41,7 +41,7 @@ def decode(module: Any, snapshots: Sequence[Mapping[str, Tensor]]) -> tuple[dict
     """
     config: StoreRecallConfig = module.config
     curves: Curves = {"decode_ages": np.array(module.ages), "decode_delay_ms": delays_ms(config)}
-    decay = 0.0
+    decay: dict[str, float] = {}
     for source in INPUTS:
         found: dict[str, list[Any]] = {trace: [] for trace in TRACES}
         for weights in snapshots:
@@ -52,19 +52,19 @@ def decode(module: Any, snapshots: Sequence[Mapping[str, Tensor]]) -> tuple[dict
             if source == "silence":
                 decay = decay_ms(means["adaptation"], config)
         curves |= {f"decode_{trace}_{source}": np.array(found[trace], np.float32) for trace in TRACES}
-    return summary(curves, config) | {"trace_decay_ms": decay}, curves
+    return summary(curves, config) | decay, curves
 
 
 def summary(curves: Curves, config: StoreRecallConfig) -> dict[str, float]:
-    """What the claims ask of the chosen reading, and of the others by name."""
+    """What the claims ask of the chosen reading, and of the others by name; none for delays that were not tried."""
     delay = curves["decode_delay_ms"]
     found: dict[str, float] = {}
     for trace in TRACES:
         for source in INPUTS:
             accuracy = curves[f"decode_{trace}_{source}"]
             numbers = {f"decode_{age}": float(curve.mean()) for age, curve in zip(AGES, accuracy, strict=True)}
-            numbers["decode_4s"] = float(accuracy[-1][(delay >= AT_4_S[0]) & (delay <= AT_4_S[1])].mean())
-            numbers["decode_long"] = float(accuracy[-1][delay >= LONG_MS].mean())
+            spans = {"decode_4s": (delay >= AT_4_S[0]) & (delay <= AT_4_S[1]), "decode_long": delay >= LONG_MS}
+            numbers |= {name: float(accuracy[-1][span].mean()) for name, span in spans.items() if span.any()}
             if (trace, source) == (config.decode_from, config.decode_input):
                 found |= numbers
             found |= {f"{name}_{trace}_{source}": value for name, value in numbers.items()}
@@ -146,9 +146,10 @@ def accuracies(means: np.ndarray[Any, Any], bits: np.ndarray[Any, Any], fitted: 
     return found
 
 
-def decay_ms(adapted: np.ndarray[Any, Any], config: StoreRecallConfig) -> float:
-    """The time constant with which epsilon_a dies away in silence: least squares on the log of its mean size."""
+def decay_ms(adapted: np.ndarray[Any, Any], config: StoreRecallConfig) -> dict[str, float]:
+    """The time constant with which epsilon_a dies away in silence: least squares on the log of its mean size. No number
+    where nothing was there to die away."""
     size = np.abs(adapted).mean(axis=(1, 2))
     if not (size > 0).all():
-        return float("nan")
-    return float(-1 / np.polyfit(delays_ms(config), np.log(size), 1)[0])
+        return {}
+    return {"trace_decay_ms": float(-1 / np.polyfit(delays_ms(config), np.log(size), 1)[0])}

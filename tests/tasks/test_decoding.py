@@ -50,7 +50,7 @@ def test_window_means_are_those_of_the_printed_recursion(module: StoreRecallModu
 def test_silence_leaves_nothing_in_the_trace_but_in_its_slow_component(module: StoreRecallModule) -> None:
     module.config = dataclasses.replace(module.config, decode_after_ms=1500)
     means, _ = decoding.window_means(module, "silence")
-    assert decoding.decay_ms(means["adaptation"], module.config) == pytest.approx(1200, rel=0.1)
+    assert decoding.decay_ms(means["adaptation"], module.config)["trace_decay_ms"] == pytest.approx(1200, rel=0.1)
     assert np.abs(means["trace"][-1]).max() < 1e-6
     assert np.abs(means["adaptation"][-1]).max() > 1e-3
 
