@@ -6,7 +6,7 @@ JOBS ?= 2
 DEVICE ?=
 PANELS ?=
 RECORDS ?=
-FIGURES ?= fig1
+FIGURES ?= fig1 fig2
 STUDY ?=
 WORKERS ?= 2
 STORAGE ?=
@@ -32,22 +32,23 @@ help: ## this page
 	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's own if not given"
 	@echo "  JOBS=2            runs at a time"
 	@echo "  DEVICE=cpu        cpu or cuda"
-	@echo "  PANELS=1d,1e      draw these panels only"
+	@echo "  PANELS=2a,2b      these panels only: 'figN' trains what they need, and draws them"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
-	@echo "  FIGURES=fig1      what 'figures' draws"
+	@echo "  FIGURES=fig1      what 'figures' draws; fig1 and fig2 if not given"
 	@echo "  STUDY=NAME        what 'sweep' trains: a name in sweeps/, or the path of a .toml file"
 	@echo "  WORKERS=2         processes of 'sweep'"
 	@echo "  STORAGE=URL       where 'sweep' keeps its queue: an Optuna storage; a file in results/studies if not given"
 	@echo "  TORCH_INDEX=URL   take torch from this package index, for example one of CPU-only builds"
 	@echo "  PYTHON=python3.11 the Python that .venv is made with: 3.11 or 3.12"
 
-fig1: ## train what is missing of figure 1, draw it, say which claims hold (fig2 and so on alike)
+fig1: ## train what is missing of figure 1, draw it, say which claims hold
+fig2: ## the same of figure 2; PANELS=2a,2b are store-recall
 
 fig%: .venv/.stamp FORCE
 	@$(BIN)/repro reproduce $@ $(RUN_ARGS) $(DRAW_ARGS)
 
 figures: .venv/.stamp ## redraw from records; trains nothing
-	@set -e; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS); done
+	@code=0; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS) || code=1; done; exit $$code
 
 check: .venv/.stamp ## the paper's claims against our records
 	@$(BIN)/repro check $(READ_ARGS)

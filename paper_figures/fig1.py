@@ -81,7 +81,7 @@ def _name_rows(grid: np.ndarray, *rasters: str) -> None:
     """Name the rows at the left, and keep only the axis lines that carry a scale."""
     names = [f"readout {k + 1}" for k in range(len(grid) - len(rasters))] + list(rasters)
     for row, name in zip(grid, names, strict=True):
-        row[0].annotate(name, (0, 0.5), (-18, 0), "axes fraction", "offset points", ha="right", va="center")
+        style.name_row(row[0], name)
     for axes in grid[:-1].flat:
         axes.tick_params(bottom=False)
         axes.spines.bottom.set_visible(False)

@@ -85,12 +85,12 @@ def theme() -> Iterator[None]:
         yield
 
 
-def head(figure: Panel, letter: str, caption: str) -> None:
-    """A panel's letter and, beside it, one line that says what is drawn."""
+def head(figure: Panel, letter: str, caption: str, left: float = 0.06) -> None:
+    """A panel's letter, `left` inches from its left edge, and beside it one line that says what is drawn."""
     width, height = size(figure)
     y = 1 - 0.15 / height
-    figure.text(0.06 / width, y, letter, fontsize=9, fontweight="bold")
-    figure.text(0.24 / width, y, caption)
+    figure.text(left / width, y, letter, fontsize=9, fontweight="bold")
+    figure.text((left + 0.18) / width, y, caption)
 
 
 def size(figure: Panel) -> tuple[float, float]:
@@ -128,6 +128,11 @@ def grid(
     return np.asarray(figure.subplots(rows, columns, squeeze=False, gridspec_kw=spaces, **options))
 
 
+def name_row(axes: Axes, name: str) -> None:
+    """Name a row of a grid at its left."""
+    axes.annotate(name, (0, 0.5), (-18, 0), "axes fraction", "offset points", ha="right", va="center")
+
+
 def raster(axes: Axes, spikes: np.ndarray, width: float, colour: str = INK) -> None:
     """A tick a spike; spikes [neuron, time]."""
     neuron, time = np.nonzero(spikes)
@@ -136,9 +141,13 @@ def raster(axes: Axes, spikes: np.ndarray, width: float, colour: str = INK) -> N
 
 
 def dots(axes: Axes, values: np.ndarray, row: float, colour: str) -> None:
-    """One dot a seed beside a horizontal bar; values [seed]."""
-    jitter = 0.55 * ((np.arange(len(values)) * 0.618 + 0.5) % 1 - 0.5)  # even, and the same at each drawing
-    axes.scatter(values, row + jitter, s=4.5, color=colour, edgecolor="white", lw=0.25, zorder=3)
+    """One dot a seed along a horizontal bar; values [seed]."""
+    axes.scatter(values, row + jitter(len(values)), s=4.5, color=colour, edgecolor="white", lw=0.25, zorder=3)
+
+
+def jitter(seeds: int) -> np.ndarray:
+    """Heights [seed] about a bar's middle: even, and the same at each drawing."""
+    return np.asarray(0.55 * ((np.arange(seeds) * 0.618 + 0.5) % 1 - 0.5))
 
 
 def diamond(axes: Axes, value: float, row: float) -> None:

@@ -58,7 +58,7 @@ class Table:
         """What the lines and bars of variants (all, if none is named) are: "mean of 10 seeds, 95 % interval"."""
         counts = sorted({len(self.values(variant, "seed")) for variant in variants or self.task.variants} - {0})
         if counts in ([], [1]):
-            return "one seed each"
+            return "one seed each" if len(variants) != 1 else "one seed"
         return f"{mean} of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds, 95 % interval"
 
     def printed(self, panel: str) -> dict[str, float]:

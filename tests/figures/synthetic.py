@@ -1,4 +1,4 @@
-"""Records of task 1.1 that no network made: the shapes and rough looks of real ones, written in milliseconds."""
+"""Records that no network made, and those of task 1.1: shapes and rough looks of real ones, written in milliseconds."""
 
 import dataclasses
 import hashlib
@@ -11,6 +11,7 @@ import numpy as np
 from repro.config import config_hash
 from repro.records.record import RunRecord, pack_arrays, write_record
 from repro.records.store import run_folder
+from repro.task import Task
 from tasks.pattern_generation.config import TASK
 
 FLOORS = {
@@ -41,7 +42,9 @@ def write_runs(
             config = TASK.resolve(variant, profile, overrides)
             rng = np.random.default_rng([seed, *variant.encode()])
             arrays = {} if failed else make_arrays(config, FLOORS[variant], rng)
-            _write(where, variant, profile, seed, config, arrays)
+            last = config.final_trials
+            metrics = {} if failed else {"nmse": float(arrays["nmse"][-last:].mean()), "rate_hz": 10.0}
+            write(TASK, where, variant, profile, seed, config, metrics, arrays)
 
 
 def make_arrays(config: Any, floor: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -81,14 +84,22 @@ def _smooth(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     return np.asarray(noise / noise.std())
 
 
-def _write(where: Path, variant: str, profile: str, seed: int, config: Any, arrays: dict[str, np.ndarray]) -> None:
-    folder = run_folder(TASK.name, variant, config_hash(config), seed, where)
+def write(
+    task: Task,
+    where: Path,
+    variant: str,
+    profile: str,
+    seed: int,
+    config: Any,
+    metrics: dict[str, float],
+    arrays: dict[str, np.ndarray],
+) -> None:
+    """Write one record; a run without arrays has failed."""
+    folder = run_folder(task.name, variant, config_hash(config), seed, where)
     folder.mkdir(parents=True, exist_ok=True)
-    last = config.final_trials
-    metrics = {"nmse": float(arrays["nmse"][-last:].mean()), "rate_hz": 10.0} if arrays else {}
     packed = pack_arrays(arrays)
     record = RunRecord(
-        task=TASK.name,
+        task=task.name,
         variant=variant,
         profile=profile,
         seed=seed,

@@ -1,0 +1,244 @@
+"""Figure 2, panels a and b: spiking networks with adaptive thresholds store a bit and recall it (task 1.2)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from paper_figures import style
+from paper_figures.sheet import Draw, Sheet
+from paper_figures.table import Table, mean_interval
+from repro.claims.stats import bootstrap_interval
+
+EXAMPLE, DECODED = "e_prop_1", "e_prop_1_decoding"  # the variants that 2a and 2b show
+BITS = ("#7b3294", "#d8670c")  # the bits 0 and 1
+STORE, RECALL = "#ececec", "#fbeccb"  # the shades of their periods
+AGES = ("#9ecae1", "#3f8fc4", "#08306b")  # from young to old
+TRACES = {"trace": "traces e", "adaptation": "slow component εₐ"}
+INPUTS = {"silence": "silence after STORE", "values": "values after STORE"}
+READINGS = [(trace, source) for trace in TRACES for source in INPUTS]
+
+
+def draw(where: str | Path = "runs", panels: Sequence[str] | None = None, out: Path | None = None) -> list[Path]:
+    """Draw panels (all, if None) from the records under `where`; see `Sheet.draw`."""
+    return Sheet("fig2", "store_recall", _PANELS, _together).draw(where, panels, out)
+
+
+def _together(table: Table) -> Figure:
+    """Panel a above panel b, each of the size that it has alone."""
+    sizes = [size for size, _ in _PANELS.values()]
+    figure = Figure(figsize=(style.WIDTH, sum(height for _, height in sizes)))
+    parts = np.asarray(figure.subfigures(len(sizes), 1, height_ratios=[height for _, height in sizes], hspace=0))
+    for part, (_, draw_panel) in zip(parts, _PANELS.values(), strict=True):
+        draw_panel(part, table)
+    return figure
+
+
+def panel_a(figure: style.Panel, table: Table) -> None:
+    """One trial of a trained network at the left; iterations until it solves the task, for each variant, at the
+    right."""
+    _trial(figure, table)
+    _iterations(figure, table)
+
+
+def _trial(figure: style.Panel, table: Table) -> None:
+    """Inputs by group, spikes, thresholds and readouts; periods with a command are shaded; one seed."""
+    label = table.task.variants[EXAMPLE].label
+    margins: dict[str, Any] = {"left": 0.8, "right": 3.4, "top": 0.5, "bottom": 0.38}
+    if table.absence(EXAMPLE):
+        style.head(figure, "a", label)
+        style.missing(style.grid(figure, 1, 1, **margins)[0, 0], f"{label}: {table.absence(EXAMPLE)}")
+        return
+    names = ("inputs", "spikes", "thresholds", "probability", "store", "recall", "target", "value")
+    record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in names))
+    trial = {name: arrays[f"example_{name}"] for name in names}
+    after = round(record.metrics["iterations"])
+    style.head(figure, "a", f"{label}, seed {record.seed}, after {after} iterations: one trial that was not trained on")
+    config, heights = record.config, [0.8, 0.8, 0.5, 0.5, 1, 1, 1, 1]
+    rows = style.grid(figure, 8, 1, between=(0, 0.07), sharex=True, height_ratios=heights, **margins)[:, 0]
+    groups = trial["inputs"].reshape(4, -1, trial["inputs"].shape[1])
+    for axes, spikes, colour in zip(rows[:4], groups, (*BITS, style.INK, style.INK), strict=True):
+        style.raster(axes, spikes, 0.3, colour)
+    lif, alif = np.split(trial["spikes"], [config["n_lif"]])
+    for axes, spikes in zip(rows[4:6], (lif, alif), strict=True):
+        style.raster(axes, spikes, 0.5)
+    rows[6].plot(trial["thresholds"].astype(float).T, color=style.COLOURS[EXAMPLE], lw=0.6, alpha=0.7)
+    _readouts(rows[7], trial, config["period_ms"])
+    texts = ("value 0", "value 1", "STORE", "RECALL", f"{len(lif)} LIF\nneurons", f"{len(alif)} ALIF\nneurons")
+    for axes, text in zip(rows, (*texts, "thresholds", "readouts\n(softmax)"), strict=True):
+        style.name_row(axes, text)
+        _shade(axes, trial, config["period_ms"])
+    for axes in rows[:7]:
+        axes.tick_params(bottom=False)
+        axes.spines.bottom.set_visible(False)
+    for axes in rows[:6]:
+        axes.spines.left.set_visible(False)
+    _commands(rows[0], trial, config["period_ms"])
+    end = groups.shape[2]
+    rows[7].set(xlabel="time (ms)", xlim=(0, end), xticks=range(0, end + 1, 2 * config["period_ms"]))
+
+
+def _readouts(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
+    """What each readout says, pale where nobody asks; a bar in the colour of the bit that should win."""
+    probability = trial["probability"].astype(float)
+    asked = np.repeat(trial["recall"] > 0, period)
+    for bit, colour in enumerate(BITS):
+        axes.plot(probability[:, bit], color=colour, lw=0.6, alpha=0.3)
+        axes.plot(np.where(asked, probability[:, bit], np.nan), color=colour, lw=0.9)
+    for k in np.flatnonzero(trial["target"] >= 0).tolist():
+        axes.plot(
+            [k * period, (k + 1) * period], [1.13, 1.13], color=BITS[trial["target"][k]], lw=2.2, solid_capstyle="butt"
+        )
+    axes.set(ylim=(-0.05, 1.22), yticks=[0, 1])
+
+
+def _shade(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
+    for name, colour in (("store", STORE), ("recall", RECALL)):
+        for k in np.flatnonzero(trial[name]).tolist():
+            axes.axvspan(k * period, (k + 1) * period, color=colour, lw=0, zorder=0)
+
+
+def _commands(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
+    """Above the first row: what is to be stored and what to be recalled."""
+    for word, bits in (("store", trial["value"]), ("recall", trial["target"])):
+        for k in np.flatnonzero(trial[word]).tolist():
+            at = ((k + 0.5) * period, 1), (0, 2), ("data", "axes fraction"), "offset points"
+            axes.annotate(f"{word}\n{bits[k]}", *at, ha="center", color=BITS[bits[k]], linespacing=1.05, fontsize=6)
+
+
+def _iterations(figure: style.Panel, table: Table) -> None:
+    """A bar a variant: mean iterations, 95 % interval, every seed a dot, the paper's value; a run that never got
+    there is an open arrow where it was given up, and its variant's bar is open too: only a bound."""
+    variants, paper = [v for v in table.task.variants if v != DECODED], table.printed("2a")
+    style.head(figure, "", f"Iterations to 5 % error: {table.of_seeds('mean', *variants)}", left=3.75)
+    columns = _columns(table, variants, paper)
+    numbers = sum(width for width, _, _ in columns)
+    margins: dict[str, Any] = {"left": 4.68, "right": 0.12, "top": 0.5, "bottom": 0.38}
+    axes, gutter = style.grid(figure, 1, 2, sharey=True, width_ratios=(2.3 - numbers, numbers), **margins)[0]
+    for row, variant in enumerate(variants):
+        _bar(axes, row, *_counts(table, variant), style.COLOURS[variant])
+    for variant, value in paper.items():
+        style.diamond(axes, value, variants.index(variant))
+    shown = [*np.concatenate([_counts(table, variant)[0] for variant in variants]), *paper.values()] or [10.0]
+    given_up = {int(n) for v in variants for n, never in zip(*_counts(table, v), strict=True) if never}
+    axes.set(
+        xscale="log",
+        xlim=(10 ** np.floor(np.log10(min(shown) / 1.5)), max(shown) * 1.5),
+        ylim=(len(variants) - 0.4, -0.6),
+        xlabel=f"iterations (given up after {max(given_up)})" if given_up else "iterations",
+    )
+    style.plain_log(axes.xaxis)
+    axes.set_yticks(range(len(variants)), [table.task.variants[variant].label for variant in variants])
+    axes.tick_params(axis="y", left=False)
+    style.numbers(gutter, variants, columns)
+
+
+def _counts(table: Table, variant: str) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations [seed], and whether that run never got there [seed]."""
+    return table.values(variant, "iterations"), table.values(variant, "iterations_at_least") == 1
+
+
+def _bar(axes: Axes, row: int, iterations: np.ndarray, never: np.ndarray, colour: str) -> None:
+    if not len(iterations):
+        return
+    mean = iterations.mean()
+    if never.any():
+        end = iterations[never]
+        if never.all():
+            axes.barh(row, mean, 0.74, fill=False, edgecolor=colour, lw=0.6, ls=(0, (3, 2)))
+        axes.scatter(
+            end, row + 1.3 * style.jitter(len(end)), s=5, marker=">", color="white", edgecolor=colour, lw=0.4, zorder=3
+        )
+        at = row if never.all() else row + 0.52  # below the dots of the others
+        text = f"{never.sum()} of {len(never)} never"
+        axes.annotate(
+            text, (end.max(), at), (-4, 0), textcoords="offset points", ha="right", va="center", style="italic"
+        )
+    else:
+        low, high = bootstrap_interval(iterations)
+        axes.barh(row, mean, 0.74, color=colour, alpha=0.45)
+        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=2.5, zorder=4)
+    style.dots(axes, iterations[~never], row, colour)
+
+
+def _columns(table: Table, variants: Sequence[str], paper: dict[str, float]) -> list[style.Column]:
+    """The numbers behind the bars. Seeds only where bars differ in them."""
+    counts = {variant: table.count(variant) for variant in variants}
+    columns: list[style.Column] = [(0.42, "ours", {variant: _ours(table, variant) for variant in variants})]
+    if paper:
+        columns.append((0.48, "\N{BLACK DIAMOND} paper", {v: f"{value:.0f}" for v, value in paper.items()}))
+    if len(set(counts.values())) > 1:
+        columns.append((0.4, "seeds", counts))
+    return columns
+
+
+def _ours(table: Table, variant: str) -> str:
+    iterations, never = _counts(table, variant)
+    if not len(iterations) or never.all():
+        return table.absence(variant) or f"> {iterations.min():.0f}"
+    return f"{'≥ ' if never.any() else ''}{iterations.mean():.0f}"
+
+
+def panel_b(figure: style.Panel, table: Table) -> None:
+    """How well a classifier reads the stored bit from eligibility traces, by the delay since the STORE: the chosen
+    reading large, the three others small."""
+    margins: dict[str, Any] = {"left": 0.5, "top": 0.5, "bottom": 0.38}
+    if table.absence(DECODED):
+        style.head(figure, "b", "The stored bit, decoded from eligibility traces")
+        axes = style.grid(figure, 1, 1, right=0.15, **margins)[0, 0]
+        style.missing(axes, f"{table.task.variants[DECODED].label}: {table.absence(DECODED)}")
+        return
+    record, _ = table.example(DECODED)
+    seeds = table.of_seeds("mean", DECODED)
+    style.head(figure, "b", f"The stored bit, decoded from eligibility traces of e-prop 1: {seeds}")
+    names = ["decode_ages", "decode_delay_ms", *(f"decode_{trace}_{source}" for trace, source in READINGS)]
+    arrays = table.arrays(DECODED, *names)
+    tau = record.config["tau_a_ms"] / 1000
+    chosen = record.config["decode_from"], record.config["decode_input"]
+    others = [reading for reading in READINGS if reading != chosen]
+    large = style.grid(figure, 1, 1, right=4.05, **margins)[0, 0]
+    small = style.grid(figure, 1, 3, right=0.12, between=(0.14, 0), sharey=True, **margins | {"left": 3.4})[0]
+    for axes, (trace, source) in zip((large, *small), (chosen, *others), strict=True):
+        _decoding(axes, arrays, f"decode_{trace}_{source}", tau)
+        gap = ", " if axes is large else ",\n"
+        axes.set_title(f"{TRACES[trace]}{gap}{INPUTS[source]}", pad=4)
+    large.set(ylabel="accuracy", xlabel="time since STORE (s)")
+    small[1].set_xlabel("time since STORE (s)")
+    _key(large, arrays["decode_ages"][0], tau)
+    for value in table.printed("2b").values():
+        large.plot(4, value, marker="D", ms=3.6, color=style.INK, zorder=5)
+        large.annotate(f"paper: > {value:g}", (4, value), (5, 0), textcoords="offset points", va="center")
+
+
+def _decoding(axes: Axes, arrays: dict[str, np.ndarray], name: str, tau: float) -> None:
+    """Accuracy against delay, a line an age with its 95 % interval; chance and tau_a marked."""
+    delay = arrays["decode_delay_ms"][0] / 1000
+    axes.axhline(0.5, color=style.GREY, lw=0.6, ls=(0, (4, 3)), zorder=1)
+    axes.axvline(tau, color=style.GREY, lw=0.6, ls=(0, (1, 2)), zorder=1)
+    for age, colour in enumerate(AGES):
+        accuracy = arrays[name][:, age].astype(float)
+        axes.fill_between(delay, *mean_interval(accuracy), color=colour, alpha=0.22, lw=0)
+        axes.plot(delay, accuracy.mean(0), color=colour, lw=1.0)
+    axes.set(xlim=(0, delay[0] + delay[-1]), ylim=(0.25, 1.03), yticks=[0.4, 0.6, 0.8, 1.0])
+    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+
+
+def _key(axes: Axes, ages: np.ndarray, tau: float) -> None:
+    """Names of the lines, at the foot of the large axes; tau in seconds."""
+    axes.text(0.02, 0.475, "chance", color=style.GREY, va="top", transform=axes.get_yaxis_transform())
+    axes.text(tau + 0.07, 0.04, f"τₐ = {tau:g} s", color=style.GREY, clip_on=True, transform=axes.get_xaxis_transform())
+    for age, colour, x in zip(ages, AGES, (0.53, 0.61, 0.69), strict=True):
+        axes.text(x, 0.04, f"{age}", color=colour, fontweight="bold", transform=axes.transAxes)
+    axes.text(0.515, 0.04, "after", ha="right", transform=axes.transAxes)
+    axes.text(0.795, 0.04, "iterations", transform=axes.transAxes)
+
+
+_PANELS: dict[str, tuple[tuple[float, float], Draw]] = {
+    "2a": ((style.WIDTH, 3.9), panel_a),
+    "2b": ((style.WIDTH, 2.2), panel_b),
+}
+PANELS = tuple(_PANELS)
