@@ -50,14 +50,16 @@ def _ours(problem: Problem, config: Any) -> Step:
 
 def _eager(problem: Problem, e_prop: bool) -> Step:
     module = problem.module(problem.config())
-    return _torch(module, lambda: eager_loss(module, problem.trial, e_prop))
+    return _torch(module, lambda: eager_loss(module, problem, e_prop))
 
 
-def eager_loss(module: Any, trial: Any, e_prop: bool) -> torch.Tensor:
-    """The loss of a trial with autograd's whole tape behind it."""
-    z = eager.spikes(module.network, trial.inputs, e_prop)
-    loss: torch.Tensor = module.objective(module.network.read_out(z), trial)
-    return loss + module.rate.loss(module.rate.rates_hz(z))
+def eager_loss(module: Any, problem: Problem, e_prop: bool) -> torch.Tensor:
+    """The loss of the batch with autograd's whole tape behind it."""
+    z = eager.spikes(module.network, problem.dense_inputs, e_prop)
+    loss: torch.Tensor = module.objective(module.network.read_out(z), problem.trial)
+    if module.rate.cost:
+        loss = loss + module.rate.loss(module.rate.rates_hz(z))
+    return loss
 
 
 def _jax(problem: Problem) -> Step:
@@ -78,7 +80,7 @@ def _jax(problem: Problem) -> Step:
 
 
 def jax_problem(problem: Problem) -> tuple[Any, Any, Any, Any]:
-    """Weights, inputs [time, input], target [time, readout] and loss, for JAX."""
+    """Weights, inputs [time, batch, input], target [time, batch, readout] and loss, for JAX."""
     import jax.numpy as jnp
 
     from benchmarks import scan
@@ -86,6 +88,17 @@ def jax_problem(problem: Problem) -> tuple[Any, Any, Any, Any]:
     config = problem.config()
     network = problem.module(config).network
     weights = {name: jnp.array(weight.detach().numpy()) for name, weight in network.named_parameters()}
-    spikes = scan.make_spikes(network.neuron)
-    loss = scan.make_loss(spikes, network.readout, config.rate_cost, config.target_rate_hz, config.dt_ms)
-    return weights, jnp.array(problem.trial.inputs[0].numpy()), jnp.array(problem.trial.target[0].numpy()), loss
+    objective = scan.OBJECTIVES[problem.task]
+    loss = scan.make_loss(jax_spikes(problem), network.readout, objective, config.rate_cost, config.target_rate_hz)
+    inputs, target = (jnp.array(x.transpose(0, 1).numpy()) for x in (problem.dense_inputs, problem.target()))
+    return weights, inputs, target, loss
+
+
+def jax_spikes(problem: Problem) -> Any:
+    """JAX's function of weights and inputs that gives spikes."""
+    import jax.numpy as jnp
+
+    from benchmarks import scan
+
+    network = problem.module(problem.config()).network
+    return scan.make_spikes(network.neuron, jnp.array(network.neuron.adaptation(network.w_out.detach()).numpy()))

@@ -1,49 +1,97 @@
-"""What all contenders compute: iterations of task 1.1 from the same weights, with the same input and target."""
+"""What all contenders compute: iterations of a task from the same weights, with the same batch."""
 
 import dataclasses
 import functools
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
+from repro.kernels.events import SpikeTrains
 from repro.rules.callback import LearningRuleCallback
+from repro.task import Task
+from repro.training.module import SpikingModule
 from repro.training.recorder import Recorder
-from tasks.pattern_generation.config import TASK
+from tasks import get_task
 
 # Symmetric feedback, so that e-prop by autograd gives our gradient; and the readings that `benchmarks.scan` has.
 VARIANT = "e_prop_1_symmetric"
-READINGS = {"readout_scale": "one_minus_kappa", "task_loss": "half_sum", "rate_loss": "population_hz"}
+READINGS = {
+    "pattern_generation": {"readout_scale": "one_minus_kappa", "task_loss": "half_sum", "rate_loss": "population_hz"},
+    "store_recall": {
+        "readout_scale": "one_minus_kappa",
+        "task_loss": "per_ms",
+        "rate_loss": "population_hz",
+        "rate_cost": "0",
+        "states": "reset",
+        "stop_when_solved": "false",
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Task 1.1 in some size; the paper's own by default."""
+    """A task in some size: `size` replaces values of its config, the paper's own."""
 
-    n_rec: int = 600
-    trial_ms: int = 1000
-    settle: int = 30  # iterations first, in which the rate loss brings the network from 46 Hz near its 10 Hz
+    task: str
+    size: Mapping[str, int]
+    settle: int = 30  # iterations first: in task 1.1 the rate loss brings the network from 46 Hz near its 10 Hz
+
+    @property
+    def _task(self) -> Task:
+        return get_task(self.task)
 
     def config(self, variant: str = VARIANT, evaluator: str = "factored") -> Any:
         """The task's config."""
-        size = {"n_rec": str(self.n_rec), "trial_ms": str(self.trial_ms)}
-        return TASK.resolve(variant, "paper", READINGS | size | {"evaluator": evaluator})
+        size = {name: str(value) for name, value in self.size.items()}
+        return self._task.resolve(variant, "paper", READINGS[self.task] | size | {"evaluator": evaluator})
 
     def module(self, config: Any) -> Any:
-        """The task's Lightning module, always with the same weights: those of a network that has settled."""
-        module = TASK.load("module")(config, seed=0)
+        """The task's Lightning module, always with the same weights: those of a network that has settled.
+
+        An iteration is of the training batch alone, also where the task validates in each.
+        """
+        module = self._fresh_module(config)
         module.network.load_state_dict(self._settled_weights)
+        return module
+
+    def _fresh_module(self, config: Any) -> Any:
+        module = self._task.load("module")(config, seed=0)
+        module.training_step = types.MethodType(SpikingModule.training_step, module)
         return module
 
     @functools.cached_property
     def trial(self) -> Any:
-        """Its one batch: inputs [1, time, input] and target [1, time, readout]."""
-        return TASK.load("data")(self.config(), seed=0).trial
+        """Its one batch, with inputs [batch, time, input]: an array, or events where the task draws those."""
+        return next(iter(self._task.load("data")(self.config(), seed=0).train_dataloader()))
+
+    @functools.cached_property
+    def dense_inputs(self) -> Tensor:
+        """The inputs [batch, time, input] as an array, for who knows no events; in memory time comes first."""
+        inputs = self.trial.inputs
+        dense: Tensor = inputs.dense() if isinstance(inputs, SpikeTrains) else inputs
+        return dense.transpose(0, 1).contiguous().transpose(0, 1)
+
+    def target(self) -> Tensor:
+        """What `benchmarks.scan.OBJECTIVES` compare the readout with, [batch, time, readout].
+
+        For store-recall the weight of each class at each step in the mean cross entropy, zero outside RECALL.
+        """
+        if self.task == "pattern_generation":
+            pattern: Tensor = self.trial.target
+            return pattern
+        target = self.trial.schedule.target
+        wanted = torch.nn.functional.one_hot(target.clamp(min=0), 2) * (target >= 0)[..., None]
+        by_step = wanted.repeat_interleave(self.config().trial_ms // target.shape[1], dim=1)
+        return by_step / by_step.sum()
 
     @functools.cached_property
     def _settled_weights(self) -> dict[str, Tensor]:
         config = self.config()
-        module = TASK.load("module")(config, seed=0)
+        module = self._fresh_module(config)
         rule, optimizer = claimed(module, config), module.configure_optimizers()["optimizer"]
         for _ in range(self.settle):
             loss = rule.loss(module, self.trial, 0).loss

@@ -49,13 +49,13 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
     rows, timings = [], []
     for size in bench.sizes:
         print(f"{name}: {', '.join(f'{k} = {v}' for k, v in size.items())} ...", file=sys.stderr, flush=True)
-        timings.append(ask(measure="timing", size=size, who=who, rounds=bench.rounds))
+        timings.append(ask(measure="timing", task=bench.task, size=size, who=who, rounds=bench.rounds))
         seconds = {contender: statistics.median(timings[-1]["cpu_s"][contender]) for contender in who}
         for contender in who:
-            peak = ask(measure="memory", size=size, who=contender)["peak_mb"]
+            peak = ask(measure="memory", task=bench.task, size=size, who=contender)["peak_mb"]
             ratio = seconds[EAGER] / seconds[contender]
             rows.append(Row(name, bench.name_of(contender, size), seconds[contender], ratio, peak))
-    notes = [_agreed([timed["agreed"] for timed in timings]), _measured(bench, timings)]
+    notes = [_agreed([timed["agreed"] for timed in timings]), _measured(bench, timings), *bench.notes]
     if LIGHTNING in who:
         ratio = seconds[LIGHTNING] / seconds[FACTORED]
         notes.append(
@@ -73,7 +73,7 @@ def _agreed(found: list[dict[str, Any]]) -> str:
     spikes = " or ".join(sorted({size["spikes"] for size in found}))
     gradient = max(size["gradient"] for size in found)
     return (
-        f"Before timing, {' and '.join(found[0]['who'])} and ours computed the same trial in float32, at "
+        f"Before timing, {' and '.join(found[0]['who'])} and ours computed the same batch in float32, at "
         f"{rates}: {spikes} was the same, gradients of symmetric e-prop 1 differed by {gradient:.0e} of the largest."
     )
 

@@ -25,10 +25,15 @@ ONE_THREAD = {
     "JAX_PLATFORMS": "cpu",
 }
 PEAK_RESET = Path("/proc/self/clear_refs")  # Linux
+# For compiling before memory is measured.
+SMALL = {
+    "pattern_generation": {"n_rec": 8, "trial_ms": 20},
+    "store_recall": {"n_lif": 4, "n_alif": 4, "trial_ms": 24, "period_ms": 2, "batch_size": 2},
+}
 WARM = 2  # turns in which things are compiled, not counted
 
 
-def timing(size: dict[str, int], who: list[str], rounds: int) -> dict[str, Any]:
+def timing(task: str, size: dict[str, int], who: list[str], rounds: int) -> dict[str, Any]:
     """CPU seconds of every contender's iterations, and what was the same about them.
 
     A turn is two iterations, of which the second counts: it finds caches and heap as in training, not as others left
@@ -38,7 +43,7 @@ def timing(size: dict[str, int], who: list[str], rounds: int) -> dict[str, Any]:
     from benchmarks.contenders import build
     from benchmarks.problem import Problem
 
-    problem = Problem(**size)
+    problem = Problem(task, size)
     agreed = agreement.check(problem)
     steps = {name: build(name, problem) for name in who if name != LIGHTNING}
     cpu: dict[str, list[float]] = {name: [] for name in who}
@@ -85,17 +90,17 @@ def under_lightning(problem: Any, rounds: int, between: Callable[[], None]) -> l
     return seconds
 
 
-def memory(size: dict[str, int], who: str) -> dict[str, float | None]:
+def memory(task: str, size: dict[str, int], who: str) -> dict[str, float | None]:
     """Megabytes that iterations of one contender add to a process that has imported and compiled all they need."""
     from benchmarks.problem import Problem
 
     if not PEAK_RESET.exists():
         return {"peak_mb": None}
     if who != JAX:  # XLA compiles for one size alone: its compiler counts
-        _iterate(who, Problem(n_rec=8, trial_ms=20, settle=0))
+        _iterate(who, Problem(task, SMALL[task], settle=0))
     before = _resident_mb("VmRSS")
     PEAK_RESET.write_text("5")
-    _iterate(who, Problem(**size, settle=0))
+    _iterate(who, Problem(task, size, settle=0))
     return {"peak_mb": _resident_mb("VmHWM") - before}
 
 

@@ -9,9 +9,21 @@ import torch
 from benchmarks import agreement, catalogue, contenders, eager, run, worker
 from benchmarks.problem import Problem
 from repro.errors import RunFailed, UserError
+from repro.kernels.ops import local_reverse
+from repro.neurons.alif import ALIF
+from tasks.store_recall import module as store_recall
 
-TINY = {"n_rec": 40, "trial_ms": 50, "settle": 2}
+SIZES = {
+    "pattern_generation": {"n_rec": 40, "trial_ms": 50},
+    "store_recall": {"n_lif": 5, "n_alif": 5, "trial_ms": 240, "period_ms": 20, "batch_size": 3},
+}
+TASKS = pytest.mark.parametrize("task", SIZES)
 HERE = [who for who in catalogue.BENCHES["pattern_generation"].who if who != catalogue.JAX or contenders.jax_is_here()]
+
+
+def tiny(task: str) -> Problem:
+    """A problem that takes milliseconds."""
+    return Problem(task, SIZES[task], settle=2)
 
 
 @pytest.fixture
@@ -25,45 +37,87 @@ def answered(monkeypatch):
     monkeypatch.setattr(run, "ask", lambda measure, **_: answers[measure])
 
 
-def test_every_contender_takes_its_turn() -> None:
-    found = worker.timing(TINY, HERE, rounds=2)
+@TASKS
+def test_every_contender_takes_its_turn(task) -> None:
+    found = worker.timing(task, SIZES[task], HERE, rounds=2)
     assert list(found["cpu_s"]) == HERE
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in found["cpu_s"].values())
     assert found["agreed"]["spikes"] == "every spike"
 
 
-def test_who_spikes_differently_is_not_timed(monkeypatch) -> None:
+@TASKS
+def test_who_spikes_differently_is_not_timed(task, monkeypatch) -> None:
     spikes = eager.spikes
     monkeypatch.setattr(eager, "spikes", lambda *args: spikes(*args).roll(1, dims=1))
     with pytest.raises(RunFailed, match="eager does not spike like ours"):
-        agreement.check(Problem(**TINY))
+        agreement.check(tiny(task))
 
 
-def test_whose_gradient_differs_is_not_timed(monkeypatch) -> None:
+@TASKS
+def test_whose_gradient_differs_is_not_timed(task, monkeypatch) -> None:
     loss = contenders.eager_loss
-    monkeypatch.setattr(agreement, "eager_loss", lambda module, trial, e_prop: loss(module, trial, e_prop=False))
+    monkeypatch.setattr(agreement, "eager_loss", lambda module, problem, e_prop: loss(module, problem, e_prop=False))
     with pytest.raises(RunFailed, match="the gradient of eager is not ours"):
-        agreement.check(Problem(**TINY))
+        agreement.check(tiny(task))
 
 
+def test_a_gradient_without_adaptation_is_not_timed(monkeypatch) -> None:
+    adaptation, problem = ALIF.adaptation, tiny("store_recall")
+    problem.module(problem.config())  # settles
+    monkeypatch.setattr(
+        ALIF,
+        "e_prop_delta",
+        lambda self, trajectory, signal: local_reverse(
+            trajectory.h, signal, 0 * adaptation(self, signal), self.alpha, self.rho
+        ),
+    )
+    with pytest.raises(RunFailed, match="the gradient of eager is not ours"):
+        agreement.check(problem)
+
+
+@TASKS
 @pytest.mark.skipif(not contenders.jax_is_here(), reason="JAX comes with the extra `bench`")
-def test_jax_gets_our_gradient() -> None:
-    problem = Problem(**TINY)
+def test_jax_gets_our_gradient(task) -> None:
+    problem = tiny(task)
     spikes, gradients = agreement.by_jax(problem)
     module = problem.module(problem.config())
-    assert torch.equal(spikes, module.network.simulate(problem.trial.inputs)[0].z[0])
+    assert torch.equal(spikes, module.network.simulate(problem.trial.inputs)[0].z)
     assert set(gradients) == {"w_in", "w_rec", "w_out"}
 
 
+@TASKS
+@pytest.mark.skipif(not contenders.jax_is_here(), reason="JAX comes with the extra `bench`")
+def test_jax_has_the_loss_of_the_task(task) -> None:
+    problem = tiny(task)
+    weights, inputs, target, loss = contenders.jax_problem(problem)
+    ours = contenders.eager_loss(problem.module(problem.config()), problem, e_prop=True).detach()
+    assert float(loss(weights, inputs, target)) == pytest.approx(float(ours), rel=1e-5)
+    assert float(loss(weights, inputs, 0.5 * target)) != pytest.approx(float(ours), rel=1e-2)
+
+
+def test_an_iteration_draws_no_trials(monkeypatch) -> None:
+    problem = tiny("store_recall")
+    problem.module(problem.config())  # settles, on a batch that is drawn once
+    monkeypatch.setattr(store_recall, "trials", lambda *_: pytest.fail("drew validation trials"))
+    assert len(worker.under_lightning(problem, 2, between=lambda: None)) == 1
+
+
 def test_memory_is_that_of_the_tape() -> None:
-    peak = run.ask(measure="memory", size={"n_rec": 100, "trial_ms": 500}, who=catalogue.EAGER)["peak_mb"]
+    peak = run.ask(
+        measure="memory", task="pattern_generation", size={"n_rec": 100, "trial_ms": 500}, who=catalogue.EAGER
+    )["peak_mb"]
     if peak is not None:  # 500 steps keep at least 8 arrays of 100 floats; 100 MB would be the imports
         assert 1.6 < peak < 60
 
 
 def test_online_memory_is_flat_in_time() -> None:
     short, long = (
-        run.ask(measure="memory", size={"n_rec": 300, "trial_ms": ms}, who=catalogue.ONLINE)["peak_mb"]
+        run.ask(
+            measure="memory",
+            task="pattern_generation",
+            size={"n_rec": 300, "trial_ms": ms},
+            who=catalogue.ONLINE,
+        )["peak_mb"]
         for ms in (500, 4000)
     )
     if short is not None:  # one array of [time, neuron] would add 4.2 MB
@@ -90,7 +144,12 @@ def test_growing_benchmarks_name_the_size(answered, capsys) -> None:
     assert run.main("pattern_generation_growth_T", as_json=False) == 0
     out = capsys.readouterr().out
     assert "ours: e-prop 1 (online), T = 4000" in out
-    assert "eager and ours computed the same trial in float32, at 10 Hz: every spike was the same" in out
+    assert "eager and ours computed the same batch in float32, at 10 Hz: every spike was the same" in out
+
+
+def test_a_benchmark_adds_its_own_notes(answered, capsys) -> None:
+    assert run.main("store_recall", as_json=False) == 0
+    assert "what it takes to draw trials is timed for nobody" in capsys.readouterr().out
 
 
 def test_without_jax_its_row_is_left_out_and_a_sentence_says_so(answered, capsys, monkeypatch) -> None:
