@@ -2,8 +2,9 @@
 
 A whole sequence is one launch. Neurons hear each other, so a trial of a network is one program, which holds its state
 in registers; a filter has a program for each few cells, a cell being a trial's neuron. Of few neurons the recurrent
-weights too stay on chip; of many they are read from the cache, in the forward pass only the rows of neurons that spike.
-Every sum has one order, so that two runs on one device are bit-identical. Inside, arrays are [time, batch, neuron].
+weights too stay on chip; of many they are read from the cache, and only the rows of neurons that spike or, backwards,
+of those that could. Every sum has one order, so that two runs on one device are bit-identical. Inside, arrays are
+[time, batch, neuron].
 """
 
 from typing import Any  # in quotes below: Triton compiles what it reads, annotations too
@@ -11,7 +12,17 @@ from typing import Any  # in quotes below: Triton compiles what it reads, annota
 import triton
 import triton.language as tl
 
-AHEAD = tl.constexpr(8)  # steps for which what is read is on its way
+AHEAD = tl.constexpr(16)  # steps for which what is read is on its way
+
+
+@triton.jit
+def _write_list(wanted: "Any", cell: "Any", places: "Any") -> "Any":  # pragma: no cover - compiled
+    """Write the wanted ones of `cell` to `places`, in order; returns their number."""
+    one = wanted.to(tl.int32)
+    tl.debug_barrier()  # all have read the last list
+    tl.store(places + tl.cumsum(one, 0) - 1, cell, wanted)
+    tl.debug_barrier()
+    return tl.sum(one)
 
 
 @triton.jit
@@ -55,11 +66,7 @@ def lif_forward(
         if RECURRENT and ROWS == 0:
             drive += tl.sum(w * z[None, :], axis=1)
         elif RECURRENT:
-            fired = (z != 0).to(tl.int32)
-            tl.debug_barrier()  # the last step's list has been read
-            tl.store(spiking + first + tl.cumsum(fired, 0) - 1, cell, z != 0)
-            tl.debug_barrier()
-            count, begin = tl.sum(fired), 0
+            count, begin = _write_list(z != 0, cell, spiking + first), 0
             while begin < count:
                 k = begin + tl.arange(0, ROWS)
                 pre = tl.load(spiking + first + k, k < count, 0)
@@ -89,6 +96,8 @@ def bptt_reverse(
     w_rec: "Any",
     beta: "Any",
     delta: "Any",
+    excitable: "Any",
+    heard: "Any",
     numbers: "Any",
     steps: tl.constexpr,
     n: tl.constexpr,
@@ -97,7 +106,8 @@ def bptt_reverse(
     RECURRENT: tl.constexpr,
     ADAPTS: tl.constexpr,
 ) -> None:  # pragma: no cover - compiled
-    """`w_rec` is [post, pre], on chip where ROWS = 0."""
+    """`w_rec` is [post, pre] on chip (ROWS = 0), else [pre, post]; `excitable` and `heard` [batch, neuron] list who
+    could spike, and what these hear. A neuron that could not passes nothing on, so its row is never read."""
     alpha, rho, v_th = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
     cell = tl.arange(0, N)
     inside, first = cell < n, tl.program_id(0).to(tl.int64) * n
@@ -116,19 +126,21 @@ def bptt_reverse(
         if RECURRENT and ROWS == 0:
             back += tl.sum(w * later[:, None], axis=0)
         elif RECURRENT:
-            for begin in range(0, n, ROWS):
-                post = begin + tl.arange(0, ROWS)
-                heard = tl.load(delta + (steps - step) * stride + first + post, (post < n) & (step > 0), 0)
-                wanted = (post < n)[:, None] & inside[None, :]
-                rows = tl.load(w_rec + post[:, None] * n + cell[None, :], wanted, 0)
-                back += tl.sum(heard[:, None] * rows, axis=0)
+            count, begin = _write_list(slope != 0, cell, excitable + first), 0
+            while begin < count:
+                k = begin + tl.arange(0, ROWS)
+                pre = tl.load(excitable + first + k, k < count, 0)
+                wanted = (k < count)[:, None] & inside[None, :]
+                rows = tl.load(w_rec + pre[:, None] * n + cell[None, :], wanted, 0)
+                tl.store(heard + first + pre, tl.sum(rows * later[None, :], axis=1), k < count)
+                begin += ROWS
+            tl.debug_barrier()
+            back += tl.load(heard + first + cell, slope != 0, 0)
         through = slope * back
         later = alpha * later + through
         if ADAPTS:
             onward = rho * onward - strength * through
         tl.store(delta + at, later, inside)
-        if RECURRENT and ROWS > 0:
-            tl.debug_barrier()  # the next step reads what all threads have written
 
 
 @triton.jit

@@ -72,10 +72,13 @@ def bptt_reverse(
     slope, recurrent = _inner(h), w_rec.numel() > 0
     steps, batch, n = slope.shape
     delta, numbers = torch.empty_like(slope), _numbers(h.dtype, h.device, alpha, rho, v_th)
-    arrays = slope, _inner(signal), w_rec.contiguous(), beta.contiguous(), delta, numbers
+    shape = _shape(n, recurrent)
+    weights = (w_rec.T if shape["ROWS"] else w_rec).contiguous()
+    excitable, heard = torch.empty(batch, n, dtype=torch.int32, device=h.device), slope.new_empty(batch, n)
+    arrays = slope, _inner(signal), weights, beta.contiguous(), delta, excitable, heard, numbers
     flags = {"RECURRENT": recurrent, "ADAPTS": beta.numel() > 0}
     with torch.cuda.device_of(h):
-        gpu.bptt_reverse[(batch,)](*arrays, steps, n, **flags, **_shape(n, recurrent))
+        gpu.bptt_reverse[(batch,)](*arrays, steps, n, **flags, **shape)
     return delta.transpose(0, 1)
 
 
