@@ -57,7 +57,7 @@ def _trial(figure: style.Panel, table: Table) -> None:
     record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in names))
     trial = {name: arrays[f"example_{name}"] for name in names}
     after = round(record.metrics["iterations"])
-    style.head(figure, "a", f"{label}, seed {record.seed}, after {after} iterations: one trial that was not trained on")
+    style.head(figure, "a", f"{label}, seed {record.seed}, after {after} iterations: a fresh trial; thick bars: target")
     config, heights = record.config, [0.8, 0.8, 0.5, 0.5, 1, 1, 1, 1]
     rows = style.grid(figure, 8, 1, between=(0, 0.07), sharex=True, height_ratios=heights, **margins)[:, 0]
     groups = trial["inputs"].reshape(4, -1, trial["inputs"].shape[1])
