@@ -20,6 +20,7 @@ from repro.task import Profile, Task, Variant
 
 TEXT = "Store-recall task 1.2"
 RESULTS = "Results, Store-recall task 1.2"
+CHOSEN = "chosen among readings on seeds 100 to 102 (docs/paper_notes.md)"
 AGES = (25, 75, 200)  # Store-recall task 1.2: iterations after which Fig. 2b decodes
 
 
@@ -34,7 +35,7 @@ class StoreRecallConfig(RuleSettings):
     input_rate_hz: float = paper(50.0, RESULTS, low=0.1, high=900.0)
     period_ms: int = paper(200, RESULTS, low=1, high=100_000)
     trial_ms: int = paper(2400, TEXT, low=1, high=1_000_000)
-    command_probability: float = paper(1 / 6, RESULTS + "; 1/7 in the authors' code", low=1e-3, high=1.0)
+    command_probability: float = paper(1 / 6, RESULTS + "; 1/7 in the authors' code; " + CHOSEN, low=1e-3, high=1.0)
     sequences: str = assumed(
         "complete",
         "the authors' code draws again until a trial has a RECALL and no STORE is left without one; or as they come",
@@ -46,18 +47,23 @@ class StoreRecallConfig(RuleSettings):
     tau_a_ms: float = paper(1200.0, TEXT, low=1e-3, high=1e9)
     refractory_ms: int = paper(5, TEXT, low=0, high=1000)
     dt_ms: float = paper(1.0, "General simulation and neuron parameters", low=1.0, high=1.0)
-    tau_out_ms: float = assumed(20.0, "not stated; 20 ms in the authors' code", low=1e-3, high=1e6)
-    readout_scale: str = assumed(
-        "one_minus_kappa",
-        "input to the readout times 1 (Eq. 41) or times 1 - kappa, as in the authors' code of this task",
+    tau_out_ms: float = assumed(
+        30.0, "'a few tens of milliseconds', 20 or 30 in the authors' code; " + CHOSEN, low=1e-3, high=1e6
+    )
+    readout_scale: str = paper(
+        "one",
+        "Eq. 41; times 1 - kappa in the authors' code; " + CHOSEN,
         choices=("one", "one_minus_kappa"),
     )
     task_loss: str = assumed(
         "per_ms",
-        "cross entropy at every ms of a RECALL (Eq. 51), or of the readout's mean over it (the decision's own measure)",
+        "cross entropy at every ms of a RECALL (Eq. 51), or of its mean readout (the decision's own measure); "
+        + CHOSEN,
         choices=("per_ms", "period"),
     )
-    states: str = assumed("reset", "zero at the start of a trial, or those at its end", choices=("reset", "carried"))
+    states: str = assumed(
+        "reset", "zero at the start of a trial, or as the last one left them; " + CHOSEN, choices=("reset", "carried")
+    )
     iterations: int = assumed(2000, "more than ten times what e-prop 1 needs: then it is never", low=1, high=10_000_000)
     batch_size: int = paper(128, TEXT, low=1, high=100_000)
     learning_rate: float = paper(0.01, TEXT, low=0.0, high=3.4e38)
@@ -67,7 +73,8 @@ class StoreRecallConfig(RuleSettings):
     solved_error: float = paper(0.05, TEXT, low=0.0, high=1.0)
     solved_by: str = assumed(
         "one_batch",
-        "below 5 % on one validation batch of 128 fresh trials, or in the mean over the last 20 such batches",
+        "below 5 % on one validation batch of 128 fresh trials, or in the mean over the last 20 such batches; "
+        + CHOSEN,
         choices=("one_batch", "mean_of_20"),
     )
     stop_when_solved: bool = paper(True, TEXT + "; Fig. 2b trains on")
