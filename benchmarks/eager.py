@@ -13,8 +13,8 @@ def spikes(network: RecurrentNetwork, inputs: Tensor, e_prop: bool = False) -> T
     """Spikes [batch, time, neuron] for `inputs` [batch, time, input] of LIF or ALIF neurons (Eq. 20, 21, 25, 26).
 
     With `e_prop` a spike reaches other neurons and the own reset without a gradient, and the own threshold with one,
-    which makes backpropagation through the rest symmetric e-prop 1. No operation a step more than that needs, and time
-    first in memory, so that a step's rows lie side by side.
+    which makes backpropagation through the rest symmetric e-prop 1. Written term by term, as the equations are, with
+    time first in memory, so that a step's rows lie side by side.
     """
     neuron: Any = network.neuron
     weights = network.get_parameter("w_rec")

@@ -22,10 +22,8 @@ VARIANT = "e_prop_1_symmetric"
 READINGS = {
     "pattern_generation": {"readout_scale": "one_minus_kappa", "task_loss": "half_sum", "rate_loss": "population_hz"},
     "store_recall": {
-        "readout_scale": "one_minus_kappa",
         "task_loss": "per_ms",
         "rate_loss": "population_hz",
-        "rate_cost": "0",
         "states": "reset",
         "stop_when_solved": "false",
     },
