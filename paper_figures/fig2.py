@@ -111,10 +111,10 @@ def _commands(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
 
 
 def _iterations(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: mean iterations, 95 % interval, every seed a dot, the paper's value; a run that never got
-    there is an open arrow where it was given up, and its variant's bar is open too: only a bound."""
+    """A bar a variant: median iterations, 95 % interval, every seed a dot, the paper's value. A run that never got
+    there is an open arrow where it was given up, and counts as endless: the bar is open where that is the median."""
     variants, paper = [v for v in table.task.variants if v != DECODED], table.printed("2a")
-    style.head(figure, "", f"Iterations to 5 % error: {table.of_seeds('mean', *variants)}", left=3.75)
+    style.head(figure, "", f"Iterations to 5 % error: {table.of_seeds('median', *variants)}", left=3.75)
     columns = _columns(table, variants, paper)
     numbers = sum(width for width, _, _ in columns)
     margins: dict[str, Any] = {"left": 4.68, "right": 0.12, "top": 0.5, "bottom": 0.38}
@@ -145,23 +145,22 @@ def _counts(table: Table, variant: str) -> tuple[np.ndarray, np.ndarray]:
 def _bar(axes: Axes, row: int, iterations: np.ndarray, never: np.ndarray, colour: str) -> None:
     if not len(iterations):
         return
-    mean = iterations.mean()
+    middle = _median(iterations, never)
+    if np.isfinite(middle):
+        low, high = np.minimum(_interval(iterations, never), iterations.max())
+        axes.barh(row, middle, 0.74, color=colour, alpha=0.45)
+        spread = [[middle - low], [high - middle]]
+        axes.errorbar(middle, row, xerr=spread, color=style.INK, lw=0.8, capsize=2.5, zorder=4)
+    else:
+        axes.barh(row, iterations.max(), 0.74, fill=False, edgecolor=colour, lw=0.6, ls=(0, (3, 2)))
     if never.any():
         end = iterations[never]
-        if never.all():
-            axes.barh(row, mean, 0.74, fill=False, edgecolor=colour, lw=0.6, ls=(0, (3, 2)))
         axes.scatter(
             end, row + 1.3 * style.jitter(len(end)), s=5, marker=">", color="white", edgecolor=colour, lw=0.4, zorder=3
         )
-        at = row if never.all() else row + 0.52  # below the dots of the others
+        at = (end.max(), row + (0 if never.all() else 0.52)), (-4, 0)  # below the dots of the others
         text = f"{never.sum()} of {len(never)} never"
-        axes.annotate(
-            text, (end.max(), at), (-4, 0), textcoords="offset points", ha="right", va="center", style="italic"
-        )
-    else:
-        low, high = bootstrap_interval(iterations)
-        axes.barh(row, mean, 0.74, color=colour, alpha=0.45)
-        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=2.5, zorder=4)
+        axes.annotate(text, *at, textcoords="offset points", ha="right", va="center", style="italic")
     style.dots(axes, iterations[~never], row, colour)
 
 
@@ -178,9 +177,22 @@ def _columns(table: Table, variants: Sequence[str], paper: dict[str, float]) -> 
 
 def _ours(table: Table, variant: str) -> str:
     iterations, never = _counts(table, variant)
-    if not len(iterations) or never.all():
-        return table.absence(variant) or f"> {iterations.min():.0f}"
-    return f"{'≥ ' if never.any() else ''}{iterations.mean():.0f}"
+    if not len(iterations):
+        return table.absence(variant)
+    middle = _median(iterations, never)
+    return f"{middle:.0f}" if np.isfinite(middle) else f"> {iterations.max():.0f}"
+
+
+def _median(iterations: np.ndarray, never: np.ndarray) -> float:
+    """Over seeds; one that never got there counts as endless."""
+    return float(np.median(np.where(never, np.inf, iterations)))
+
+
+def _interval(iterations: np.ndarray, never: np.ndarray) -> np.ndarray:
+    """The 95 % bootstrap interval of that median; its ends do not exceed where runs were given up."""
+    if len(iterations) < 2:
+        return np.full(2, _median(iterations, never))
+    return np.array(bootstrap_interval(np.where(never, 1e12, iterations), "median"))
 
 
 def panel_b(figure: style.Panel, table: Table) -> None:
