@@ -7,7 +7,7 @@ import pytest
 from repro.config import config_hash, from_mapping
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.records.store import record_folders
-from tasks import get_task
+from tasks import TASKS, get_task
 
 ACCEPTED = record_folders("accepted")
 
@@ -21,10 +21,10 @@ def test_there_are_records() -> None:
     assert ACCEPTED
 
 
-@pytest.mark.parametrize("variant", get_task("pattern_generation").variants)
-def test_ten_seeds_at_the_papers_size(variant: str) -> None:
-    wanted = get_task("pattern_generation").paper_hash(variant)
-    found = [read_record(path) for path in ACCEPTED if path.parent.name == f"{variant}-{wanted}"]
+@pytest.mark.parametrize(("task", "variant"), [(task, name) for task in TASKS for name in get_task(task).variants])
+def test_ten_seeds_at_the_papers_size(task: str, variant: str) -> None:
+    wanted = get_task(task).paper_hash(variant)
+    found = [read_record(path) for path in ACCEPTED if path.parts[-3:-1] == (task, f"{variant}-{wanted}")]
     assert sorted(record.seed for record in found) == list(range(10))
 
 
