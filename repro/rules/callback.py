@@ -85,8 +85,8 @@ class LearningRuleCallback(pl.Callback):
         rates = _mean_over_processes(self.rate.rates_hz(trajectory.sent).to(trajectory.h.dtype))
         micro_batches = self._trainer.accumulate_grad_batches if self._trainer else 1
         if micro_batches == 1:
-            steps = trajectory.z.shape[0] * trajectory.z.shape[1]
-            signal = signal + self.rate.signal(rates, steps)
+            if self.rate.cost:
+                signal = signal + self.rate.signal(rates, trajectory.z.shape[0] * trajectory.z.shape[1])
             gradients = self.rule.gradients(network, batch.inputs, trajectory, signal)
         else:
             gradients = self.rule.gradients(network, batch.inputs, trajectory, signal)

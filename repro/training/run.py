@@ -25,6 +25,7 @@ from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
 from repro.records.store import run_folder
 from repro.rules.callback import LearningRuleCallback
+from repro.rules.rule import build_rule
 from repro.task import Task
 from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.training.provenance import git_state, versions
@@ -50,6 +51,7 @@ def run(
     when training was lost (its record says why).
     """
     config = task.resolve(variant, profile, overrides)
+    build_rule(config, config.dt_ms)  # a combination without a meaning is told before anything is written
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")

@@ -229,6 +229,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(variant: str, tmp_path: Pat
         ({"trace": "clopath"}, "task 1.1"),
         ({"evaluator": "online", "task_loss": "period"}, "task_loss=per_ms"),
         ({"evaluator": "online", "states": "carried"}, "states=reset"),
+        ({"algorithm": "bptt", "trace": "truncated"}, "no eligibility trace"),
         ({"command_probability": "0"}, "lies between"),
         ({"task_loss": "per_second"}, "is one of"),
     ],
