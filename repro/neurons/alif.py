@@ -57,10 +57,12 @@ class ALIF(IntegrateAndFire):
 
     def threshold(self, a: Tensor) -> Tensor:
         """A = v_th + beta a (Eq. 25), [..., neuron]."""
-        return self.v_th + self.adaptation(a) * a
+        return self.v_th + self.adaptation(a) * a if self.n_adaptive else torch.full_like(a, self.v_th)
 
     def adaptation(self, like: Tensor) -> Tensor:
-        """beta [neuron]: zero for those that do not adapt."""
+        """beta [neuron]: zero for those that do not adapt; of no elements where none does."""
+        if not self.n_adaptive:
+            return like.new_empty(0)
         index = torch.arange(like.shape[-1], device=like.device)
         return self.beta * (index >= like.shape[-1] - self.n_adaptive).to(like.dtype)
 
@@ -69,7 +71,7 @@ class ALIF(IntegrateAndFire):
 
         Before the first step h is taken as zero: nothing that e-prop sums up looks back that far.
         """
-        h, beta = trajectory.h, self.adaptation(trajectory.h)
+        h, beta = trajectory.h, self.adaptation(trajectory.h) if self.n_adaptive else 0.0
         h_before = torch.nn.functional.pad(h[:, :-1], (0, 0, 1, 0))
         zero, one = torch.zeros_like(h), torch.ones_like(h)
         d = torch.stack([self.alpha * one, zero, h_before, self.rho - h_before * beta], dim=-1).unflatten(-1, (2, 2))

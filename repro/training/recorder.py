@@ -30,11 +30,15 @@ class Recorder(pl.Callback):
         done = len(self.series["loss"])
         if (snapshot := pl_module.snapshot(done, outputs)) is not None:
             self.snapshots[done] = snapshot
-        if trainer.logger is not None and done % LOG_EVERY == 0:
-            trainer.logger.log_metrics({k: v[-1] for k, v in self.series.items()}, step=done)
+        if done % LOG_EVERY == 0:
+            self._mirror(trainer, done)
         self._check(done)
         if pl_module.is_solved(self.series):
             trainer.should_stop = True
+
+    def _mirror(self, trainer: pl.Trainer, done: int) -> None:
+        if trainer.logger is not None:
+            trainer.logger.log_metrics({k: v[-1] for k, v in self.series.items()}, step=done)
 
     def _check(self, done: int) -> None:
         if not np.isfinite(self.series["loss"][-1]):
@@ -51,7 +55,10 @@ class Recorder(pl.Callback):
             )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A NaN that the last update brought has met no loss yet; a run that ends in silence is lost, however short."""
+        """A NaN that the last update brought has met no loss yet; a run that ends in silence is lost, however short.
+        The last iteration is mirrored too: a run that is solved may have no other."""
+        if self.series and (done := len(self.series["loss"])) % LOG_EVERY:
+            self._mirror(trainer, done)
         self._check_silence(SILENT_TRIALS // 2)
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():
