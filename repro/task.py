@@ -20,11 +20,12 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """A size at which to run: config values that shrink it, the seeds, and what it is for."""
+    """A size at which to run: config values that shrink it, the seeds, what it is for, variants that it leaves out."""
 
     about: str
     settings: Mapping[str, Value]
     seeds: tuple[int, ...]
+    without: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Task:
     def profile(self, name: str) -> Profile:
         """The profile of that name. Raises UserError when there is none."""
         return _pick(self.profiles, name, "profile", self.name)
+
+    def variants_of(self, profile: str) -> list[str]:
+        """The variants that a profile trains. Raises UserError when there is no such profile."""
+        return [name for name in self.variants if name not in self.profile(profile).without]
 
     def paper_hash(self, variant: str) -> str:
         """The hash that a record of this variant has at the paper's scale."""

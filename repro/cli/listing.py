@@ -60,7 +60,7 @@ def _seeds(profile: Profile) -> str:
 
 
 def _cost(task: Task, profile: str) -> str:
-    seconds = sum(expected_seconds(task, name, task.resolve(name, profile)) for name in task.variants)
+    seconds = sum(expected_seconds(task, name, task.resolve(name, profile)) for name in task.variants_of(profile))
     return duration(seconds * len(task.profile(profile).seeds))
 
 

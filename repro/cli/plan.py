@@ -41,7 +41,7 @@ def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None
         job(task, variant, profile, seed)
         for task in tasks
         for seed in (seeds or task.profile(profile).seeds)
-        for variant in task.variants
+        for variant in task.variants_of(profile)
     ]
     return sorted(jobs, key=lambda job: -job.seconds)
 

@@ -147,7 +147,10 @@ PROFILES = {
         },
         (0,),
     ),
-    "quick": Profile("the paper's own size, one seed", {}, (0,)),
+    # A run that never gets there takes minutes: the one that the paper does not speak of is left to `paper`.
+    "quick": Profile(
+        "the paper's own size, one seed, without lif_only_e_prop_1", {}, (0,), without=("lif_only_e_prop_1",)
+    ),
     "paper": Profile("the paper's own size, ten seeds", {}, tuple(range(10))),
 }
 
@@ -164,12 +167,12 @@ TASK = Task(
     # Those that solve the task stop long before the last iteration.
     seconds={
         "bptt": 15.0,
-        "e_prop_1": 15.0,
+        "e_prop_1": 25.0,
         "e_prop_1_symmetric": 15.0,
-        "truncated_traces": 160.0,
-        "lif_only_bptt": 200.0,
-        "lif_only_e_prop_1": 160.0,
-        "e_prop_1_decoding": 90.0,
+        "truncated_traces": 380.0,
+        "lif_only_bptt": 400.0,
+        "lif_only_e_prop_1": 360.0,
+        "e_prop_1_decoding": 120.0,
     },
     megabytes=1.0,
     headline="iterations",

@@ -24,6 +24,12 @@ def test_the_profile_says_which_seeds(results: Path) -> None:
     assert {job.seed for job in plan([TASK], "paper")} == set(range(10))
 
 
+def test_a_profile_may_leave_variants_out(results: Path) -> None:
+    task = get_task("store_recall")
+    assert {job.variant for job in plan([task], "quick")} == set(task.variants) - {"lif_only_e_prop_1"}
+    assert {job.variant for job in plan([task], "paper")} == set(task.variants)
+
+
 def test_unknown_profile(results: Path) -> None:
     with pytest.raises(UserError, match="unknown profile 'quik' of pattern_generation; did you mean quick"):
         plan([TASK], "quik")
