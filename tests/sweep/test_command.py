@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,9 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(path: Path, workers: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "repro", "sweep", str(path), "--workers", str(workers)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    # Tests that were started in the background ignore Ctrl-C, and so would all that they start.
+    return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
 
 
 def at_work(queue: Queue, process: subprocess.Popen[str], number: int) -> list[str]:
