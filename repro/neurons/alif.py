@@ -32,19 +32,9 @@ class ALIF(IntegrateAndFire):
     names: ClassVar[tuple[str, ...]] = ("v", "a")
 
     @property
-    def alpha(self) -> float:
-        """Decay of the membrane in one time step, exp(-dt / tau_m)."""
-        return math.exp(-self.dt_ms / self.tau_m_ms)
-
-    @property
     def rho(self) -> float:
         """Decay of the threshold adaptation in one time step, exp(-dt / tau_a)."""
         return math.exp(-self.dt_ms / self.tau_a_ms)
-
-    @property
-    def refractory_steps(self) -> int:
-        """Shortest interval between two spikes, in time steps (the authors' reading of "a refractory period")."""
-        return round(self.refractory_ms / self.dt_ms)
 
     def update(self, own: Own, fired: Tensor, sent: Tensor, current: Tensor) -> Own:
         """Eq. 20 and 26. The threshold adapts by the spikes that were fired, none while refractory, and D sees that."""

@@ -1,6 +1,7 @@
 """What LIF and ALIF neurons share: the fused kernels, for which a LIF neuron is one that does not adapt."""
 
 import abc
+import math
 
 import torch
 from torch import Tensor
@@ -13,13 +14,21 @@ from repro.neurons.neuron import Neuron, NeuronState, Trajectory
 class IntegrateAndFire(Neuron, abc.ABC):
     """Neurons with the voltage of Eq. 20 and the spike of Eq. 21, 25; subclasses say how much the threshold adapts."""
 
+    tau_m_ms: float
     v_th: float
+    refractory_ms: int
     dampening: float
+    dt_ms: float
 
     @property
-    @abc.abstractmethod
     def alpha(self) -> float:
-        """Decay of the membrane in one time step."""
+        """Decay of the membrane in one time step, exp(-dt / tau_m)."""
+        return math.exp(-self.dt_ms / self.tau_m_ms)
+
+    @property
+    def refractory_steps(self) -> int:
+        """Shortest interval between two spikes, in time steps (the authors' reading of "a refractory period")."""
+        return round(self.refractory_ms / self.dt_ms)
 
     @property
     @abc.abstractmethod

@@ -1,7 +1,6 @@
 """The leaky integrate-and-fire neuron (Eq. 20-24) with its refractory period."""
 
 import dataclasses
-import math
 from typing import ClassVar
 
 import torch
@@ -25,19 +24,9 @@ class LIF(IntegrateAndFire):
     names: ClassVar[tuple[str, ...]] = ("v",)
 
     @property
-    def alpha(self) -> float:
-        """Decay of the membrane in one time step, exp(-dt / tau_m); also D of Eq. 2, since the reset acts through z."""
-        return math.exp(-self.dt_ms / self.tau_m_ms)
-
-    @property
     def rho(self) -> float:
         """No adaptation."""
         return 0.0
-
-    @property
-    def refractory_steps(self) -> int:
-        """Shortest interval between two spikes, in time steps (the authors' reading of "a refractory period")."""
-        return round(self.refractory_ms / self.dt_ms)
 
     def update(self, own: Own, fired: Tensor, sent: Tensor, current: Tensor) -> Own:
         """Eq. 20."""
@@ -52,7 +41,7 @@ class LIF(IntegrateAndFire):
         return like.new_empty(0)
 
     def local(self, trajectory: Trajectory) -> Local:
-        """D = alpha (below Eq. 21); dv/dI = 1; the reset's dv/dz = -v_th; dz/dv = h."""
+        """D = alpha (below Eq. 21), since the reset acts through z; dv/dI = 1; the reset's dv/dz = -v_th; dz/dv = h."""
         h = trajectory.h[..., None]
         ones = torch.ones_like(h)
         return Local(self.alpha * ones[..., None], ones, -self.v_th * ones, h)
