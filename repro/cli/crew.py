@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from repro.cli.pool import LOG, last_words, sigterm_as_interrupt, stopping
 from repro.cli.sweep_text import best, counts, over
 from repro.cli.text import LiveLine, count, duration, shown
-from repro.sweep.queue import Queue
+from repro.sweep.queue import Queue, worker_name
 from repro.sweep.storage import folder
 from repro.sweep.study import Study
 
@@ -30,7 +29,7 @@ class Member:
     @property
     def name(self) -> str:
         """As the worker itself signs its leases."""
-        return f"{socket.gethostname()}-{self.process.pid}"
+        return worker_name(self.process.pid)
 
 
 def run_crew(queue: Queue, path: Path, workers: int, url: str | None, screen: LiveLine) -> None:
@@ -56,7 +55,7 @@ def run_crew(queue: Queue, path: Path, workers: int, url: str | None, screen: Li
 
 
 def _start(study: Study, path: Path, index: int, url: str | None) -> Member:
-    logs = folder(study) / "logs" / f"{socket.gethostname()}-{os.getpid()}-{index}"
+    logs = folder(study) / "logs" / f"{worker_name(os.getpid())}-{index}"
     logs.mkdir(parents=True, exist_ok=True)
     # W&B is not told of runs that only serve to choose settings, unless the user says so.
     env = {"WANDB_MODE": "disabled", **os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}

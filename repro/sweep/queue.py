@@ -55,6 +55,11 @@ class Attempt:
     trial: optuna.Trial
 
 
+def worker_name(pid: int) -> str:
+    """What a worker process of this machine signs its leases with."""
+    return f"{socket.gethostname()}-{pid}"
+
+
 class Queue:
     """One worker's (or watcher's) view of a study's queue."""
 
@@ -62,7 +67,7 @@ class Queue:
         """Raises UserError when the storage cannot be used, or holds another study of that name."""
         self.study, self.timing = study, timing or Timing()
         self.optuna, self.storage = open_study(study, url)
-        self.worker = f"{socket.gethostname()}-{os.getpid()}"
+        self.worker = worker_name(os.getpid())
         self._jobs = {str(job): job for job in study.jobs(study.points, study.seeds + study.best_seeds)}
         self._seen: dict[int, tuple[object, float]] = {}  # trial -> its mark, and when we first saw it
 
