@@ -9,6 +9,7 @@ TASKS = {
     "pattern_generation": "tasks.pattern_generation.config",
     "store_recall": "tasks.store_recall.config",
     "speech": "tasks.speech.config",
+    "arm_reaching": "tasks.arm_reaching.config",
 }
 
 

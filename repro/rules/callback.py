@@ -59,9 +59,13 @@ class Passage(NamedTuple):
         return signal.addcmul_(real_steps(self.lengths, signal.shape[1])[..., None].to(own.dtype), own)
 
 
-def learning_rules(settings: RuleSettings, dt_ms: float = 1.0) -> list[pl.Callback]:
-    """The callback that the settings describe; none for algorithm=autograd, which is training without one."""
-    return [] if settings.algorithm == "autograd" else [LearningRuleCallback(settings, dt_ms)]
+def learning_rules(settings: Any, dt_ms: float = 1.0) -> list[pl.Callback]:
+    """The callback that a config's rule settings describe; none for a config without any, and for algorithm=autograd:
+    that is training without one. Raises UserError for a combination that has no meaning."""
+    if not isinstance(settings, RuleSettings):
+        return []
+    callback = LearningRuleCallback(settings, dt_ms)
+    return [] if settings.algorithm == "autograd" else [callback]
 
 
 class LearningRuleCallback(pl.Callback):

@@ -25,7 +25,6 @@ from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
 from repro.records.store import run_folder
 from repro.rules.callback import learning_rules
-from repro.rules.rule import build_rule
 from repro.task import Task
 from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.training.provenance import git_state, versions
@@ -51,7 +50,7 @@ def run(
     when training was lost (its record says why).
     """
     config = task.resolve(variant, profile, overrides)
-    build_rule(config, config.dt_ms)  # a combination without a meaning is told before anything is written
+    rules = learning_rules(config, config.dt_ms)  # a combination without a meaning is told before anything is written
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
@@ -61,7 +60,7 @@ def run(
             return record
     data = task.load("data")(config, seed)
     with _claimed(folder):
-        return _train(task, variant, profile, seed, config, data, folder, device, callbacks)
+        return _train(task, variant, profile, seed, config, data, folder, device, rules, callbacks)
 
 
 @contextlib.contextmanager
@@ -89,6 +88,7 @@ def _train(
     data: pl.LightningDataModule,
     folder: Path,
     device: str,
+    rules: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
 ) -> RunRecord:
     _quiet()
@@ -103,7 +103,7 @@ def _train(
     module = task.load("module")(config, seed)
     recorder = Recorder()
     mirror = wandb_mirror.logger(folder, task.figure, task.name, variant, profile, seed, settings)
-    trainer = _trainer(config, recorder, mirror, folder, identity, device, callbacks)
+    trainer = _trainer(config, recorder, mirror, folder, identity, device, rules, callbacks)
     status, reason = "finished", ""
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -155,6 +155,7 @@ def _trainer(
     folder: Path,
     identity: str,
     device: str,
+    rules: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
 ) -> pl.Trainer:
     every = max(1, config.iterations // CHECKPOINTS)
@@ -170,7 +171,8 @@ def _trainer(
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*learning_rules(config, config.dt_ms), recorder, saver, *bar, *callbacks],
+        callbacks=[*rules, recorder, saver, *bar, *callbacks],
+        gradient_clip_val=getattr(config, "clip_norm", 0) or None,
         plugins=[AtomicCheckpoints(identity)],
         use_distributed_sampler=False,
         default_root_dir=folder,

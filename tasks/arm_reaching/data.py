@@ -1,0 +1,62 @@
+"""Batches of movements for task 2.1: fresh ones in every iteration."""
+
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from repro.training.loaders import IndexedLoader
+from repro.training.seeds import generator
+from tasks.arm_reaching.config import ArmReachingConfig
+from tasks.arm_reaching.encoding import encoded
+from tasks.arm_reaching.movements import Family, Movements, movements
+from tasks.clock import clock
+
+
+class Batch(NamedTuple):
+    """Movements to learn in one shot each: the clock `inputs` [batch, time, input] of both trials, what the error module
+    is told of the movement in the training trial and in the test trial [batch, time, feature], and the movements."""
+
+    inputs: Tensor
+    shown: Tensor
+    shown_again: Tensor
+    movements: Movements
+
+
+def family(config: ArmReachingConfig) -> Family:
+    """The movements that a config describes."""
+    c = config
+    return Family(
+        c.trial_ms,
+        c.dt_ms,
+        c.components,
+        c.amplitude_high,
+        c.omega_low,
+        c.omega_high,
+        c.omega_reading,
+        c.peak_to_peak,
+    )
+
+
+def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: int) -> Batch:
+    """Batch number `index` for "training" or "test", of `size` movements: a pure function of its arguments."""
+    moved = movements(family(config), size, seed, purpose, index)
+    random = generator(seed, purpose, "encoding", index)
+    shown, again = (
+        encoded(config.target_input, moved.positions, config.target_neurons, config.dt_ms, random) for _ in range(2)
+    )
+    ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms)
+    return Batch(ticks.expand(size, -1, -1).contiguous(), shown, again, moved)
+
+
+class ArmReachingData(pl.LightningDataModule):
+    """Fresh movements in every iteration."""
+
+    def __init__(self, config: ArmReachingConfig, seed: int) -> None:
+        super().__init__()
+        self.config, self.seed = config, seed
+
+    def train_dataloader(self) -> IndexedLoader:
+        """One batch an iteration."""
+        c = self.config
+        return IndexedLoader(lambda index: batch(c, self.seed, "training", index, c.batch_size), c.iterations)
