@@ -13,7 +13,7 @@ movements, each with weights of its own in the test trial.
 
 import dataclasses
 
-from repro.config import assumed, paper
+from repro.config import Value, assumed, paper
 from repro.errors import UserError
 from repro.task import Profile, Task, Variant
 
@@ -111,7 +111,7 @@ VARIANTS = {
 }
 
 # Of the readings that are listed in docs/paper_notes.md, one that learns within hundreds of iterations.
-LEARNS_EARLY = {
+LEARNS_EARLY: dict[str, Value] = {
     "task_loss": "mean",
     "motor_weight": 0.01,
     "rate_loss": "mean_hz",

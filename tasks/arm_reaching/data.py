@@ -14,8 +14,9 @@ from tasks.clock import clock
 
 
 class Batch(NamedTuple):
-    """Movements to learn in one shot each: the clock `inputs` [batch, time, input] of both trials, what the error module
-    is told of the movement in the training trial and in the test trial [batch, time, feature], and the movements."""
+    """Movements to learn in one shot each: the clock `inputs` [batch, time, input] of both trials, what the error
+    module is told of the movement in the training trial and in the test trial [batch, time, feature], and the
+    movements."""
 
     inputs: Tensor
     shown: Tensor

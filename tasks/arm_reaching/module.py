@@ -36,7 +36,8 @@ class Lesson(NamedTuple):
 
 
 class ArmReachingModule(SpikingModule):
-    """A network whose two readouts are the velocities of an arm's joints (rad/s), and the error module that teaches it."""
+    """A network whose two readouts are the velocities of an arm's joints (rad/s), and the error module that teaches
+    it."""
 
     config: ArmReachingConfig
 
@@ -84,7 +85,7 @@ class ArmReachingModule(SpikingModule):
         return squared.mean() if self.config.task_loss == "mean" else squared.sum(dim=(1, 2)).mean()
 
     def squared_errors(self, readout: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """(y - y*)^2 [batch, time, (x, y)] of the tip, and those of the velocities [batch, time, joint] in (rad/s)^2."""
+        """(y - y*)^2 [batch, time, (x, y)] of the tip, and of the velocities [batch, time, joint] in (rad/s)^2."""
         reached = tip(integrate(readout, self.config.dt_ms))
         target = batch.movements
         return (reached - target.positions).square(), (readout - target.velocities).square()
