@@ -6,7 +6,7 @@ JOBS ?= 2
 DEVICE ?=
 PANELS ?=
 RECORDS ?=
-FIGURES ?= fig1 fig2
+FIGURES ?= fig1 fig2 fig3
 STUDY ?=
 WORKERS ?= 2
 STORAGE ?=
@@ -38,7 +38,7 @@ help: ## this page
 	@echo "  DEVICE=cpu        cpu or cuda"
 	@echo "  PANELS=2a,2c      these panels only: 'figN' trains what they need, and draws them"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
-	@echo "  FIGURES=fig1      what 'figures' draws; fig1 and fig2 if not given"
+	@echo "  FIGURES=fig1      what 'figures' draws; fig1 to fig3 if not given"
 	@echo "  TIMIT_DIR=DIR     your copy of TIMIT, for figure 2c; synthesised speech in its place if not given"
 	@echo "  STUDY=NAME        what 'sweep' trains: a name in sweeps/, or the path of a .toml file"
 	@echo "  WORKERS=2         processes of 'sweep'"
@@ -48,6 +48,7 @@ help: ## this page
 
 fig1: ## train what is missing of figure 1, draw it, say which claims hold
 fig2: $(SPEECH) ## the same of figure 2; PANELS=2a,2b are store-recall, 2c is speech
+fig3: ## the same of figure 3: an arm that learns a movement from one trial
 
 fig%: .venv/.stamp FORCE
 	@$(BIN)/repro reproduce $@ $(RUN_ARGS) $(DRAW_ARGS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from repro.errors import UserError
 
-FIGURES = {"fig1": "paper_figures.fig1", "fig2": "paper_figures.fig2"}
+FIGURES = {"fig1": "paper_figures.fig1", "fig2": "paper_figures.fig2", "fig3": "paper_figures.fig3"}
 
 
 def draw(

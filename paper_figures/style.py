@@ -39,9 +39,13 @@ COLOURS = {
     "lif_only_e_prop_1": "#b4b4a4",
     "readout_only": "#bfa15a",
     "lstm_bptt": "#332288",
+    "e_prop_2_spiking": "#2243c3",
+    "e_prop_2_linear": "#b20000",
+    "no_inner_update": "#ac7339",
 }
 COLOURS["e_prop_1_decoding"] = COLOURS["e_prop_1"]  # the same rule, trained on
 COLOURS["e_prop_1_variance_1_over_n"] = COLOURS["e_prop_1"]  # the same rule, weaker feedback
+COLOURS["e_prop_2_truncated_traces"] = COLOURS["truncated_traces"]  # the same trace
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # shipped with matplotlib: the same letters on every machine

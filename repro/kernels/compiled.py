@@ -142,19 +142,19 @@ def bptt_reverse(
     later, onward = np.zeros((n_batch, n), h.dtype), np.zeros((n_batch, n), h.dtype)
     through = np.zeros(n, h.dtype)
     strength = beta if beta.size else np.zeros(n, h.dtype)
-    for t in range(n_time - 1, -1, -1):
-        for b in range(n_batch):
+    for b in range(n_batch):  # outside: a trial's own weights stay in the cache
+        own = b % max(w_rec_t.shape[0], 1)
+        for t in range(n_time - 1, -1, -1):
             for i in range(n):
                 through[i] = 0
                 if h[t, b, i] != 0:
                     back = signal[t, b, i] + onward[b, i] - v_th * later[b, i]
                     if w_rec_t.size:
-                        own = b % w_rec_t.shape[0]
                         for j in range(n):
                             back += w_rec_t[own, i, j] * later[b, j]
                     through[i] = h[t, b, i] * back
-                if direct.size:
-                    through[i] += direct[t, b, i]
+                    if direct.size:
+                        through[i] += direct[t, b, i]
             for i in range(n):
                 later[b, i] = alpha * later[b, i] + through[i]
                 onward[b, i] = rho * onward[b, i] - strength[i] * through[i]
@@ -213,6 +213,38 @@ def event_outer(delta: Array, channel: Array, start: Array, gradient_t: Array) -
             i = channel[k]
             for j in range(delta.shape[1]):
                 gradient_t[i, j] += delta[row, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_linear_each(
+    channel: Array, start: Array, weights_t: Array, current: Array
+) -> None:  # pragma: no cover - compiled
+    """Fills current [time, batch, post]; `weights_t` is [batch, pre, post]."""
+    n_time, n_batch, n = current.shape
+    for b in range(n_batch):
+        for t in range(n_time):
+            for j in range(n):
+                current[t, b, j] = 0
+            row = t * n_batch + b
+            for k in range(start[row], start[row + 1]):
+                i = channel[k]
+                for j in range(n):
+                    current[t, b, j] += weights_t[b, i, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_outer_each(
+    delta: Array, channel: Array, start: Array, gradient_t: Array
+) -> None:  # pragma: no cover - compiled
+    """Adds to `gradient_t` [batch, pre, post]; delta is [time, batch, post]."""
+    n_time, n_batch, n = delta.shape
+    for b in range(n_batch):
+        for t in range(n_time):
+            row = t * n_batch + b
+            for k in range(start[row], start[row + 1]):
+                i = channel[k]
+                for j in range(n):
+                    gradient_t[b, i, j] += delta[t, b, j]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

@@ -123,6 +123,53 @@ def delayed_outer(delta: Tensor, spikes: Spikes, before: Tensor) -> Tensor:
     return first + outer(delta[:, 1:], sent)
 
 
+def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
+    """As `linear`, each trial by weights of its own [batch, post, pre]; off the tape."""
+    if not isinstance(spikes, SpikeTrains):
+        return times(spikes.to(weights.dtype), weights.mT)
+    if ops.compiled is None or spikes.device.type == "cuda":
+        return times(spikes.dense(weights.dtype), weights.mT)
+    current = ops.series(weights, spikes.batch, spikes.steps, weights.shape[1])
+    arrays = spikes.channel.numpy(), spikes.start.numpy(), weights.mT.contiguous().numpy()
+    ops.compiled.event_linear_each(*arrays, current.transpose(0, 1).numpy())
+    return current
+
+
+def outer_each(delta: Tensor, spikes: Spikes) -> Tensor:
+    """As `outer`, a sum of its own for each trial [batch, post, pre]: over time alone; off the tape."""
+    if not isinstance(spikes, SpikeTrains):
+        return delta.mT @ spikes.to(delta.dtype)
+    if ops.compiled is None or spikes.device.type == "cuda":
+        return delta.mT @ spikes.dense(delta.dtype)
+    batch, _, post = delta.shape
+    gradient_t = delta.new_zeros(batch, spikes.channels, post)
+    arrays = delta.transpose(0, 1).contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
+    ops.compiled.event_outer_each(*arrays, gradient_t.numpy())
+    return gradient_t.mT
+
+
+def times(x: Tensor, weights: Tensor) -> Tensor:
+    """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each: [batch, time, post],
+    time first in memory; off the tape."""
+    if weights.ndim == 2:
+        return (x.transpose(0, 1) @ weights).transpose(0, 1)
+    if x.device.type == "cuda":
+        return x @ weights
+    y = ops.series(x, *x.shape[:2], weights.shape[2])
+    for trial, own, out in zip(x, weights, y, strict=True):  # one product of all trials would come batch first
+        torch.mm(trial, own, out=out)
+    return y
+
+
+def arriving(spikes: Spikes, before: Tensor) -> Spikes:
+    """Spikes [batch, time, pre] one step later, beginning with `before` [batch, pre]."""
+    if not isinstance(spikes, SpikeTrains) or before.any():
+        dense = spikes if isinstance(spikes, Tensor) else spikes.dense(before.dtype)
+        return torch.cat([before[:, None].to(dense.dtype), dense[:, :-1]], dim=1)
+    start = torch.nn.functional.pad(spikes.start[: -spikes.batch], (spikes.batch, 0))
+    return spikes._replace(channel=spikes.channel[: start[-1]], start=start)
+
+
 class _EventLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, spikes: SpikeTrains) -> Tensor:

@@ -63,7 +63,8 @@ def bptt_reverse(
     h: Tensor, signal: Tensor, direct: Tensor, w_rec: Tensor, beta: Tensor, alpha: float, rho: float, v_th: float
 ) -> Tensor:
     """dE/dv of every neuron and step (Eq. 14), from `signal`, the derivative of E by z at fixed future spikes, and
-    `direct` (of no elements where there is none), that by the distance v - A of voltage and threshold at a fixed z.
+    `direct` (of no elements where there is none), that by the distance v - A of voltage and threshold at a fixed z,
+    read only where h is not zero.
 
     As `local_reverse`, but m^t = h^t (signal^t + b^(t+1) + W_rec^T delta^(t+1) - v_th delta^(t+1)) + direct^t. `w_rec`
     as in `lif_forward`.
@@ -74,7 +75,7 @@ def bptt_reverse(
         recurrent = _product(later, w_rec) if w_rec.numel() else 0
         through = h[:, t] * (signal[:, t] + onward + recurrent - v_th * later)
         if direct.numel():
-            through = through + direct[:, t]
+            through = through + direct[:, t] * (h[:, t] != 0)
         delta[:, t] = later = alpha * later + through
         onward = rho * onward - strength * through
     return delta

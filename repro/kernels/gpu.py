@@ -147,7 +147,7 @@ def bptt_reverse(
             back += tl.load(heard + first + cell, slope != 0, 0)
         through = slope * back
         if DIRECT:
-            through += tl.load(direct + at, inside, 0)
+            through += tl.load(direct + at, inside & (slope != 0), 0)
         later = alpha * later + through
         if ADAPTS:
             onward = rho * onward - strength * through

@@ -53,10 +53,13 @@ def _weights(w: Tensor) -> Any:
     return w.contiguous().view(-1, *w.shape[-2:]).numpy() if w.numel() else w.new_empty(0, 0, 0).numpy()
 
 
-def _series(like: Tensor) -> Tensor:
-    """An empty [batch, time, neuron] that lies in memory as [time, batch, neuron]."""
-    batch, steps, n = like.shape
+def series(like: Tensor, batch: int, steps: int, n: int) -> Tensor:
+    """An empty [batch, time, neuron] that lies in memory as [time, batch, neuron], of the dtype of `like`."""
     return torch.empty(steps, batch, n, dtype=like.dtype).transpose(0, 1)
+
+
+def _series(like: Tensor) -> Tensor:
+    return series(like, *like.shape)
 
 
 @_operator("lif_forward")

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.kernels.events import linear
+from repro.kernels.events import Spikes, linear
 from repro.kernels.ops import exponential_filter
 from repro.network import RecurrentNetwork
 from repro.neurons import taped
 from repro.neurons.integrate_and_fire import IntegrateAndFire
+from repro.neurons.taped import Activity
 
 
 class Heard(NamedTuple):
@@ -22,13 +23,9 @@ class Heard(NamedTuple):
     Neither what the readout says nor what came of it is among these: no error can be computed from them.
     """
 
-    inputs: Tensor  # x [batch, time, input]
-    spikes: Tensor  # z [batch, time, neuron]
+    inputs: Spikes  # x [batch, time, input]
+    activity: Activity  # of the network: z [batch, time, neuron]; its h is not listened to
     target: Tensor  # y* [batch, time, feature]
-
-    def joined(self) -> Tensor:
-        """xi [batch, time, input + neuron + feature]."""
-        return torch.cat([self.inputs.to(self.spikes.dtype), self.spikes, self.target], dim=2)
 
 
 class Taught(NamedTuple):
@@ -65,8 +62,12 @@ class SpikingErrorModule(ErrorModule):
 
     def forward(self, heard: Heard) -> Taught:
         """See `ErrorModule.forward`."""
-        zeta, _ = taped.simulate(self.neuron, linear(heard.joined(), self.w_in), without_autapses(self.w_rec))
-        return Taught(exponential_filter(linear(zeta, self.w_out), self.decay, reverse=False), zeta)
+        n_in, n = heard.inputs.shape[2], heard.activity.z.shape[2]
+        by_input, by_spikes, by_target = self.w_in.tensor_split((n_in, n_in + n), dim=1)
+        drive = linear(heard.inputs, by_input) + taped.linear(heard.activity, by_spikes)
+        drive = drive + linear(heard.target, by_target)
+        own = taped.simulate(self.neuron, drive, without_autapses(self.w_rec))
+        return Taught(exponential_filter(taped.linear(own, self.w_out), self.decay, reverse=False), own.z)
 
 
 class LinearErrorModule(ErrorModule):
@@ -84,10 +85,9 @@ class LinearErrorModule(ErrorModule):
 
     def forward(self, heard: Heard) -> Taught:
         """See `ErrorModule.forward`."""
-        x = exponential_filter(heard.inputs.to(heard.spikes.dtype), self.decay, reverse=False)
-        z = exponential_filter(heard.spikes, self.decay, reverse=False)
-        signal = linear(x, self.w_in) + linear(z, self.w_rec) + linear(heard.target, self.w_target)
-        return Taught(signal, heard.spikes[:, :, :0])
+        spikes = linear(heard.inputs, self.w_in) + taped.linear(heard.activity, self.w_rec)
+        signal = exponential_filter(spikes, self.decay, reverse=False) + linear(heard.target, self.w_target)
+        return Taught(signal, heard.activity.z[:, :, :0])
 
 
 class Weights(NamedTuple):
@@ -98,10 +98,9 @@ class Weights(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What a network did: outputs z and pseudo-derivatives h [batch, time, neuron], readouts [batch, time, readout]."""
+    """What a network did, and its readouts [batch, time, readout]."""
 
-    z: Tensor
-    h: Tensor
+    activity: Activity
     readout: Tensor
 
 
@@ -115,7 +114,7 @@ class OneShot(NamedTuple):
 
 
 def one_shot(
-    network: RecurrentNetwork, module: ErrorModule, inputs: Tensor, target: Tensor, rate: float, trace: str = "full"
+    network: RecurrentNetwork, module: ErrorModule, inputs: Spikes, target: Tensor, rate: float, trace: str = "full"
 ) -> OneShot:
     """The inner loop: a training trial, one update (Eq. 7), a test trial with the same `inputs` [batch, time, input].
 
@@ -125,33 +124,33 @@ def one_shot(
     assert network.w_rec is not None
     weights = Weights(network.w_in, without_autapses(network.w_rec))
     training = run(network, weights, inputs)
-    taught = module(Heard(inputs, training.z, target))
+    taught = module(Heard(inputs, training.activity, target))
     learned = updated(network, weights, inputs, training, taught.signal, rate, trace)
     return OneShot(training, taught, learned, run(network, learned, inputs))
 
 
-def run(network: RecurrentNetwork, weights: Weights, inputs: Tensor) -> Trial:
+def run(network: RecurrentNetwork, weights: Weights, inputs: Spikes) -> Trial:
     """A trial from rest, with weights of all trials or of each."""
-    inputs = inputs.to(weights.w_in.dtype)
-    drive = linear(inputs, weights.w_in) if weights.w_in.ndim == 2 else inputs @ weights.w_in.mT
+    drive = linear(inputs, weights.w_in) if weights.w_in.ndim == 2 else taped.linear_each(inputs, weights.w_in)
     assert isinstance(network.neuron, IntegrateAndFire)
-    z, h = taped.simulate(network.neuron, drive, weights.w_rec)
-    return Trial(z, h, network.read_out(z))
+    activity = taped.simulate(network.neuron, drive, weights.w_rec)
+    return Trial(activity, network.read_out(activity.z))
 
 
 def updated(
-    network: RecurrentNetwork, weights: Weights, inputs: Tensor, trial: Trial, signal: Tensor, rate: float, trace: str
+    network: RecurrentNetwork, weights: Weights, inputs: Spikes, trial: Trial, signal: Tensor, rate: float, trace: str
 ) -> Weights:
     """theta - eta sum_t L-hat_j^t h_j^t z-hat_i^(t-1) (Eq. 7, 59), weights of each trial [batch, post, pre].
 
-    `trace` is "full", or "truncated": e_ji^t = h_j^t z_i^(t-1), the presynaptic trace without its past.
+    `trace` is "full", or "truncated": e_ji^t = h_j^t z_i^(t-1), the presynaptic trace without its past. The filter of
+    Eq. 22 is moved to the postsynaptic side, so that what is summed over time is spikes.
     """
     assert isinstance(network.neuron, IntegrateAndFire)
-    decay = network.neuron.alpha if trace == "full" else 0.0
-    sent = torch.nn.functional.pad(trial.z[:, :-1], (0, 0, 1, 0))  # arrives one step later; inputs at once
-    by_post = (signal * trial.h).mT
-    moved_in = by_post @ exponential_filter(inputs.to(trial.z.dtype), decay, reverse=False)
-    moved_rec = without_autapses(by_post @ exponential_filter(sent, decay, reverse=False))
+    post = signal * trial.activity.h
+    if trace == "full":
+        post = exponential_filter(post, network.neuron.alpha, reverse=True)
+    moved_in = taped.synaptic_sum(post, inputs)
+    moved_rec = without_autapses(taped.synaptic_sum(post, trial.activity))
     return Weights(weights.w_in - rate * moved_in, weights.w_rec - rate * moved_rec)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 from torch import Tensor
 
+from repro.kernels.events import SpikeTrains, spike_trains
 from repro.training.loaders import IndexedLoader
 from repro.training.seeds import generator
 from tasks.arm_reaching.config import ArmReachingConfig
@@ -18,7 +19,7 @@ class Batch(NamedTuple):
     module is told of the movement in the training trial and in the test trial [batch, time, feature], and the
     movements."""
 
-    inputs: Tensor
+    inputs: SpikeTrains
     shown: Tensor
     shown_again: Tensor
     movements: Movements
@@ -46,8 +47,8 @@ def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: 
     shown, again = (
         encoded(config.target_input, moved.positions, config.target_neurons, config.dt_ms, random) for _ in range(2)
     )
-    ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms)
-    return Batch(ticks.expand(size, -1, -1).contiguous(), shown, again, moved)
+    ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms).expand(size, -1, -1)
+    return Batch(spike_trains(ticks), shown, again, moved)
 
 
 class ArmReachingData(pl.LightningDataModule):

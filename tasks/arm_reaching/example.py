@@ -68,7 +68,7 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
         "tip": torch.stack([tip(integrate(trial.readout, config.dt_ms))[0] for trial in trials]),
         "velocities": torch.stack([trial.readout[0] for trial in trials]),
     }
-    spikes = {"inputs": tasks.inputs[0].T, "spikes": _both(trial.z[0, :, :SHOWN].T for trial in trials)}
+    spikes = {"inputs": tasks.inputs.dense()[0].T, "spikes": _both(trial.activity.z[0, :, :SHOWN].T for trial in trials)}
     if lesson.taught is not None:
         taught = [lesson.taught, lesson.taught_again]
         shown["signals"] = _both(each.signal[0, :, :SIGNALS] for each in taught)

@@ -73,7 +73,7 @@ class ArmReachingModule(SpikingModule):
         done = error_module.one_shot(
             self.network, self.error_module, batch.inputs, batch.shown, c.inner_learning_rate, c.trace
         )
-        heard = Heard(batch.inputs, done.test.z, batch.shown_again)
+        heard = Heard(batch.inputs, done.test.activity, batch.shown_again)
         return Lesson(done.training, done.test, done.taught, self.error_module(heard) if again else None)
 
     def objective(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
@@ -111,15 +111,15 @@ class ArmReachingModule(SpikingModule):
             "loss": loss,
             "metrics": {"loss": loss.detach()} | metrics,
             "readout": lesson.test.readout.detach(),
-            "spikes": lesson.test.z.detach()[:, :, :WATCHED],
+            "spikes": lesson.test.activity.z.detach()[:, :, :WATCHED],
         }
 
     def rates(self, lesson: Lesson, both: bool) -> tuple[Tensor, Tensor | None]:
         """Mean rates [neuron] in Hz of the network and of the error module (None without spikes), over the training
         trial or both."""
-        trials, taught = [lesson.training.z], [lesson.taught.spikes] if lesson.taught else []
+        trials, taught = [lesson.training.activity.z], [lesson.taught.spikes] if lesson.taught else []
         if both:
-            trials.append(lesson.test.z)
+            trials.append(lesson.test.activity.z)
             taught += [lesson.taught_again.spikes] if lesson.taught_again else []
         network = torch.stack([self.rate.rates_hz(z) for z in trials]).mean(dim=0)
         if not taught or not taught[0].shape[2]:

@@ -93,10 +93,10 @@ def test_the_outer_gradient_is_autograds(kind: str, trace: str) -> None:
 
     def ours() -> Tensor:
         done = error_module.one_shot(network, module, inputs, target, RATE, trace)
-        assert 0.01 < done.training.z.mean() < 0.5, "the oracle's network is not alive"
+        assert 0.01 < done.training.activity.z.mean() < 0.5, "the oracle's network is not alive"
         assert kind == "linear" or 0.01 < done.taught.spikes.mean() < 0.5, "the oracle's module is not alive"
-        assert not torch.equal(done.training.z, done.test.z), "the update changed no spike"
-        return objective(done.test.readout, target, done.training.z, done.test.z, done.taught.spikes)
+        assert not torch.equal(done.training.activity.z, done.test.activity.z), "the update changed no spike"
+        return objective(done.test.readout, target, done.training.activity.z, done.test.activity.z, done.taught.spikes)
 
     found = gradients(ours, network, module)
     wanted = gradients(lambda: reference(network, module, inputs, target, trace), network, module)
@@ -114,7 +114,7 @@ def test_control_a_learning_signal_or_a_pseudo_derivative_held_constant(held: st
 
     def ours() -> Tensor:
         done = error_module.one_shot(network, module, inputs, target, RATE)
-        return objective(done.test.readout, target, done.training.z, done.test.z, done.taught.spikes)
+        return objective(done.test.readout, target, done.training.activity.z, done.test.activity.z, done.taught.spikes)
 
     found = gradients(ours, network)
     wrong = gradients(lambda: reference(network, module, inputs, target, "full", detach=held), network)
@@ -124,7 +124,7 @@ def test_control_a_learning_signal_or_a_pseudo_derivative_held_constant(held: st
 
 def test_an_error_module_is_told_no_error_and_no_readout() -> None:
     """What it hears has three parts, and what the readout's weights are changes none of what it says."""
-    assert Heard._fields == ("inputs", "spikes", "target")
+    assert Heard._fields == ("inputs", "activity", "target")
     network, module, inputs, target = make("spiking")
     first = error_module.one_shot(network, module, inputs, target, RATE)
     with torch.no_grad():
