@@ -248,6 +248,22 @@ def event_outer_each(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
+def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  # pragma: no cover - compiled
+    """Fills y [time, batch, post] with x [time, batch, pre] times `weights_t` [1 or batch, post, pre] where `where` is
+    not zero, and with zero elsewhere."""
+    n_time, n_batch, n = y.shape
+    for b in range(n_batch):
+        own = b % weights_t.shape[0]
+        for t in range(n_time):
+            for i in range(n):
+                total = x.dtype.type(0)
+                if where[t, b, i] != 0:
+                    for j in range(x.shape[2]):
+                        total += weights_t[own, i, j] * x[t, b, j]
+                y[t, b, i] = total
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:  # pragma: no cover - compiled
     """Fills y [time, cell]; a cell is a trial's neuron."""
     n_time, cells = x.shape

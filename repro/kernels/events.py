@@ -11,6 +11,9 @@ from torch import Tensor
 
 from repro.kernels import ops
 
+# Of the elements of a product: below this share one by one is faster than a whole product.
+FEW_WANTED = 0.18
+
 
 class SpikeTrains(NamedTuple):
     """Spikes of `channels` channels (or neurons) over `steps` steps in `batch` trials, each of size one.
@@ -148,14 +151,17 @@ def outer_each(delta: Tensor, spikes: Spikes) -> Tensor:
     return gradient_t.mT
 
 
-def times(x: Tensor, weights: Tensor) -> Tensor:
+def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each: [batch, time, post],
-    time first in memory; off the tape."""
+    time first in memory; off the tape. Where `where` [batch, time, post] is zero the result is not needed."""
+    compiled = ops.compiled is not None and x.device.type != "cuda"
+    if compiled and where is not None and torch.count_nonzero(where) < FEW_WANTED * where.numel():
+        return ops.product_where(x, weights, where)
     if weights.ndim == 2:
         return (x.transpose(0, 1) @ weights).transpose(0, 1)
     if x.device.type == "cuda":
         return x @ weights
-    y = ops.series(x, *x.shape[:2], weights.shape[2])
+    y = ops.series(x, x.shape[0], x.shape[1], weights.shape[2])
     for trial, own, out in zip(x, weights, y, strict=True):  # one product of all trials would come batch first
         torch.mm(trial, own, out=out)
     return y

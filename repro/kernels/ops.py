@@ -157,6 +157,13 @@ def _bptt_reverse_cpu(
     return delta
 
 
+def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
+    """See `repro.kernels.events.times`; compiled, on a CPU."""
+    y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
+    compiled.product_where(_inner(x), _weights(weights.mT), _inner(where), _inner(y))
+    return y
+
+
 @_operator("exponential_filter")
 def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     """See `repro.kernels.fallback.exponential_filter`; the one operator here that autograd can differentiate."""

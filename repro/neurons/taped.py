@@ -2,7 +2,7 @@
 
 Outputs z and pseudo-derivatives h are both differentiable: an update of weights by e-prop (Eq. 7) is made of both.
 Backwards it is the one recursion of BPTT (Eq. 14), and one product for all trials or for each. What reads spikes reads
-them as events, and only a gradient that goes to them is as large as they.
+them as events, and a gradient that goes to them is made only where h is not zero: the recursion looks nowhere else.
 """
 
 from typing import Any, NamedTuple
@@ -17,17 +17,15 @@ from repro.neurons.neuron import NeuronState
 
 
 class Activity(NamedTuple):
-    """Outputs z and pseudo-derivatives h [batch, time, neuron] of a network, on the tape; `sent` are the outputs off the
-    tape, in the form that kernels like best."""
+    """Outputs z and pseudo-derivatives h [batch, time, neuron] of a network, on the tape; `sent` are the outputs off
+    the tape, in the form that kernels like best."""
 
     z: Tensor
     h: Tensor
     sent: Spikes
 
 
-def simulate(
-    neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor, state: NeuronState | None = None
-) -> Activity:
+def simulate(neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor, state: NeuronState | None = None) -> Activity:
     """What a network does, on the tape for `current` and `w_rec`.
 
     `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or [batch, post, pre] where each trial
@@ -41,7 +39,7 @@ def simulate(
 
 def linear(activity: Activity, weights: Tensor) -> Tensor:
     """The linear map of outputs by `weights` [post, pre]: [batch, time, post], on the tape for both."""
-    mapped: Tensor = _Linear.apply(activity.z, weights, activity.sent)
+    mapped: Tensor = _Linear.apply(activity.z, weights, activity.sent, activity.h.detach())
     return mapped
 
 
@@ -51,9 +49,9 @@ def synaptic_sum(post: Tensor, pre: Activity | Spikes) -> Tensor:
     summed: Tensor
     if isinstance(pre, Activity):
         rest = torch.zeros_like(pre.z[:, 0])
-        summed = _SynapticSum.apply(post, pre.z, events.arriving(pre.sent, rest))
+        summed = _SynapticSum.apply(post, pre.z, events.arriving(pre.sent, rest), pre.h.detach())
     else:
-        summed = _SynapticSum.apply(post, None, pre)
+        summed = _SynapticSum.apply(post, None, pre, None)
     return summed
 
 
@@ -95,31 +93,32 @@ class _Sequence(torch.autograd.Function):
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, weights: Tensor, sent: Spikes) -> Tensor:
+    def forward(ctx: Any, z: Tensor, weights: Tensor, sent: Spikes, h: Tensor) -> Tensor:
         ctx.sent = sent
-        ctx.save_for_backward(weights)
+        ctx.save_for_backward(weights, h)
         return events.linear(sent, weights)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        return events.times(grads[0], ctx.saved_tensors[0]), events.outer(grads[0], ctx.sent), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        weights, h = ctx.saved_tensors
+        return events.times(grads[0], weights, where=h), events.outer(grads[0], ctx.sent), None, None
 
 
 class _SynapticSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, post: Tensor, z: Tensor | None, pre: Spikes) -> Tensor:
+    def forward(ctx: Any, post: Tensor, z: Tensor | None, pre: Spikes, h: Tensor | None) -> Tensor:
         ctx.pre = pre
-        ctx.save_for_backward(post)
+        ctx.save_for_backward(post, h)
         return events.outer_each(post, pre)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        (post,) = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        post, h = ctx.saved_tensors
         by_z = None
         if ctx.needs_input_grad[1]:  # z^(t-1) met post^t
             later = torch.cat([post[:, 1:], torch.zeros_like(post[:, :1])], dim=1)
-            by_z = events.times(later, grads[0])
-        return events.linear_each(ctx.pre, grads[0]), by_z, None
+            by_z = events.times(later, grads[0], where=h)
+        return events.linear_each(ctx.pre, grads[0]), by_z, None, None
 
 
 class _LinearEach(torch.autograd.Function):

@@ -18,11 +18,9 @@ EXAMPLE = 0  # which of the movements is shown: the first, whatever it looks lik
 @torch.no_grad()
 def measured(module: Any) -> dict[str, float]:
     """Means over `tested_tasks` movements: errors of both trials, rates in Hz, and the error of an arm at rest."""
-    config, found, sizes = module.config, [], []
-    for index in range(-(-config.tested_tasks // AT_ONCE)):
-        size = min(AT_ONCE, config.tested_tasks - index * AT_ONCE)
-        found.append(_numbers(module, index, size))
-        sizes.append(size)
+    tested = module.config.tested_tasks
+    sizes = [min(AT_ONCE, tested - start) for start in range(0, tested, AT_ONCE)]
+    found = [_numbers(module, index, size) for index, size in enumerate(sizes)]
     return {name: float(np.average([numbers[name] for numbers in found], weights=sizes)) for name in found[0]}
 
 
@@ -68,7 +66,10 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
         "tip": torch.stack([tip(integrate(trial.readout, config.dt_ms))[0] for trial in trials]),
         "velocities": torch.stack([trial.readout[0] for trial in trials]),
     }
-    spikes = {"inputs": tasks.inputs.dense()[0].T, "spikes": _both(trial.activity.z[0, :, :SHOWN].T for trial in trials)}
+    spikes = {
+        "inputs": tasks.inputs.dense()[0].T,
+        "spikes": _both(trial.activity.z[0, :, :SHOWN].T for trial in trials),
+    }
     if lesson.taught is not None:
         taught = [lesson.taught, lesson.taught_again]
         shown["signals"] = _both(each.signal[0, :, :SIGNALS] for each in taught)
