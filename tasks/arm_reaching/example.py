@@ -21,7 +21,20 @@ def measured(module: Any) -> dict[str, float]:
     tested = module.config.tested_tasks
     sizes = [min(AT_ONCE, tested - start) for start in range(0, tested, AT_ONCE)]
     found = [_numbers(module, index, size) for index, size in enumerate(sizes)]
-    return {name: float(np.average([numbers[name] for numbers in found], weights=sizes)) for name in found[0]}
+    means = {name: float(np.average([numbers[name] for numbers in found], weights=sizes)) for name in found[0]}
+    return means | ({} if module.error_module is None else {"signal_by_error": _signal_by_error(module)})
+
+
+def _signal_by_error(module: Any) -> float:
+    """The largest change of a learning signal, over the largest signal, when every readout, and so every error and
+    every position of the arm, is another: the readout's weights are negated for once."""
+    tasks = batch(module.config, module.seed, "test", EXAMPLE, 1)
+    tasks = module.transfer_batch_to_device(tasks, module.network.w_in.device, 0)
+    said, weights = [], module.network.w_out
+    for _ in range(2):
+        said.append(module.lesson(tasks, again=False).taught.signal)
+        weights.neg_()
+    return float((said[0] - said[1]).abs().max() / said[0].abs().max().clamp(min=1e-30))
 
 
 def _numbers(module: Any, index: int, size: int) -> dict[str, float]:
