@@ -108,11 +108,11 @@ def outer(delta: Tensor, spikes: Inputs) -> Tensor:
     if not isinstance(spikes, SpikeTrains):
         return flat.T @ spikes.to(delta.dtype).transpose(0, 1).reshape(-1, spikes.shape[2])
     gradient_t = flat.new_zeros(spikes.channels, delta.shape[2])
-    if ops.compiled is None:
+    if ops.sparse is None:
         gradient_t.index_add_(0, spikes.channel, flat[torch.repeat_interleave(torch.diff(spikes.start))])
     else:
         arrays = flat.contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
-        ops.compiled.event_outer(*arrays, gradient_t.numpy())
+        ops.sparse.event_outer(*arrays, gradient_t.numpy())
     return gradient_t.T.contiguous()
 
 
@@ -130,11 +130,11 @@ def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
     """As `linear`, each trial by weights of its own [batch, post, pre]; off the tape."""
     if not isinstance(spikes, SpikeTrains):
         return times(spikes.to(weights.dtype), weights.mT)
-    if ops.compiled is None or spikes.device.type == "cuda":
+    if ops.sparse is None or spikes.device.type == "cuda":
         return times(spikes.dense(weights.dtype), weights.mT)
     current = ops.series(weights, spikes.batch, spikes.steps, weights.shape[1])
     arrays = spikes.channel.numpy(), spikes.start.numpy(), weights.mT.contiguous().numpy()
-    ops.compiled.event_linear_each(*arrays, current.transpose(0, 1).numpy())
+    ops.sparse.event_linear_each(*arrays, current.transpose(0, 1).numpy())
     return current
 
 
@@ -142,20 +142,20 @@ def outer_each(delta: Tensor, spikes: Spikes) -> Tensor:
     """As `outer`, a sum of its own for each trial [batch, post, pre]: over time alone; off the tape."""
     if not isinstance(spikes, SpikeTrains):
         return delta.mT @ spikes.to(delta.dtype)
-    if ops.compiled is None or spikes.device.type == "cuda":
+    if ops.sparse is None or spikes.device.type == "cuda":
         return delta.mT @ spikes.dense(delta.dtype)
     batch, _, post = delta.shape
     gradient_t = delta.new_zeros(batch, spikes.channels, post)
     arrays = delta.transpose(0, 1).contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
-    ops.compiled.event_outer_each(*arrays, gradient_t.numpy())
+    ops.sparse.event_outer_each(*arrays, gradient_t.numpy())
     return gradient_t.mT
 
 
 def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each: [batch, time, post],
     time first in memory; off the tape. Where `where` [batch, time, post] is zero the result is not needed."""
-    compiled = ops.compiled is not None and x.device.type != "cuda"
-    if compiled and where is not None and torch.count_nonzero(where) < FEW_WANTED * where.numel():
+    on_cpu = ops.sparse is not None and x.device.type != "cuda"
+    if on_cpu and where is not None and torch.count_nonzero(where) < FEW_WANTED * where.numel():
         return ops.product_where(x, weights, where)
     if weights.ndim == 2:
         return (x.transpose(0, 1) @ weights).transpose(0, 1)
@@ -181,13 +181,13 @@ class _EventLinear(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, spikes: SpikeTrains) -> Tensor:
         ctx.spikes = spikes
         rows, post = spikes.steps * spikes.batch, weights.shape[0]
-        if ops.compiled is None:
+        if ops.sparse is None:
             index = torch.repeat_interleave(torch.diff(spikes.start))
             flat = weights.new_zeros(rows, post).index_add_(0, index, weights.T[spikes.channel])
         else:
             flat = weights.new_empty(rows, post)
             arrays = spikes.channel.numpy(), spikes.start.numpy(), weights.detach().T.contiguous().numpy()
-            ops.compiled.event_linear(*arrays, flat.numpy())
+            ops.sparse.event_linear(*arrays, flat.numpy())
         return flat.view(spikes.steps, spikes.batch, post).transpose(0, 1)
 
     @staticmethod

@@ -11,9 +11,10 @@ from torch import Tensor
 from repro.kernels import fallback
 
 compiled: Any = None
+sparse: Any = None
 if os.environ.get("REPRO_NUMBA") != "0":
     with contextlib.suppress(ImportError):
-        from repro.kernels import compiled
+        from repro.kernels import compiled, sparse
 gpu_ops: Any = None
 if torch.cuda.is_available():
     with contextlib.suppress(ImportError):
@@ -160,7 +161,7 @@ def _bptt_reverse_cpu(
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """See `repro.kernels.events.times`; compiled, on a CPU."""
     y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
-    compiled.product_where(_inner(x), _weights(weights.mT), _inner(where), _inner(y))
+    sparse.product_where(_inner(x), _weights(weights.mT), _inner(where), _inner(y))
     return y
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from repro.kernels import events
 from repro.network import RecurrentNetwork
 from repro.neurons.lif import LIF
 from repro.neurons.readout import Readout
@@ -86,9 +87,11 @@ def gradients(loss: Callable[[], Tensor], *modules: torch.nn.Module) -> dict[str
     return dict(zip(named, torch.autograd.grad(loss(), list(named.values())), strict=True))
 
 
+@pytest.mark.parametrize("few", [0.0, 1.0], ids=["whole products", "where they are heard"])
 @pytest.mark.parametrize("trace", ["full", "truncated"])
 @pytest.mark.parametrize("kind", ["spiking", "linear"])
-def test_the_outer_gradient_is_autograds(kind: str, trace: str) -> None:
+def test_the_outer_gradient_is_autograds(kind: str, trace: str, few: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "FEW_WANTED", few)
     network, module, inputs, target = make(kind)
 
     def ours() -> Tensor:

@@ -1,0 +1,80 @@
+"""Products of which little is wanted, compiled by numba: with spikes as events (`repro.kernels.events` says what each
+computes), or with a result that is heard in few places.
+
+Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Where each trial has weights of its own
+the loop over trials is outside, so that these stay in the cache.
+"""
+
+from numba import njit
+
+from repro.kernels.compiled import FAST, Array
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_linear(channel: Array, start: Array, weights_t: Array, current: Array) -> None:  # pragma: no cover - compiled
+    """Fills current [row, post]; `weights_t` is [pre, post]."""
+    for row in range(current.shape[0]):
+        for j in range(current.shape[1]):
+            current[row, j] = 0
+        for k in range(start[row], start[row + 1]):
+            i = channel[k]
+            for j in range(current.shape[1]):
+                current[row, j] += weights_t[i, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_outer(delta: Array, channel: Array, start: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
+    """Adds to `gradient_t` [pre, post]; delta is [row, post]."""
+    for row in range(delta.shape[0]):
+        for k in range(start[row], start[row + 1]):
+            i = channel[k]
+            for j in range(delta.shape[1]):
+                gradient_t[i, j] += delta[row, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_linear_each(
+    channel: Array, start: Array, weights_t: Array, current: Array
+) -> None:  # pragma: no cover - compiled
+    """Fills current [time, batch, post]; `weights_t` is [batch, pre, post]."""
+    n_time, n_batch, n = current.shape
+    for b in range(n_batch):
+        for t in range(n_time):
+            for j in range(n):
+                current[t, b, j] = 0
+            row = t * n_batch + b
+            for k in range(start[row], start[row + 1]):
+                i = channel[k]
+                for j in range(n):
+                    current[t, b, j] += weights_t[b, i, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def event_outer_each(
+    delta: Array, channel: Array, start: Array, gradient_t: Array
+) -> None:  # pragma: no cover - compiled
+    """Adds to `gradient_t` [batch, pre, post]; delta is [time, batch, post]."""
+    n_time, n_batch, n = delta.shape
+    for b in range(n_batch):
+        for t in range(n_time):
+            row = t * n_batch + b
+            for k in range(start[row], start[row + 1]):
+                i = channel[k]
+                for j in range(n):
+                    gradient_t[b, i, j] += delta[t, b, j]
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  # pragma: no cover - compiled
+    """Fills y [time, batch, post] with x [time, batch, pre] times `weights_t` [1 or batch, post, pre] where `where` is
+    not zero, and with zero elsewhere."""
+    n_time, n_batch, n = y.shape
+    for b in range(n_batch):
+        own = b % weights_t.shape[0]
+        for t in range(n_time):
+            for i in range(n):
+                total = x.dtype.type(0)
+                if where[t, b, i] != 0:
+                    for j in range(x.shape[2]):
+                        total += weights_t[own, i, j] * x[t, b, j]
+                y[t, b, i] = total
