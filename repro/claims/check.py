@@ -13,8 +13,8 @@ claim of orders alone is reproduced when all hold. A number of another group get
 can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that never got
 where a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value.
 
-Runs on data in place of the paper's change no verdict. Where the paper's data are not there ("no data"), the orders
-that such runs came to are told beside it.
+Runs on data in place of the paper's, and runs of a smaller size, change no verdict. Where there are no others ("no
+data", "not run"), the orders that they came to are told beside it, and of smaller runs the values too.
 """
 
 import dataclasses
@@ -43,7 +43,8 @@ class ClaimResult:
     `claimed` is the paper's number, or the order that it states; `observed` the mean (median) over `n_seeds` seeds
     with its 95 % bootstrap interval `low` to `high`, nan where there is none; `bound` says that it is a lower bound,
     because some runs never got there; `indicative` that the seeds were too few (below 3, or too few for any
-    significance); `instead` what data in place of the paper's say of its orders, where the verdict is "no data".
+    significance); `instead` what data in place of the paper's or a smaller size say, where the verdict is "no data" or
+    "not run".
     """
 
     id: str
@@ -66,34 +67,41 @@ def check(
     claims: Sequence[PaperClaim],
     records: pd.DataFrame,
     paper_hashes: Mapping[tuple[str, str], str],
-    substitutes: Mapping[tuple[str, str], tuple[str, str]] | None = None,
+    instead: Mapping[tuple[str, str], tuple[str, str]] | None = None,
 ) -> list[ClaimResult]:
     """Judge every claim, in the order given.
 
     `records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
     run at the paper's size: only finished records with that hash count, failed ones are named in the reason.
-    `substitutes` maps (task, variant) to what to call data in place of the paper's, and the hash of a run on them.
+    `instead` maps (task, variant) to what to say before the results of runs on data in place of the paper's, or of a
+    smaller size, and the hash of such a run.
     Raises UserError when two records are of the same run.
     """
     evidence = Evidence(records, paper_hashes)
-    findings, instead = find(claims, evidence), _instead(claims, records, substitutes or {})
+    findings, told = find(claims, evidence), _told(claims, records, instead or {})
     return [
-        _judge(claim, evidence.sample(claim.task, claim.variant, claim.metric), findings[claim.id], instead[claim.id])
+        _judge(claim, evidence.sample(claim.task, claim.variant, claim.metric), findings[claim.id], told[claim.id])
         for claim in claims
     ]
 
 
-def _instead(
-    claims: Sequence[PaperClaim], records: pd.DataFrame, substitutes: Mapping[tuple[str, str], tuple[str, str]]
+def _told(
+    claims: Sequence[PaperClaim], records: pd.DataFrame, instead: Mapping[tuple[str, str], tuple[str, str]]
 ) -> dict[str, str]:
-    """Claim id -> what runs on substituted data say of its orders; empty where there are none."""
-    evidence = Evidence(records, {run: config_hash for run, (_, config_hash) in substitutes.items()})
-    names = {task: name for (task, _), (name, _) in substitutes.items()}
+    """Claim id -> what runs on other data or of a smaller size say of its orders, and of its value unless the data are
+    others; empty where there are none."""
+    evidence = Evidence(records, {run: config_hash for run, (_, config_hash) in instead.items()})
+    before = {task: text for (task, _), (text, _) in instead.items()}
     told, findings = {}, find(claims, evidence)
     for claim in claims:
+        sample = evidence.sample(claim.task, claim.variant, claim.metric)
+        low, high = bootstrap_interval(sample.values.to_numpy(), claim.statistic)
+        comparable = claim.kind == "value" and not claim.licence and len(sample.values)
         seen = [f for f in findings[claim.id] if any(len(side.values) or side.failed for side in f.samples)]
-        remarks = dict.fromkeys(text for f in seen for side in f.samples if side.failed for text in side.remarks())
-        told[claim.id] = f"on {names[claim.task]}: {'; '.join([*(f.text for f in seen), *remarks])}" if seen else ""
+        parts = [f"{claim.metric} {_ours(claim, sample, low, high)}"] if comparable else []
+        parts += [f.text for f in seen]
+        parts += dict.fromkeys(text for f in seen for side in f.samples if side.failed for text in side.remarks())
+        told[claim.id] = f"{before[claim.task]}: {'; '.join(parts)}" if parts else ""
     return told
 
 
@@ -104,8 +112,10 @@ def _judge(claim: PaperClaim, sample: Sample, findings: Sequence[Finding], inste
     low, high = (NAN, NAN) if len(sample.bounds) else bootstrap_interval(values, claim.statistic)
     hit, value_text = _value(claim, sample, low, high)
     verdict = _verdict(claim, sample, hit, findings)
-    instead = instead if verdict == "no data" else ""
-    reason = f"{claim.licence}; {instead}." if instead else _reason(claim, sample, value_text, findings, verdict)
+    instead = instead if verdict in ("no data", "not run") else ""
+    reason = _reason(claim, sample, value_text, findings, verdict)
+    if instead:
+        reason = f"{reason.removesuffix('.')}; {instead}."
     n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in findings), default=0)
     judged = verdict in ("reproduced", "ordering only", "not reproduced")
     few = min([n_seeds, *(f.n for f in findings if f.n)]) < FEW or any(f.by_means for f in findings)

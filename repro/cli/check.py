@@ -58,19 +58,20 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
         raise unknown("figure", figure, figures)
     wanted, records = [claim for claim in claims if figure in (None, claim.figure)], store.load(where)
     hashes = {(task.name, variant): task.paper_hash(variant) for task in all_tasks() for variant in task.variants}
-    results = check(wanted, records, hashes, _substitutes(records))
+    results = check(wanted, records, hashes, _instead(records))
     return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]
 
 
-def _substitutes(records: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
-    """(task, variant) -> name and config hash of runs on data in place of the paper's, where a figure shows these."""
+def _instead(records: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
+    """(task, variant) -> what to say before the results of runs on data in place of the paper's, or of a smaller size,
+    and the hash of their config; where a figure shows these."""
     from paper_figures.table import choose
 
     sizes = {task.name: choose(task, records[records["task"] == task.name])[0] for task in all_tasks()}
     return {
-        (name, variant): (size.stamp, config_hash)
+        (name, variant): (f"on {size.stamp}" if size.source else size.stamp, config_hash)
         for name, size in sizes.items()
-        if size.source
+        if size.stamp
         for variant, config_hash in size.hashes.items()
     }
 

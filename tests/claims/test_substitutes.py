@@ -18,7 +18,7 @@ from tests.figures.synthetic_speech import PAPER, TYPICAL, write_runs
 HEAD = TOLERANCES + '\n[licences]\ntoy = "bring your own"\n'
 VALUE = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 0.01; tolerance = "mse"'
 ORDER = 'kind = "order"; variant = "a"; metric = "mse"; relations = ["a < b"]'
-SUBSTITUTES = {("toy", variant): ("made-up data", "made up") for variant in "abc"}
+SUBSTITUTES = {("toy", variant): ("on made-up data", "made up") for variant in "abc"}
 TOLD = "on synthesised speech in place of TIMIT, quick size: "
 
 
@@ -124,3 +124,16 @@ def test_with_timit_s_own_runs_the_verdicts_are_theirs(tmp_path):
     assert not any(r.instead or "synthesised" in r.reason for r in both)
     fields = [field.name for field in dataclasses.fields(ClaimResult)]
     assert [list(row) for row in json.loads(as_json(both))] == [fields] * len(both)
+
+
+def test_a_smaller_size_is_told_with_its_value_and_gives_no_verdict(tmp_path):
+    instead = {("toy", variant): ("small: not the paper's size", "made up") for variant in "abc"}
+    value, order = check(claims(tmp_path, VALUE, ORDER), made_up(0.01, 0.02), HASHES, instead)
+    assert value.verdict == order.verdict == "not run"
+    assert value.instead.startswith("small: not the paper's size: mse mean 0.0") and "over 3 seeds" in value.instead
+    assert "a < b holds" in order.instead and "mse mean" not in order.instead
+    text = format_table([value, order])
+    assert "not run (no finished run at the paper's size): c0, c1\n    c0 small: not the paper's size" in text
+    paper = records({"a": around(0.01, 6), "b": around(0.02, 6, seed=1)})
+    both = pd.concat([paper, made_up(0.02, 0.01)], ignore_index=True)
+    assert not any(r.instead for r in check(claims(tmp_path, VALUE, ORDER), both, HASHES, instead))  # control
