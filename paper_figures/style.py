@@ -135,9 +135,9 @@ def grid(
     return np.asarray(figure.subplots(rows, columns, squeeze=False, gridspec_kw=spaces, **options))
 
 
-def name_row(axes: Axes, name: str) -> None:
-    """Name a row of a grid at its left."""
-    axes.annotate(name, (0, 0.5), (-18, 0), "axes fraction", "offset points", ha="right", va="center")
+def name_row(axes: Axes, name: str, gap: float = 18) -> None:
+    """Name a row of a grid at its left, `gap` points from it."""
+    axes.annotate(name, (0, 0.5), (-gap, 0), "axes fraction", "offset points", ha="right", va="center")
 
 
 def raster(axes: Axes, spikes: np.ndarray, width: float, colour: str = INK) -> None:
