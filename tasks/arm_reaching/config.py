@@ -149,11 +149,11 @@ TASK = Task(
     module="tasks.arm_reaching.module:ArmReachingModule",
     data="tasks.arm_reaching.data:ArmReachingData",
     seconds={
-        "e_prop_2_spiking": 70_000.0,
-        "e_prop_2_linear": 50_000.0,
-        "e_prop_2_truncated_traces": 70_000.0,
-        "no_inner_update": 20_000.0,
+        "e_prop_2_spiking": 85_000.0,
+        "e_prop_2_linear": 60_000.0,
+        "e_prop_2_truncated_traces": 85_000.0,
+        "no_inner_update": 25_000.0,
     },
-    megabytes=6000.0,
+    megabytes=8.0,
     headline="test_mse",
 )
