@@ -19,7 +19,9 @@ RESUME = "stopped; the same command resumes each run where it stopped"
 def add(parser: argparse.ArgumentParser) -> None:
     """Tell argparse."""
     parser.add_argument("figure", metavar="FIG", help="such as fig1")
-    parser.add_argument("--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others")
+    parser.add_argument(
+        "--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others"
+    )
     parser.add_argument(
         "--seeds",
         metavar="S",

@@ -13,7 +13,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Tell argparse."""
     parser.add_argument("task", metavar="TASK", help="such as pattern_generation (`repro list tasks`)")
     parser.add_argument("--variant", metavar="V", required=True, help="such as e_prop_1 (`repro list variants`)")
-    parser.add_argument("--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others")
+    parser.add_argument(
+        "--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others"
+    )
     parser.add_argument(
         "--seed", metavar="N", default=0, type=lambda text: checked_int("--seed", text, 0), help="0 by default"
     )
