@@ -19,40 +19,22 @@ WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, s
 RULE_KEY, STATE_KEY = "eprop_repro_rule", "eprop_repro_state"
 
 
-class SpikingModule(pl.LightningModule, abc.ABC):
-    """A recurrent network, an objective, and a learning rule if a LearningRuleCallback claims the module.
+class TaskModule(pl.LightningModule):
+    """A config, a seed, and what a run asks of any task's module while it trains and afterwards.
 
-    Without one it trains by plain BPTT on autograd's tape. Subclasses build `network` and define `objective` and
-    `metrics`; a training step returns {"loss", "metrics", "readout", "spikes"}.
+    A subclass has `summary(series, config)`, a run's final numbers, and a `training_step` that returns "loss" and
+    "metrics", which hold at least "loss"; without metrics a step counts as a part of the iteration to come.
     """
 
-    network: Any  # a RecurrentNetwork, or what has its `directions` and `join`
-    carries_state: bool = False  # whether a batch begins in the state in which the last one ended
-    learning_rule: LearningRuleCallback | None = None
+    learning_rule: Any = None  # the callback that claimed the module
 
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__()
         self.config, self.seed = config, seed
-        self._state: NeuronState | None = None
-        self.rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz, config.dt_ms)
-
-    @property
-    def steps(self) -> int:
-        """Time steps of a trial."""
-        return round(self.config.trial_ms / self.config.dt_ms)
 
     def generator(self, purpose: str) -> torch.Generator:
         """The run's random numbers for one purpose."""
         return generator(self.seed, purpose)
-
-    @abc.abstractmethod
-    def objective(self, readout: Tensor, batch: Any, first_step: int = 0) -> Tensor:
-        """The task's loss of `readout` [batch, steps, readout], which begins at `first_step` of the trial; losses of
-        disjoint pieces of a trial add up to that of the whole."""
-
-    @abc.abstractmethod
-    def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
-        """What the figures need of a trial, as scalars."""
 
     def snapshot(self, done: int, outputs: Mapping[str, Any]) -> dict[str, Tensor] | None:
         """What to keep of iteration `done` (from 1) for the record; None for nothing."""
@@ -70,15 +52,6 @@ class SpikingModule(pl.LightningModule, abc.ABC):
         """More metrics, and arrays for the figures, after the last iteration."""
         return {}, {}
 
-    def state_before(self) -> NeuronState | None:
-        """The state in which a batch begins; None for rest."""
-        return self._state
-
-    def state_after(self, state: NeuronState) -> None:
-        """Keep the state in which a batch ended, if the task carries it on."""
-        if self.carries_state:
-            self._state = state
-
     def setup(self, stage: str) -> None:
         """Forget a rule that another Trainer brought."""
         trainer: Any = self.trainer
@@ -88,14 +61,9 @@ class SpikingModule(pl.LightningModule, abc.ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Name the rule, so that training cannot go on under another."""
         checkpoint[RULE_KEY] = self._rule_name()
-        if self._state is not None:
-            checkpoint[STATE_KEY] = [*self._state.own, self._state.z, self._state.refractory]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError when training would go on under another rule than the checkpoint's."""
-        if STATE_KEY in checkpoint:
-            *own, z, refractory = checkpoint[STATE_KEY]
-            self._state = NeuronState(tuple(own), z, refractory)
         found, wanted = checkpoint.get(RULE_KEY, "an unknown rule"), self._rule_name()
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING and found != wanted:
             raise UserError(
@@ -104,7 +72,70 @@ class SpikingModule(pl.LightningModule, abc.ABC):
             )
 
     def _rule_name(self) -> str:
-        return self.learning_rule.identity if self.learning_rule else "plain BPTT"
+        return str(self.learning_rule.identity) if self.learning_rule else "plain BPTT"
+
+    def configure_optimizers(self) -> Any:
+        """Adam with default moments, its learning rate multiplied by a factor after so many iterations: each time, or
+        once where the config says `decay="once"`."""
+        c = self.config
+        optimizer = torch.optim.Adam(self.parameters(), lr=c.learning_rate, fused=True)
+        schedule: Any = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
+        if getattr(c, "decay", "every") == "once":
+            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class SpikingModule(TaskModule, abc.ABC):
+    """A recurrent network, an objective, and a learning rule if a LearningRuleCallback claims the module.
+
+    Without one it trains by plain BPTT on autograd's tape. Subclasses build `network` and define `objective` and
+    `metrics`; a training step returns {"loss", "metrics", "readout", "spikes"}.
+    """
+
+    network: Any  # a RecurrentNetwork, or what has its `directions` and `join`
+    carries_state: bool = False  # whether a batch begins in the state in which the last one ended
+    learning_rule: LearningRuleCallback | None = None
+
+    def __init__(self, config: Any, seed: int) -> None:
+        super().__init__(config, seed)
+        self._state: NeuronState | None = None
+        self.rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz, config.dt_ms)
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a trial."""
+        return round(self.config.trial_ms / self.config.dt_ms)
+
+    @abc.abstractmethod
+    def objective(self, readout: Tensor, batch: Any, first_step: int = 0) -> Tensor:
+        """The task's loss of `readout` [batch, steps, readout], which begins at `first_step` of the trial; losses of
+        disjoint pieces of a trial add up to that of the whole."""
+
+    @abc.abstractmethod
+    def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
+        """What the figures need of a trial, as scalars."""
+
+    def state_before(self) -> NeuronState | None:
+        """The state in which a batch begins; None for rest."""
+        return self._state
+
+    def state_after(self, state: NeuronState) -> None:
+        """Keep the state in which a batch ended, if the task carries it on."""
+        if self.carries_state:
+            self._state = state
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The rule's name, and the state that the next batch begins in."""
+        super().on_save_checkpoint(checkpoint)
+        if self._state is not None:
+            checkpoint[STATE_KEY] = [*self._state.own, self._state.z, self._state.refractory]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See `TaskModule.on_load_checkpoint`."""
+        if STATE_KEY in checkpoint:
+            *own, z, refractory = checkpoint[STATE_KEY]
+            self._state = NeuronState(tuple(own), z, refractory)
+        super().on_load_checkpoint(checkpoint)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """One trial (or batch of trials) and its loss."""
@@ -123,13 +154,3 @@ class SpikingModule(pl.LightningModule, abc.ABC):
         rates = torch.cat([self.rate.rates_hz(z, lengths) for z in sent])
         loss = self.objective(readout, batch) + self.rate.loss(rates)
         return Outcome(loss, readout.detach(), sent[0].detach(), rates)
-
-    def configure_optimizers(self) -> Any:
-        """Adam with default moments, its learning rate multiplied by a factor after so many iterations: each time, or
-        once where the config says `decay="once"`."""
-        c = self.config
-        optimizer = torch.optim.Adam(self.parameters(), lr=c.learning_rate, fused=True)
-        schedule: Any = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
-        if getattr(c, "decay", "every") == "once":
-            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
