@@ -19,7 +19,8 @@ from repro.rules.attach import attach
 from repro.rules.online import online_eprop
 from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients, LearningRule, build_rule
-from repro.rules.settings import RuleSettings
+from repro.rules.settings import RuleSettings, WindowSettings
+from repro.rules.window_callback import WindowRuleCallback
 
 
 class Outcome(NamedTuple):
@@ -59,12 +60,14 @@ class Passage(NamedTuple):
         return signal.addcmul_(real_steps(self.lengths, signal.shape[1])[..., None].to(own.dtype), own)
 
 
-def learning_rules(settings: Any, dt_ms: float = 1.0) -> list[pl.Callback]:
+def learning_rules(settings: Any) -> list[pl.Callback]:
     """The callback that a config's rule settings describe; none for a config without any, and for algorithm=autograd:
     that is training without one. Raises UserError for a combination that has no meaning."""
+    if isinstance(settings, WindowSettings):
+        return [WindowRuleCallback(settings)]
     if not isinstance(settings, RuleSettings):
         return []
-    callback = LearningRuleCallback(settings, dt_ms)
+    callback = LearningRuleCallback(settings, getattr(settings, "dt_ms", 1.0))
     return [] if settings.algorithm == "autograd" else [callback]
 
 

@@ -45,3 +45,20 @@ class RuleSettings:
     )
     rate_cost: float = paper(0.5, "Pattern generation task 1.1", low=0.0, high=1e9)
     target_rate_hz: float = paper(10.0, "Pattern generation task 1.1", low=0.0, high=1000.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowSettings:
+    """A point on the axes of the rules that learn in truncation windows (Fig. 4b)."""
+
+    truncation_steps: int = paper(4, "Implementation of task 3.1, 3.2; 0: the whole sequence", low=0, high=1_000_000)
+    vectors: str = paper(
+        "carried",
+        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone",
+        choices=("carried", "none", "truncated"),
+    )
+    recurrence: bool = paper(True, "Eq. 9; false: e-prop 1, no learning signal looks ahead")
+    synthetic: bool = paper(True, "Eq. 64: a predicted boundary; false: zero")
+    synthetic_hidden: int = paper(512, "Implementation of task 3.1; 400 in task 3.2", low=1, high=1_000_000)
+    synthetic_factor: float = paper(0.1, "below Eq. 64, as in Jaderberg et al. (2016)", low=0.0, high=1e6)
+    synthetic_into_network: bool = paper(True, "Algorithm 1, line 6: dE_SG/dtheta")

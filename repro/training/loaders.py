@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+ENDLESS = 2**40  # batches: with a length, even this one, Lightning fetches none before its time
+
 
 class IndexedLoader:
     """Yields `batch_of(index)` for index 0 .. length - 1; knows where it is, for Lightning's checkpoints."""
@@ -27,3 +29,15 @@ class IndexedLoader:
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Go on with the batch that `state_dict` names."""
         self._start = self._next = state_dict["next"] % self.length
+
+
+class SequenceLoader(IndexedLoader):
+    """As `IndexedLoader`, but `batch_of(index)` gives several batches, the windows of an iteration: they are made when
+    the last iteration has ended, so that they may depend on how it went."""
+
+    def __len__(self) -> int:
+        return ENDLESS
+
+    def __iter__(self) -> Iterator[Any]:
+        for windows in super().__iter__():
+            yield from windows

@@ -24,7 +24,10 @@ class Recorder(pl.Callback):
         self.snapshots: dict[int, dict[str, torch.Tensor]] = {}
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
-        """Append to the series; stop a run that is solved, or has gone to NaN or silence."""
+        """Append to the series; stop a run that is solved, or has gone to NaN or silence. A step without metrics is a
+        part of the iteration to come."""
+        if not outputs["metrics"]:
+            return
         for name, value in outputs["metrics"].items():
             self.series.setdefault(name, []).append(float(value))
         done = len(self.series["loss"])
@@ -101,12 +104,13 @@ class Bar(TQDMProgressBar):
 class LogLine(pl.Callback):
     """Where there is no terminal for a progress bar: one line now and then."""
 
-    def __init__(self, every: int) -> None:
-        self.every, self.start = every, time.monotonic()
+    def __init__(self, recorder: Recorder, every: int, iterations: int) -> None:
+        self.recorder, self.every, self.iterations, self.start = recorder, every, iterations, time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
         """Print iteration, metrics and time so far."""
-        if trainer.global_step % self.every == 0:
+        done = len(self.recorder.series.get("loss", []))
+        if outputs["metrics"] and done % self.every == 0:
             told = "  ".join(f"{name} {float(value):.4g}" for name, value in outputs["metrics"].items())
             seconds = time.monotonic() - self.start
-            print(f"iteration {trainer.global_step}/{trainer.max_steps}  {told}  {seconds:.0f} s", file=sys.stderr)
+            print(f"iteration {done}/{self.iterations}  {told}  {seconds:.0f} s", file=sys.stderr)

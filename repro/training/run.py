@@ -16,7 +16,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from repro.config import config_hash
 from repro.errors import Busy, RunFailed, UserError
@@ -25,8 +24,9 @@ from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
 from repro.records.store import run_folder
 from repro.rules.callback import learning_rules
+from repro.rules.settings import WindowSettings
 from repro.task import Task
-from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
+from repro.training.checkpoints import LAST, AtomicCheckpoints, Saver, resumable
 from repro.training.provenance import git_state, versions
 from repro.training.recorder import Bar, LogLine, Recorder
 
@@ -50,7 +50,7 @@ def run(
     when training was lost (its record says why).
     """
     config = task.resolve(variant, profile, overrides)
-    rules = learning_rules(config, config.dt_ms)  # a combination without a meaning is told before anything is written
+    rules = learning_rules(config)  # a combination without a meaning is told before anything is written
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
@@ -159,19 +159,17 @@ def _trainer(
     callbacks: Sequence[pl.Callback],
 ) -> pl.Trainer:
     every = max(1, config.iterations // CHECKPOINTS)
-    bar = [Bar(recorder)] if sys.stderr.isatty() else [LogLine(every)]
-    saver = ModelCheckpoint(
-        folder, filename=Path(LAST).stem, every_n_train_steps=every, save_top_k=1, enable_version_counter=False
-    )
+    bar = [Bar(recorder)] if sys.stderr.isatty() else [LogLine(recorder, every, config.iterations)]
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
         max_epochs=1,
-        max_steps=config.iterations,
+        max_steps=-1 if isinstance(config, WindowSettings) else config.iterations,  # the data end by themselves
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*rules, recorder, saver, *bar, *callbacks],
+        callbacks=[*rules, recorder, Saver(folder / LAST, every), *bar, *callbacks],
+        enable_checkpointing=False,  # Saver's are enough
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
         plugins=[AtomicCheckpoints(identity)],
         use_distributed_sampler=False,

@@ -1,0 +1,1 @@
+"""Task 3.1: copy-repeat (Fig. 4c, e, g)."""

@@ -1,0 +1,63 @@
+"""Copy-repeat task 3.1 (Fig. 4c, e, g): what the paper says, what it leaves open, the variants.
+
+One iteration is a batch of sequences of the level that the curriculum is at, walked through in windows of four steps,
+with an update after each of them; `tasks/copy_repeat/sequences.py` shows a sequence.
+"""
+
+import dataclasses
+
+from repro.config import Value, assumed, paper
+from repro.errors import UserError
+from repro.rules.settings import WindowSettings
+from repro.task import Variant
+
+TEXT = "Copy-repeat task 3.1"
+IMPLEMENTATION = "Copy-repeat task 3.1, Implementation"
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyRepeatConfig(WindowSettings):
+    """Every value of a run of task 3.1."""
+
+    units: int = paper(256, IMPLEMENTATION, low=1, high=100_000)
+    squash: bool = paper(False, "Eq. 36 prints h = o c; true: h = o tanh(c), as most LSTMs are")
+    forget_bias: float = assumed(1.0, "not named; the default of TensorFlow's LSTM cell", low=-100.0, high=100.0)
+    init_scale: float = assumed(
+        0.0, "not named; 0: weights uniform within one over the root of the units", low=0.0, high=100.0
+    )
+    solved_bits: float = paper(0.15, TEXT + ": bits a sequence, mean over the batch", low=0.0, high=1e6)
+    iterations: int = assumed(200_000, "batches; the text names no number", low=1, high=1_000_000_000)
+    batch_size: int = paper(256, IMPLEMENTATION, low=1, high=100_000)
+    learning_rate: float = paper(1e-4, TEXT, low=0.0, high=3.4e38)
+    clip_norm: float = assumed(0.0, "the norm that gradients are clipped at; 0: the text names none", low=0.0, high=1e9)
+
+    def __post_init__(self) -> None:
+        """Raises UserError where values do not go together."""
+        if self.vectors == "truncated" and not self.recurrence:
+            raise UserError(
+                "recurrence=false is e-prop 1, which the paper has with carried vectors: leave vectors alone"
+            )
+        if self.synthetic and (not self.recurrence or not self.truncation_steps):
+            raise UserError(
+                "synthetic=true predicts what follows a window: it wants recurrence=true and truncation_steps above 0"
+            )
+
+
+PLAIN: dict[str, Value] = {"vectors": "none", "synthetic": False}
+VARIANTS = {
+    "bptt_4": Variant("truncated BPTT", "BPTT within windows of 4 steps", PLAIN),
+    "synthetic_gradients": Variant(
+        "synthetic gradients", "the same, with a predicted boundary (Jaderberg et al., 2016)", {"vectors": "none"}
+    ),
+    "e_prop_1": Variant(
+        "e-prop 1", "true readout weights, no learning signal looks ahead", {"recurrence": False, "synthetic": False}
+    ),
+    "bptt_full": Variant("full BPTT", "BPTT through the whole sequence", {**PLAIN, "truncation_steps": 0}),
+    "bptt_4_traces": Variant(
+        "truncated BPTT + eligibility traces", "e-prop 3 with boundaries of zero", {"synthetic": False}
+    ),
+    "e_prop_3": Variant("e-prop 3", "eligibility vectors and synthetic gradients (Algorithm 1)", {}),
+    "e_prop_3_truncated_traces": Variant(
+        "e-prop 3, truncated traces", "ds/dtheta in place of eligibility vectors", {"vectors": "truncated"}
+    ),
+}

@@ -1,0 +1,62 @@
+"""The Lightning module of task 3.1."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from repro.gated import GatedNetwork
+from repro.neurons.lstm import LSTM
+from repro.rules.synthetic import SyntheticGradient
+from repro.rules.window_callback import WindowRuleCallback
+from repro.training.module import TaskModule
+from tasks.copy_repeat.config import CopyRepeatConfig
+from tasks.copy_repeat.data import Piece, WindowBatch, bits
+from tasks.copy_repeat.sequences import CHANNELS
+
+
+class CopyRepeatModule(TaskModule):
+    """LSTM units and nine readouts, each the logarithm of the odds that its channel is one."""
+
+    config: CopyRepeatConfig
+    learning_rule: WindowRuleCallback | None = None
+    predictor: SyntheticGradient | None = None
+
+    def __init__(self, config: CopyRepeatConfig, seed: int) -> None:
+        super().__init__(config, seed)
+        c = config
+        scale = c.init_scale or c.units**-0.5
+        unit = LSTM(c.squash, c.forget_bias)
+        self.network = GatedNetwork(unit, CHANNELS, c.units, CHANNELS, scale, self.generator("weights"))
+        self._bits = 0.0
+
+    def errors(self, readout: Tensor, piece: Piece) -> Tensor:
+        """In bits, see `bits`."""
+        return bits(readout, piece)
+
+    def training_step(self, batch: WindowBatch, batch_idx: int) -> dict[str, Any]:
+        """A window; the last one of its sequences tells the curriculum what they came to, in bits a sequence."""
+        assert self.learning_rule is not None
+        loss, error = self.learning_rule.loss(self, batch)
+        self._bits = float(error) + (0.0 if batch.begins else self._bits)
+        metrics: dict[str, float] = {}
+        if batch.ends:
+            curriculum = self.trainer.datamodule.curriculum  # type: ignore[attr-defined]
+            curriculum.report(self._bits)
+            metrics = {"loss": self._bits, "length": batch.length, "solved_length": curriculum.solved}
+        return {"loss": loss, "metrics": metrics}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam with default moments; the synthetic gradients are a group of their own."""
+        groups = [{"params": list(self.network.parameters()), "name": "network"}]
+        if self.predictor is not None:
+            groups.append({"params": list(self.predictor.parameters()), "name": "synthetic gradients"})
+        return torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)
+
+    @staticmethod
+    def summary(series: Mapping[str, np.ndarray[Any, Any]], config: CopyRepeatConfig) -> dict[str, float]:
+        """The longest sequence that was solved, and when."""
+        solved = np.asarray(series["solved_length"])
+        return {"solved_length": float(solved[-1]), "solved_after": float(np.argmax(solved == solved[-1]) + 1)}

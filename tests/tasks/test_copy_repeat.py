@@ -1,0 +1,166 @@
+"""Task 3.1: its windows, its errors, what is forgotten between sequences, and a run that is interrupted."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from repro.errors import UserError
+from repro.records.record import read_arrays
+from repro.rules.window_callback import WindowRuleCallback
+from repro.task import Profile, Task
+from repro.training.run import run
+from tasks.copy_repeat.config import VARIANTS, CopyRepeatConfig
+from tasks.copy_repeat.data import WindowBatch, bits, in_windows
+from tasks.copy_repeat.module import CopyRepeatModule
+from tasks.copy_repeat.sequences import Level, sequences
+
+# Every second batch or so is "solved", so that the curriculum moves.
+TINY: dict[str, Any] = {"units": 7, "synthetic_hidden": 5, "batch_size": 4, "learning_rate": 0.01, "solved_bits": 17.5}
+TASK = Task(
+    "copy_repeat",
+    "fig4",
+    (),
+    "a test",
+    CopyRepeatConfig,
+    VARIANTS,
+    {"tiny": Profile("a test", {**TINY, "iterations": 8}, (0,))},
+    "tasks.copy_repeat.module:CopyRepeatModule",
+    "tasks.copy_repeat.data:CopyRepeatData",
+    {},
+    0.0,
+)
+
+
+class NoTrainer:
+    """All of a Trainer that a rule asks for."""
+
+    def __init__(self, callback: pl.Callback) -> None:
+        self.callbacks = [callback]
+
+
+def made(variant: str, **values: Any) -> tuple[CopyRepeatModule, WindowRuleCallback]:
+    config = CopyRepeatConfig(**{**TINY, **VARIANTS[variant].settings, **values})
+    module, rule = CopyRepeatModule(config, 0), WindowRuleCallback(config)
+    rule.setup(NoTrainer(rule), module, "fit")
+    return module, rule
+
+
+def gradients(module: CopyRepeatModule, rule: WindowRuleCallback, windows: list[WindowBatch]) -> dict[str, Tensor]:
+    """The sum over windows, with no update between them."""
+    module.zero_grad()
+    for window in windows:
+        rule.loss(module, window)[0].backward()
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+def test_windows_cut_a_sequence_and_know_what_comes_next() -> None:
+    whole = sequences(Level(3, 2), 2, 0, "training", 0)  # 12 steps, asked from step 5 on
+    cut = in_windows(whole, 5)
+    assert [w.this.inputs.shape[1] for w in cut] == [5, 5, 2]
+    assert torch.equal(torch.cat([w.this.inputs for w in cut], dim=1), whole.inputs)
+    assert torch.equal(torch.cat([w.this.target for w in cut], dim=1), whole.target)
+    assert [w.this.asked_from for w in cut] == [5, 0, 0]
+    assert [(w.begins, w.ends, w.length) for w in cut] == [(True, False, 12), (False, False, 12), (False, True, 12)]
+    for now, later in itertools.pairwise(cut):
+        assert now.following is later.this
+        assert now.this.beyond is not None and torch.equal(now.this.beyond, later.this.inputs[:, 0])
+    assert cut[-1].following is None and cut[-1].this.beyond is None
+    (one,) = in_windows(whole, 0)
+    assert one.begins and one.ends and torch.equal(one.this.inputs, whole.inputs)
+
+
+def test_errors_are_bits_of_the_steps_that_have_a_target() -> None:
+    whole = sequences(Level(3, 2), 2, 0, "training", 0)
+    readout = torch.randn(2, 12, 9, generator=torch.Generator().manual_seed(1))
+    odds, b = readout.sigmoid(), whole.target
+    of_each = -(b * odds.log2() + (1 - b) * (1 - odds).log2())
+    (piece,) = (window.this for window in in_windows(whole, 0))
+    assert float(bits(readout, piece)) == pytest.approx(float(of_each[:, 5:].sum()), rel=1e-5)
+    assert float(of_each.sum()) != pytest.approx(float(of_each[:, 5:].sum()), rel=0.01)  # control: all steps
+    parts = zip(in_windows(whole, 4), readout.split(4, dim=1), strict=True)
+    assert float(sum(bits(y, w.this) for w, y in parts)) == pytest.approx(float(of_each[:, 5:].sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nothing_of_one_sequence_reaches_the_next(variant: str) -> None:
+    first, second = (in_windows(sequences(Level(2, 2), 4, 0, "training", k), 4) for k in (0, 1))
+    module, rule = made(variant)
+    alone = gradients(module, rule, second)
+    module, rule = made(variant)
+    gradients(module, rule, first)
+    after = gradients(module, rule, second)
+    for name, wanted in alone.items():
+        assert torch.equal(after[name], wanted), name
+    carried_on = [window._replace(begins=False) for window in second]  # control: without the reset
+    module, rule = made(variant)
+    gradients(module, rule, first)
+    assert not torch.equal(gradients(module, rule, carried_on)["network.w_rec"], alone["network.w_rec"])
+
+
+def test_what_the_variants_are() -> None:
+    windows = in_windows(sequences(Level(2, 2), 4, 0, "training", 0), 4)
+    found = {
+        variant: gradients(*made(variant), windows)["network.w_rec"] for variant in VARIANTS if "full" not in variant
+    }
+    # Predictions begin at zero, so that the first gradients are those without them, but for what E_SG sends back.
+    for with_prediction, without in (("synthetic_gradients", "bptt_4"), ("e_prop_3", "bptt_4_traces")):
+        module, rule = made(with_prediction, synthetic_into_network=False)
+        torch.testing.assert_close(gradients(module, rule, windows)["network.w_rec"], found[without])
+    names = list(found)
+    for k, one in enumerate(names):
+        for other in names[k + 1 :]:
+            begun_alike = {one, other} in ({"synthetic_gradients", "bptt_4"}, {"e_prop_3", "bptt_4_traces"})
+            assert begun_alike or not torch.allclose(found[one], found[other], rtol=1e-3), (one, other)
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole = run(TASK, "e_prop_3", "tiny", 0, out=tmp_path / "whole")
+    (folder,) = (tmp_path / "whole/copy_repeat").glob("*/seed-0")
+    arrays = read_arrays(folder, whole)
+    assert len(arrays["loss"]) == 8
+    assert arrays["length"][0] == 5 and arrays["length"][-1] > 5, "the curriculum did not move"
+    assert whole.metrics["solved_length"] == arrays["solved_length"][-1] > 0
+
+    class Stop(pl.Callback):
+        """In the middle of a sequence."""
+
+        def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+            if trainer.global_step == 13 and not outputs["metrics"]:
+                raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run(TASK, "e_prop_3", "tiny", 0, out=tmp_path / "parts", callbacks=[Stop()])
+    resumed = run(TASK, "e_prop_3", "tiny", 0, out=tmp_path / "parts")
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert resumed.metrics == whole.metrics
+    assert run(TASK, "e_prop_3", "tiny", 1, out=tmp_path / "other").weights_sha256 != whole.weights_sha256  # control
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"recurrence": "false"}, "wants recurrence=true"),
+        ({"truncation_steps": "0"}, "truncation_steps above 0"),
+        ({"vectors": "truncated", "recurrence": "false", "synthetic": "false"}, "leave vectors alone"),
+        ({"vectors": "some"}, "vectors is one of carried, none, truncated"),
+    ],
+)
+def test_bad_values_are_told_before_anything_is_written(
+    settings: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        run(TASK, "e_prop_3", "tiny", 0, settings, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_rules_on_one_module_are_refused() -> None:
+    module, rule = made("e_prop_3")
+    trainer = NoTrainer(rule)
+    trainer.callbacks.append(WindowRuleCallback(module.config))
+    with pytest.raises(UserError, match="two learning rules"):
+        rule.setup(trainer, module, "fit")
