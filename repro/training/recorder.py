@@ -87,14 +87,22 @@ class Recorder(pl.Callback):
 class Bar(TQDMProgressBar):
     """On a terminal: a bar of iterations with their latest metrics."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, iterations: int) -> None:
         super().__init__(refresh_rate=10)
-        self.recorder = recorder
+        self.recorder, self.iterations = recorder, iterations
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
         """A run is one epoch: no need to count them."""
         super().on_train_epoch_start(trainer, *args)
         self.train_progress_bar.set_description("training")
+        self.train_progress_bar.total = self.iterations
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *args: Any) -> None:
+        """A batch is an iteration, or one window of it."""
+        done = len(self.recorder.series.get("loss", []))
+        if outputs["metrics"] and self._should_update(done, self.iterations):
+            self.train_progress_bar.n = done
+            self.train_progress_bar.set_postfix(self.get_metrics())
 
     def get_metrics(self, *_: Any) -> dict[str, int | str | float | dict[str, float]]:
         """What stands behind the bar."""

@@ -159,7 +159,7 @@ def _trainer(
     callbacks: Sequence[pl.Callback],
 ) -> pl.Trainer:
     every = max(1, config.iterations // CHECKPOINTS)
-    bar = [Bar(recorder)] if sys.stderr.isatty() else [LogLine(recorder, every, config.iterations)]
+    bar = [Bar(recorder, config.iterations)] if sys.stderr.isatty() else [LogLine(recorder, every, config.iterations)]
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
