@@ -26,6 +26,15 @@ def noise(config: SpeechConfig, frames: int) -> Batch:
     return Batch(Held(features, config.frame_steps), labels, lengths)
 
 
+def doubled(batch: Any) -> Any:
+    """The same in float64, whole numbers and spike trains as they are."""
+    if isinstance(batch, Tensor) and batch.is_floating_point():
+        return batch.double()
+    if isinstance(batch, tuple) and not isinstance(batch, SpikeTrains):
+        return type(batch)(*(doubled(part) for part in batch))
+    return batch
+
+
 def pick(batch: Any, trials: Sequence[int]) -> Any:
     """Some of the trials of a batch: its arrays are [batch, ...], and named tuples may hold them."""
     if isinstance(batch, SpikeTrains):

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import eager
-from benchmarks.catalogue import BPTT, EAGER, EAGER_E_PROP, FACTORED, JAX, ONLINE
+from benchmarks import eager, one_shot
+from benchmarks.catalogue import BPTT, EAGER, EAGER_E_PROP, FACTORED, JAX, LINEAR, ONLINE, SPIKING
 from benchmarks.problem import Problem, claimed, optimizer_of
 
 Step = Callable[[], None]
@@ -27,6 +27,8 @@ def build(who: str, problem: Problem) -> Step:
         FACTORED: lambda: _ours(problem, problem.config()),
         BPTT: lambda: _ours(problem, problem.config("bptt")),
         ONLINE: lambda: _ours(problem, problem.config(evaluator="online")),
+        SPIKING: lambda: _ours(problem, problem.config()),
+        LINEAR: lambda: _ours(problem, problem.config("e_prop_2_linear")),
     }[who]()
 
 
@@ -45,6 +47,8 @@ def torch_step(module: Any, loss_of: Callable[[], torch.Tensor]) -> Step:
 
 def _ours(problem: Problem, config: Any) -> Step:
     module = problem.module(config)
+    if not problem.has_rule:
+        return torch_step(module, lambda: module.training_step(problem.trial, 0)["loss"])
     rule = claimed(module, config)
     return torch_step(module, lambda: rule.loss(module, problem.trial, 0).loss)
 
@@ -56,6 +60,8 @@ def _eager(problem: Problem, e_prop: bool) -> Step:
 
 def eager_loss(module: Any, problem: Problem, e_prop: bool) -> torch.Tensor:
     """The loss of the batch with autograd's whole tape behind it."""
+    if not problem.has_rule:
+        return one_shot.loss(module, problem.trial, problem.dense_inputs)
     sent = eager.sent(module.network, problem.dense_inputs, e_prop)
     loss: torch.Tensor = module.objective(module.network.join(sent, None), problem.trial)
     if module.rate.cost:

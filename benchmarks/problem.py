@@ -13,15 +13,18 @@ from torch import Tensor
 from benchmarks import batches
 from repro.kernels.events import Held, SpikeTrains
 from repro.rules.callback import LearningRuleCallback
+from repro.rules.settings import RuleSettings
 from repro.task import Task
 from repro.training.module import SpikingModule
 from repro.training.recorder import Recorder
 from tasks import get_task
 
 # Symmetric feedback, so that e-prop by autograd gives our gradient; and the readings that `benchmarks.scan` has. Those
-# of speech are the paper's own, but Adam's steps have no length: the firing rate would fall to a quarter and rise again
-# in the first iterations, and contenders that have done more or fewer of them would be timed at different work.
+# of speech and of the arm are the paper's own, but Adam's steps have no length: firing rates would fall in the first
+# iterations, of speech to a quarter, and contenders that have done more or fewer of them would be timed at different
+# work.
 VARIANT = "e_prop_1_symmetric"
+ONE_SHOT = "e_prop_2_spiking"
 READINGS = {
     "pattern_generation": {"readout_scale": "one_minus_kappa", "task_loss": "half_sum", "rate_loss": "population_hz"},
     "store_recall": {
@@ -31,6 +34,7 @@ READINGS = {
         "stop_when_solved": "false",
     },
     "speech": {"task_loss": "sum", "readout_every": "ms", "learning_rate": "0"},
+    "arm_reaching": {"rate_trials": "both", "target_input": "analogue", "learning_rate": "0"},
 }
 FRAMES = "frames"  # in the size of a problem: how long its utterances are, which no config says
 
@@ -51,11 +55,16 @@ class Problem:
     def _task(self) -> Task:
         return get_task(self.task)
 
-    def config(self, variant: str = VARIANT, evaluator: str = "factored") -> Any:
+    @property
+    def has_rule(self) -> bool:
+        """Whether a learning rule trains it; what has none is one-shot learning, trained by plain BPTT."""
+        return issubclass(self._task.config, RuleSettings)
+
+    def config(self, variant: str = "", **readings: str) -> Any:
         """The task's config."""
         size = {name: str(value) for name, value in self.size.items() if name != FRAMES}
-        values = READINGS[self.task] | size | {"evaluator": evaluator}
-        return self._task.resolve(variant, "paper", values, data={})
+        default = VARIANT if self.has_rule else ONE_SHOT
+        return self._task.resolve(variant or default, "paper", READINGS[self.task] | size | readings, data={})
 
     def module(self, config: Any) -> Any:
         """The task's Lightning module, always with the same weights: those of a network that has settled.
@@ -68,7 +77,8 @@ class Problem:
 
     def _fresh_module(self, config: Any) -> Any:
         module = self._task.load("module")(config, seed=0)
-        module.training_step = types.MethodType(SpikingModule.training_step, module)
+        if self.has_rule:
+            module.training_step = types.MethodType(SpikingModule.training_step, module)
         return module
 
     @functools.cached_property
@@ -106,13 +116,15 @@ class Problem:
     def _settled_weights(self) -> dict[str, Tensor]:
         config = self.config()
         module = self._fresh_module(config)
+        weights: dict[str, Tensor] = module.network.state_dict()
+        if not config.learning_rate:
+            return weights
         rule, optimizer = claimed(module, config), optimizer_of(module)
-        for _ in range(self.settle if config.learning_rate else 0):
+        for _ in range(self.settle):
             loss = rule.loss(module, self._whole_batch, 0).loss
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        weights: dict[str, Tensor] = module.network.state_dict()
         return weights
 
 

@@ -70,11 +70,11 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
 def _agreed(found: list[dict[str, Any]]) -> str:
     slow_to_fast = sorted(size["rate_hz"] for size in found)
     rates = " to ".join(dict.fromkeys(f"{rate:.0f} Hz" for rate in (slow_to_fast[0], slow_to_fast[-1])))
-    spikes = " or ".join(sorted({size["spikes"] for size in found}))
+    same = " or ".join(sorted({size["same"] for size in found}))
     gradient = max(size["gradient"] for size in found)
     return (
-        f"Before timing, {' and '.join(found[0]['who'])} and ours computed the same batch in float32, at "
-        f"{rates}: {spikes} was the same, gradients of symmetric e-prop 1 and of BPTT differed by at most "
+        f"Before timing, {' and '.join(found[0]['who'])} and ours computed {found[0]['what']}, at "
+        f"{rates}: {same} was the same, gradients of {found[0]['gradients']} differed by at most "
         f"{gradient:.0e} of the largest."
     )
 

@@ -30,6 +30,7 @@ SMALL = {
     "pattern_generation": {"n_rec": 8, "trial_ms": 20},
     "store_recall": {"n_lif": 4, "n_alif": 4, "trial_ms": 24, "period_ms": 2, "batch_size": 2},
     "speech": {"n_lif": 4, "n_alif": 4, "batch_size": 2, "frames": 4},
+    "arm_reaching": {"n_rec": 4, "n_module": 4, "trial_ms": 20, "batch_size": 2},
 }
 WARM = 2  # turns in which things are compiled, not counted
 
