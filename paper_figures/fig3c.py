@@ -1,5 +1,6 @@
 """Figure 3c: an arm with two joints, and a movement that its tip should make (task 2.1)."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def _arm(axes: Axes, elbow: np.ndarray, tip: np.ndarray) -> None:
     _note(axes, "shoulder φ₁", shoulder[0], (0, -1))
     _note(axes, "elbow φ₂", elbow[0], (0, -1))
     _note(axes, "0 ms", tip[0], (1, 0), style.INK)
-    _note(axes, end, tip[-1], _free(axes, end, tip), style.INK)
+    _note(axes, end, tip[-1], _free(axes, end, tip, arms[0]), style.INK)
 
 
 def _note(axes: Axes, text: str, at: Any, direction: Any, colour: str = style.GREY) -> None:
@@ -100,12 +101,13 @@ def _room(text: str) -> np.ndarray:
     return np.array([4 + 1.8 * len(text), 8])
 
 
-def _free(axes: Axes, text: str, tip: np.ndarray) -> np.ndarray:
-    """The direction in which the name of the end of a path [time, (x, y)] is furthest from the path and from the name
-    of its start, at the right of that."""
+def _free(axes: Axes, text: str, tip: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """The direction in which the name of the end of a path [time, (x, y)] is furthest from the path, from the name of
+    its start, at the right of that, and from the arm there [joint, (x, y)] and the joints' names below it."""
     turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     directions = np.stack([np.cos(turns), np.sin(turns)], axis=1)
-    points = 72 * axes.transData.transform(tip) / axes.figure.dpi
-    taken = np.concatenate([points, points[:1] + np.array([14, 0])])
+    links = np.concatenate([np.linspace(a, b, 9) for a, b in pairwise(arm)])
+    points, joints = (72 * axes.transData.transform(places) / axes.figure.dpi for places in (tip, links))
+    taken = np.concatenate([points, points[:1] + np.array([14, 0]), joints, joints[:9] - np.array([0, 8])])
     places = points[-1] + directions * _room(text)
     return np.asarray(directions[np.linalg.norm(places[:, None] - taken, axis=2).min(1).argmax()])
