@@ -21,7 +21,7 @@ def test_every_contender_takes_its_turn() -> None:
     assert list(found["cpu_s"]) == [catalogue.EAGER, catalogue.SPIKING, catalogue.LINEAR]
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in found["cpu_s"].values())
     assert found["agreed"]["gradient"] < 1e-12
-    assert 20 < found["agreed"]["rate_hz"] < 150
+    assert 5 < found["agreed"]["rate_hz"] < 60  # settled
 
 
 def test_who_learns_nothing_from_the_trial_is_not_timed(problem, monkeypatch) -> None:
