@@ -57,5 +57,5 @@ def test_every_record_bears_its_own_name() -> None:
 
 def test_control_another_default_gives_another_name() -> None:
     record = read_record(ACCEPTED[0])
-    moved = dataclasses.replace(record, config={**record.config, "task_loss": "mean"})
+    moved = dataclasses.replace(record, config={**record.config, "learning_rate": 2 * record.config["learning_rate"]})
     assert renamed(moved) != record.config_hash
