@@ -1,16 +1,13 @@
 """Who runs: each builds a step, one iteration of forward pass, gradient and Adam. Lightning has a room of its own."""
 
 import importlib.util
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from benchmarks import eager, one_shot
 from benchmarks.catalogue import BPTT, EAGER, EAGER_E_PROP, FACTORED, JAX, LINEAR, ONLINE, SPIKING
-from benchmarks.problem import Problem, claimed, optimizer_of
-
-Step = Callable[[], None]
+from benchmarks.problem import Problem, Step, claimed, torch_step
 
 
 def jax_is_here() -> bool:
@@ -30,19 +27,6 @@ def build(who: str, problem: Problem) -> Step:
         SPIKING: lambda: _ours(problem, problem.config()),
         LINEAR: lambda: _ours(problem, problem.config("e_prop_2_linear")),
     }[who]()
-
-
-def torch_step(module: Any, loss_of: Callable[[], torch.Tensor]) -> Step:
-    """An iteration of a module by its own optimizer."""
-    optimizer = optimizer_of(module)
-
-    def step() -> None:
-        loss = loss_of()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
 
 
 def _ours(problem: Problem, config: Any) -> Step:

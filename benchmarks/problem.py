@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +19,8 @@ from repro.training.module import SpikingModule
 from repro.training.recorder import Recorder
 from tasks import get_task
 from tasks.arm_reaching.config import LEARNS_EARLY
+
+Step = Callable[[], None]
 
 # Symmetric feedback, so that e-prop by autograd gives our gradient; and the readings that `benchmarks.scan` has. Those
 # of speech and of the arm are the paper's own, but Adam's steps have no length: firing rates would fall in the first
@@ -128,12 +130,9 @@ class Problem:
         if known not in SETTLED:
             config = dataclasses.replace(self.config(), error_module=kind, learning_rate=SETTLING, **EARLY)
             module = self._fresh_module(config)
-            optimizer = optimizer_of(module)
+            step = torch_step(module, lambda: module.training_step(self._whole_batch, 0)["loss"])
             for _ in range(self.settle):
-                loss = module.training_step(self._whole_batch, 0)["loss"]
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                step()
             SETTLED[known] = module.state_dict()
         return SETTLED[known]
 
@@ -144,12 +143,10 @@ class Problem:
         weights: dict[str, Tensor] = module.network.state_dict()
         if not config.learning_rate:
             return weights
-        rule, optimizer = claimed(module, config), optimizer_of(module)
+        rule = claimed(module, config)
+        step = torch_step(module, lambda: rule.loss(module, self._whole_batch, 0).loss)
         for _ in range(self.settle):
-            loss = rule.loss(module, self._whole_batch, 0).loss
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            step()
         return weights
 
 
@@ -158,6 +155,19 @@ def optimizer_of(module: Any) -> torch.optim.Optimizer:
     found: Any = module.configure_optimizers()
     optimizer: torch.optim.Optimizer = found["optimizer"] if isinstance(found, dict) else found
     return optimizer
+
+
+def torch_step(module: Any, loss_of: Callable[[], torch.Tensor]) -> Step:
+    """An iteration of a module by its own optimizer."""
+    optimizer = optimizer_of(module)
+
+    def step() -> None:
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
 
 
 def trainer(config: Any, iterations: int = 0) -> pl.Trainer:

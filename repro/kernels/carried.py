@@ -4,17 +4,10 @@
 anything else, and what this costs is their way through the memory.
 """
 
-import contextlib
-import os
-from typing import Any
-
 import torch
 from torch import Tensor
 
-carried: Any = None
-if os.environ.get("REPRO_NUMBA") != "0":
-    with contextlib.suppress(ImportError):
-        from repro.kernels.compiled_carried import carry as carried
+from repro.kernels import ops
 
 
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -26,9 +19,9 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
     over the batch of left epsilon_before - right epsilon_after, with `left` and `right` [batch, post] from the edges.
     """
     gradient = vectors.new_zeros(vectors.shape[0], *vectors.shape[2:])
-    if carried is not None and vectors.device.type == "cpu":
+    if ops.sparse is not None and vectors.device.type == "cpu":
         arrays = (keep.T, rows.permute(3, 1, 2, 0), pre.transpose(0, 1), left.T, right.T)
-        carried(vectors.numpy(), *(x.contiguous().numpy() for x in arrays), gradient.numpy())
+        ops.sparse.carry(vectors.numpy(), *(x.contiguous().numpy() for x in arrays), gradient.numpy())
     else:
         gradient += torch.einsum("bj,jbgi->jgi", left, vectors)
         vectors.mul_(keep.T[:, :, None, None]).add_(torch.einsum("tbgj,tbi->jbgi", rows, pre))

@@ -167,11 +167,16 @@ def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     return y
 
 
+def delayed(series: Tensor, first: Tensor) -> Tensor:
+    """Each step's value one step later, beginning with `first` [batch, neuron]."""
+    return torch.cat([first[:, None], series[:, :-1]], dim=1)
+
+
 def arriving(spikes: Spikes, before: Tensor) -> Spikes:
     """Spikes [batch, time, pre] one step later, beginning with `before` [batch, pre]."""
     if not isinstance(spikes, SpikeTrains) or before.any():
         dense = spikes if isinstance(spikes, Tensor) else spikes.dense(before.dtype)
-        return torch.cat([before[:, None].to(dense.dtype), dense[:, :-1]], dim=1)
+        return delayed(dense, before.to(dense.dtype))
     start = torch.nn.functional.pad(spikes.start[: -spikes.batch], (spikes.batch, 0))
     return spikes._replace(channel=spikes.channel[: start[-1]], start=start)
 

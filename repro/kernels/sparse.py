@@ -1,5 +1,5 @@
 """Products of which little is wanted, compiled by numba: with spikes as events (`repro.kernels.events` says what each
-computes), or with a result that is heard in few places.
+computes), or with a result that is heard in few places; and eligibility vectors that are carried on.
 
 Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Where each trial has weights of its own
 the loop over trials is outside, so that these stay in the cache.
@@ -78,3 +78,26 @@ def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  
                     for j in range(x.shape[2]):
                         total += weights_t[own, i, j] * x[t, b, j]
                 y[t, b, i] = total
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def carry(
+    vectors: Array, keep: Array, rows: Array, pre: Array, left: Array, right: Array, gradient: Array
+) -> None:  # pragma: no cover - compiled
+    """See `repro.kernels.carried`: vectors [post, batch, gate, pre], keep, left, right [post, batch], rows
+    [post, batch, gate, step], pre [batch, step, pre]; adds to gradient [post, gate, pre]."""
+    n_post, n_batch, n_gates, n_pre = vectors.shape
+    n_steps = pre.shape[1]
+    for j in range(n_post):
+        for b in range(n_batch):
+            decay, at_left, at_right = keep[j, b], left[j, b], right[j, b]
+            for g in range(n_gates):
+                for i in range(n_pre):
+                    gradient[j, g, i] += at_left * vectors[j, b, g, i]
+                    vectors[j, b, g, i] *= decay
+                for t in range(n_steps):
+                    row = rows[j, b, g, t]
+                    for i in range(n_pre):
+                        vectors[j, b, g, i] += row * pre[b, t, i]
+                for i in range(n_pre):
+                    gradient[j, g, i] -= at_right * vectors[j, b, g, i]

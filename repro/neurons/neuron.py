@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from repro.kernels.events import Spikes, SpikeTrains
+from repro.kernels.events import Spikes, SpikeTrains, delayed
 from repro.neurons.local import Local, derive, reverse, reverse_through_network
 
 Own = tuple[Tensor, ...]
@@ -124,8 +124,3 @@ class Neuron(abc.ABC):
     def bptt_delta(self, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
         """dE/dI of every neuron and step (Eq. 14), from `signal`, the derivative of E by z at fixed later outputs."""
         return reverse_through_network(self.local(trajectory), signal, w_rec)
-
-
-def delayed(series: Tensor, first: Tensor) -> Tensor:
-    """Each step's value one step later, beginning with `first` [batch, neuron]."""
-    return torch.cat([first[:, None], series[:, :-1]], dim=1)

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from repro.kernels.events import delayed
 from repro.kernels.ops import online_traces
 from repro.network import RecurrentNetwork
 from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.neuron import Neuron, NeuronState, Trajectory, delayed
+from repro.neurons.neuron import Neuron, NeuronState, Trajectory
 from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients
 from repro.rules.signals import BroadcastSignal

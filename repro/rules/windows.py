@@ -49,11 +49,9 @@ class Backward(NamedTuple):
 def synthetic_edge(network: GatedNetwork, after: LSTMState, beyond: Tensor, predicted: Tensor) -> Edge:
     """The edge from a prediction of dE/dc^(t+1) [batch, unit] for the step after the window, whose input is `beyond`
     [batch, input] (Eq. 67). What the weights of that step owe to it belongs to the next window."""
-    weights = network.weights()
-    _, _, local = network.step(weights, after, beyond)
+    _, _, local = network.step(network.weights(), after, beyond)
     currents = (predicted[:, None] * local.by_gate).flatten(start_dim=1)
-    n_in, remembered = network.w_in.shape[1], REMEMBERED * network.n
-    return Edge(currents @ weights[:remembered, n_in : n_in + network.n], predicted * local.d)
+    return Edge(currents @ network.w_rec.detach()[: REMEMBERED * network.n], predicted * local.d)
 
 
 def no_edge(after: LSTMState) -> Edge:

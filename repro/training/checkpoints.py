@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -28,27 +27,6 @@ class AtomicCheckpoints(TorchCheckpointIO):
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
-
-
-class Saver(pl.Callback):
-    """Saves to one path, every so many iterations; where an iteration is several windows, between two of them."""
-
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every, self.done = path, every, 0
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
-        """A step with metrics ends an iteration."""
-        self.done += bool(outputs["metrics"])
-        if outputs["metrics"] and self.done % self.every == 0:
-            trainer.save_checkpoint(self.path)
-
-    def state_dict(self) -> dict[str, int]:
-        """Iterations so far."""
-        return {"done": self.done}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on counting."""
-        self.done = state_dict["done"]
 
 
 def resumable(folder: Path, identity: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ class Recorder(pl.Callback):
         self.series: dict[str, list[float]] = {}
         self.snapshots: dict[int, dict[str, torch.Tensor]] = {}
 
+    @property
+    def done(self) -> int:
+        """Iterations so far; one may be several batches."""
+        return len(self.series.get("loss", []))
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
         """Append to the series; stop a run that is solved, or has gone to NaN or silence. A step without metrics is a
         part of the iteration to come."""
@@ -30,7 +36,7 @@ class Recorder(pl.Callback):
             return
         for name, value in outputs["metrics"].items():
             self.series.setdefault(name, []).append(float(value))
-        done = len(self.series["loss"])
+        done = self.done
         for name, measured in pl_module.evaluate(done).items():
             self.series.setdefault(name, []).append(measured)
         if (snapshot := pl_module.snapshot(done, outputs)) is not None:
@@ -62,8 +68,8 @@ class Recorder(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A NaN that the last update brought has met no loss yet; a run that ends in silence is lost, however short.
         The last iteration is mirrored too: a run that is solved may have no other."""
-        if self.series and (done := len(self.series["loss"])) % LOG_EVERY:
-            self._mirror(trainer, done)
+        if self.done % LOG_EVERY:
+            self._mirror(trainer, self.done)
         self._check_silence(SILENT_TRIALS // 2)
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():
@@ -84,6 +90,18 @@ class Recorder(pl.Callback):
         return {name: np.asarray(values, np.float32) for name, values in self.series.items()}
 
 
+class Saver(pl.Callback):
+    """Saves to one path, every so many iterations; where an iteration is several windows, between two of them."""
+
+    def __init__(self, recorder: Recorder, path: Path, every: int) -> None:
+        self.recorder, self.path, self.every = recorder, path, every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
+        """A step with metrics ends an iteration."""
+        if outputs["metrics"] and self.recorder.done % self.every == 0:
+            trainer.save_checkpoint(self.path)
+
+
 class Bar(TQDMProgressBar):
     """On a terminal: a bar of iterations with their latest metrics."""
 
@@ -99,7 +117,7 @@ class Bar(TQDMProgressBar):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *args: Any) -> None:
         """A batch is an iteration, or one window of it."""
-        done = len(self.recorder.series.get("loss", []))
+        done = self.recorder.done
         if outputs["metrics"] and self._should_update(done, self.iterations):
             self.train_progress_bar.n = done
             self.train_progress_bar.set_postfix(self.get_metrics())
@@ -117,7 +135,7 @@ class LogLine(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
         """Print iteration, metrics and time so far."""
-        done = len(self.recorder.series.get("loss", []))
+        done = self.recorder.done
         if outputs["metrics"] and done % self.every == 0:
             told = "  ".join(f"{name} {float(value):.4g}" for name, value in outputs["metrics"].items())
             seconds = time.monotonic() - self.start

@@ -26,9 +26,9 @@ from repro.records.store import run_folder
 from repro.rules.callback import learning_rules
 from repro.rules.settings import WindowSettings
 from repro.task import Task
-from repro.training.checkpoints import LAST, AtomicCheckpoints, Saver, resumable
+from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.training.provenance import git_state, versions
-from repro.training.recorder import Bar, LogLine, Recorder
+from repro.training.recorder import Bar, LogLine, Recorder, Saver
 
 CHECKPOINTS = 10  # a run
 
@@ -168,7 +168,7 @@ def _trainer(
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*rules, recorder, Saver(folder / LAST, every), *bar, *callbacks],
+        callbacks=[*rules, recorder, Saver(recorder, folder / LAST, every), *bar, *callbacks],
         enable_checkpointing=False,  # Saver's are enough
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
         plugins=[AtomicCheckpoints(identity)],

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tasks.arm_reaching.arm import integrate, joints, tip
 from tasks.arm_reaching.data import batch
@@ -81,17 +80,13 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
     }
     spikes = {
         "inputs": tasks.inputs.dense()[0].T,
-        "spikes": _both(trial.activity.z[0, :, :SHOWN].T for trial in trials),
+        "spikes": torch.stack([trial.activity.z[0, :, :SHOWN].T for trial in trials]),
     }
     if lesson.taught is not None:
         taught = [lesson.taught, lesson.taught_again]
-        shown["signals"] = _both(each.signal[0, :, :SIGNALS] for each in taught)
-        spikes["module_spikes"] = _both(each.spikes[0, :, :SHOWN].T for each in taught)
+        shown["signals"] = torch.stack([each.signal[0, :, :SIGNALS] for each in taught])
+        spikes["module_spikes"] = torch.stack([each.spikes[0, :, :SHOWN].T for each in taught])
     return {
         **{f"example_{name}": x.cpu().numpy().astype(np.float32) for name, x in shown.items()},
         **{f"example_{name}": x.cpu().numpy().astype(np.uint8) for name, x in spikes.items()},
     }
-
-
-def _both(trials: Any) -> Tensor:
-    return torch.stack(list(trials))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from repro.gated import GatedNetwork
-from repro.kernels import carried
+from repro.kernels import ops
 from repro.kernels.carried import carry
 from repro.neurons.lstm import LSTM, LSTMState
 from repro.rules import windows
@@ -123,7 +123,7 @@ def test_ideal_boundaries_give_the_true_gradient(
 ) -> None:
     """Eq. 70, for BPTT with these boundaries and for e-prop 3."""
     if compiler == "plain torch":
-        monkeypatch.setattr(carried, "carried", None)
+        monkeypatch.setattr(ops, "sparse", None)
     wanted, edge = autograd(network), ideal(network)
     assert worst(in_windows(network, steps, E_PROP_3, edge), wanted) < EXACT
     assert worst(in_windows(network, steps, WindowRule("none"), edge), wanted) < EXACT
