@@ -42,18 +42,39 @@ class Window(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What a window taught: gradients of the network by name and of SG by its tape (`prediction_loss` is E_SG, Eq. 66),
-    both as means over the batch; the mean error of a sequence; the state after the window."""
+    """What a window taught: gradients of the network and of the prediction by the names of their parameters, and of the
+    inputs [batch, step, input], all as means over the batch; E_SG (Eq. 66) and the window's error, of a sequence; the
+    state after it."""
 
-    gradients: dict[str, Tensor]
-    prediction_loss: Tensor
+    network: dict[str, Tensor]
+    predictor: dict[str, Tensor]
+    by_input: Tensor
+    prediction_error: Tensor
     error: Tensor
     after: LSTMState
+
+
+class Algorithm(NamedTuple):
+    """What Algorithm 1 leaves open: eta_SG; whether dE_SG/dtheta goes into the network (line 6), by way of the last
+    outputs; whether E_SG is a sum over units (Eq. 66) or their mean (the sentence above it); whether the inputs, which
+    have no eligibility vectors, hear the whole boundary or leave out that of the units' own states."""
+
+    factor: float = 0.1
+    into_network: bool = True
+    mean_over_units: bool = False
+    whole_at_input: bool = True
 
 
 class _Heard(NamedTuple):
     by_h: Tensor
     readout: dict[str, Tensor]
+    error: Tensor
+
+
+class _Predicted(NamedTuple):
+    edge: windows.Edge
+    gradients: dict[str, Tensor]
+    by_h: Tensor | float
     error: Tensor
 
 
@@ -65,40 +86,65 @@ def learn(
     following: Window | None,
     state: LSTMState,
     vectors: Tensor | None,
-    factor: float = 0.1,
-    into_network: bool = True,
+    algorithm: Algorithm = Algorithm(),
 ) -> Learned:
     """One window of Algorithm 1, from `state`; `vectors` are carried on in place.
 
     `following` is the next window, which is simulated for its gradients at the first step (lines 4 and 5), the target
-    of the prediction; None at the end of the sequences, where the boundary is zero and nothing is predicted. `factor`
-    is eta_SG. `into_network` sends dE_SG/dtheta into the network (line 6), by way of the last outputs.
+    of the prediction; None at the end of the sequences, where the boundary is zero and nothing is predicted.
     """
     walk = network.walk(window.inputs, state)
-    heard, loss = _hear(network, walk, window), walk.h.new_zeros(())
-    edge, by_h = windows.no_edge(walk.after), heard.by_h
+    heard = _hear(network, walk, window, readout=True)
+    found = _Predicted(windows.no_edge(walk.after), {}, 0.0, walk.h.new_zeros(()))
     if predictor is not None and following is not None:
+        found = _predict(network, predictor, walk, window, following, algorithm)
+    by_h = torch.cat([heard.by_h[:-1], heard.by_h[-1:] + found.by_h])
+    back = windows.backward(network, walk, by_h, found.edge, rule)
+    gradients = windows.gradient(network, walk, back, found.edge, vectors) | heard.readout
+    if not algorithm.whole_at_input:
+        across = found.edge._replace(by_c=torch.zeros_like(found.edge.by_c))
+        back = windows.backward(network, walk, by_h, across, rule)
+    by_input = (back.delta.flatten(start_dim=2) @ network.w_in.detach()).transpose(0, 1)
+
+    def mean(summed: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: gradient / len(window.inputs) for name, gradient in summed.items()}
+
+    error, prediction_error = heard.error / len(by_input), found.error / len(by_input)
+    return Learned(
+        mean(gradients), mean(found.gradients), by_input / len(by_input), prediction_error, error, walk.after
+    )
+
+
+def _predict(
+    network: GatedNetwork,
+    predictor: SyntheticGradient,
+    walk: Walk,
+    window: Window,
+    following: Window,
+    algorithm: Algorithm,
+) -> _Predicted:
+    """The boundary that is predicted for the right edge, and how far from its target the prediction is."""
+    target = _at_first_step(network, predictor, following, walk.after, algorithm.factor)
+    weights = dict(predictor.named_parameters())
+    with torch.enable_grad():
         last = walk.after.h.detach().requires_grad_()
         predicted = predictor(last)
-        edge = _edge(network, walk, window, factor * predicted.detach())
-        target = _at_first_step(network, predictor, following, walk.after, factor)
-        loss = 0.5 * (predicted - target).square().sum()
-        if into_network:
-            (back,) = torch.autograd.grad(loss, last, retain_graph=True)
-            by_h = torch.cat([by_h[:-1], by_h[-1:] + back])
-    back_way = windows.backward(network, walk, by_h, edge, rule)
-    batch = len(window.inputs)
-    gradients = windows.gradient(network, walk, back_way, edge, vectors) | heard.readout
-    return Learned({k: g / batch for k, g in gradients.items()}, loss / batch, heard.error / batch, walk.after)
+        squares = 0.5 * (predicted - target).square().sum()
+        error = squares / network.n if algorithm.mean_over_units else squares
+        by_h, *gradients = torch.autograd.grad(error, [last, *weights.values()])
+    edge = _edge(network, walk, window, algorithm.factor * predicted.detach())
+    named = dict(zip(weights, gradients, strict=True))
+    return _Predicted(edge, named, by_h if algorithm.into_network else 0.0, error.detach())
 
 
-def _hear(network: GatedNetwork, walk: Walk, window: Window) -> _Heard:
-    """The errors of a window and their derivatives by its outputs and by the readout's weights."""
+def _hear(network: GatedNetwork, walk: Walk, window: Window, readout: bool) -> _Heard:
+    """The errors of a window and their derivatives by its outputs and, if asked for, by the readout's weights."""
     with torch.enable_grad():
         h = walk.h.detach().requires_grad_()
         error = window.errors(network.read_out(h).transpose(0, 1))
-        by_h, w_out, b_out = torch.autograd.grad(error, [h, network.w_out, network.b_out])
-    return _Heard(by_h, {"w_out": w_out, "b_out": b_out}, error.detach())
+        wanted = {"w_out": network.w_out, "b_out": network.b_out} if readout else {}
+        by_h, *gradients = torch.autograd.grad(error, [h, *wanted.values()])
+    return _Heard(by_h, dict(zip(wanted, gradients, strict=True)), error.detach())
 
 
 def _edge(network: GatedNetwork, walk: Walk, window: Window, predicted: Tensor) -> windows.Edge:
@@ -114,4 +160,4 @@ def _at_first_step(
     """dE/dc at the first step of a window, its own boundary included [batch, unit]."""
     walk = network.walk(window.inputs, state)
     edge = _edge(network, walk, window, factor * predictor(walk.after.h))
-    return windows.backward(network, walk, _hear(network, walk, window).by_h, edge, WindowRule("none")).first
+    return windows.backward(network, walk, _hear(network, walk, window, False).by_h, edge, WindowRule("none")).first

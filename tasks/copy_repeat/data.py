@@ -1,5 +1,6 @@
 """Windows of the sequences of task 3.1, as Lightning's batches."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -7,7 +8,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from repro.rules.synthetic import Window
 from repro.training.loaders import SequenceLoader
 from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.sequences import Curriculum, Sequences, sequences
@@ -32,14 +32,6 @@ class WindowBatch(NamedTuple):
     begins: bool
     ends: bool
     length: int
-
-    def windows(self, module: Any) -> tuple[Window, Window | None]:
-        """Both, as Algorithm 1 wants them, with the errors of `module`."""
-        return _window(self.this, module), None if self.following is None else _window(self.following, module)
-
-
-def _window(piece: Piece, module: Any) -> Window:
-    return Window(piece.inputs, lambda readout: module.errors(readout, piece), piece.beyond)
 
 
 def in_windows(made: Sequences, steps: int) -> list[WindowBatch]:
@@ -89,4 +81,4 @@ def bits(readout: Tensor, piece: Piece) -> Tensor:
     """The errors of a window, in bits, added up over channels, the steps that have a target, and sequences."""
     asked, target = readout[:, piece.asked_from :], piece.target[:, piece.asked_from :].to(readout.dtype)
     nats = torch.nn.functional.binary_cross_entropy_with_logits(asked, target, reduction="sum")
-    return nats / torch.log(torch.tensor(2.0)).item()
+    return nats / math.log(2)

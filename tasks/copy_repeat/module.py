@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repro.gated import GatedNetwork
 from repro.neurons.lstm import LSTM
-from repro.rules.synthetic import SyntheticGradient
+from repro.rules.synthetic import SyntheticGradient, Window
 from repro.rules.window_callback import WindowRuleCallback
 from repro.training.module import TaskModule
 from tasks.copy_repeat.config import CopyRepeatConfig
@@ -30,22 +30,26 @@ class CopyRepeatModule(TaskModule):
         scale = c.init_scale or c.units**-0.5
         unit = LSTM(c.squash, c.forget_bias)
         self.network = GatedNetwork(unit, CHANNELS, c.units, CHANNELS, scale, self.generator("weights"))
-        self._bits = 0.0
+        self._bits: Tensor | float = 0.0
 
-    def errors(self, readout: Tensor, piece: Piece) -> Tensor:
-        """In bits, see `bits`."""
-        return bits(readout, piece)
+    def window(self, piece: Piece) -> Window:
+        """A piece as Algorithm 1 wants it, its errors in bits."""
+        return Window(piece.inputs, lambda readout: bits(readout, piece), piece.beyond)
+
+    def by_inputs(self, piece: Piece, gradient: Tensor) -> dict[str, Tensor]:
+        """Nothing learns through the inputs."""
+        return {}
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> dict[str, Any]:
         """A window; the last one of its sequences tells the curriculum what they came to, in bits a sequence."""
         assert self.learning_rule is not None
         loss, error = self.learning_rule.loss(self, batch)
-        self._bits = float(error) + (0.0 if batch.begins else self._bits)
+        self._bits = error + (0.0 if batch.begins else self._bits)
         metrics: dict[str, float] = {}
         if batch.ends:
-            curriculum = self.trainer.datamodule.curriculum  # type: ignore[attr-defined]
-            curriculum.report(self._bits)
-            metrics = {"loss": self._bits, "length": batch.length, "solved_length": curriculum.solved}
+            curriculum, total = self.trainer.datamodule.curriculum, float(self._bits)  # type: ignore[attr-defined]
+            curriculum.report(total)
+            metrics = {"loss": total, "length": batch.length, "length_solved": curriculum.solved}
         return {"loss": loss, "metrics": metrics}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -58,5 +62,5 @@ class CopyRepeatModule(TaskModule):
     @staticmethod
     def summary(series: Mapping[str, np.ndarray[Any, Any]], config: CopyRepeatConfig) -> dict[str, float]:
         """The longest sequence that was solved, and when."""
-        solved = np.asarray(series["solved_length"])
-        return {"solved_length": float(solved[-1]), "solved_after": float(np.argmax(solved == solved[-1]) + 1)}
+        solved = np.asarray(series["length_solved"])
+        return {"length_solved": float(solved[-1]), "solved_after": float(np.argmax(solved == solved[-1]) + 1)}

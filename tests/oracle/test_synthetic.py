@@ -7,7 +7,7 @@ from torch import Tensor
 from repro.gated import GatedNetwork
 from repro.neurons.lstm import LSTM, LSTMState
 from repro.rules import windows
-from repro.rules.synthetic import SyntheticGradient, Window, learn
+from repro.rules.synthetic import Algorithm, SyntheticGradient, Window, learn
 from repro.rules.windows import WindowRule
 from tests.oracle.conftest import relative
 
@@ -92,9 +92,9 @@ def stated(
 def ours(
     network: GatedNetwork, predictor: SyntheticGradient, into_network: bool, second_ends: bool
 ) -> dict[str, Tensor]:
-    learned = learn(network, predictor, SYNTHETIC, window(0), window(1, second_ends), START, None, FACTOR, into_network)
-    by_prediction = torch.autograd.grad(learned.prediction_loss, list(predictor.parameters()))
-    return learned.gradients | dict(zip(dict(predictor.named_parameters()), by_prediction, strict=True))
+    algorithm = Algorithm(FACTOR, into_network)
+    learned = learn(network, predictor, SYNTHETIC, window(0), window(1, second_ends), START, None, algorithm)
+    return learned.network | learned.predictor
 
 
 @pytest.mark.parametrize("second_ends", [False, True], ids=["goes on", "then ends"])
@@ -114,23 +114,23 @@ def test_a_window_of_algorithm_1(
 
 def test_learning_begins_as_truncated_bptt(network: GatedNetwork) -> None:
     fresh = SyntheticGradient(N, HIDDEN, torch.Generator().manual_seed(6)).double()
-    began = learn(network, fresh, SYNTHETIC, window(0), window(1), START, None, FACTOR, into_network=False)
+    began = learn(network, fresh, SYNTHETIC, window(0), window(1), START, None, Algorithm(FACTOR, into_network=False))
     plain = learn(network, None, WindowRule("none", synthetic=False), window(0), None, START, None)
     for name in NAMES:
-        assert torch.equal(began.gradients[name], plain.gradients[name])
-    assert began.prediction_loss > 0
+        assert torch.equal(began.network[name], plain.network[name])
+    assert began.prediction_error > 0
     with torch.no_grad():
         fresh.out_bias.fill_(0.1)  # control
-    moved = learn(network, fresh, SYNTHETIC, window(0), window(1), START, None, FACTOR, into_network=False)
-    assert relative(moved.gradients["w_rec"], plain.gradients["w_rec"]) > WRONG
+    moved = learn(network, fresh, SYNTHETIC, window(0), window(1), START, None, Algorithm(FACTOR, into_network=False))
+    assert relative(moved.network["w_rec"], plain.network["w_rec"]) > WRONG
 
 
 def test_at_the_end_of_the_sequences_nothing_is_predicted(network: GatedNetwork, predictor: SyntheticGradient) -> None:
     last = learn(network, predictor, SYNTHETIC, window(0, ends=True), None, START, None)
     plain = learn(network, None, SYNTHETIC, window(0, ends=True), None, START, None)
-    assert float(last.prediction_loss) == 0
+    assert float(last.prediction_error) == 0
     for name in NAMES:
-        assert torch.equal(last.gradients[name], plain.gradients[name])
+        assert torch.equal(last.network[name], plain.network[name])
 
 
 def test_errors_of_a_window_are_means_over_sequences(network: GatedNetwork) -> None:

@@ -124,7 +124,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     arrays = read_arrays(folder, whole)
     assert len(arrays["loss"]) == 8
     assert arrays["length"][0] == 5 and arrays["length"][-1] > 5, "the curriculum did not move"
-    assert whole.metrics["solved_length"] == arrays["solved_length"][-1] > 0
+    assert whole.metrics["length_solved"] == arrays["length_solved"][-1] > 0
 
     class Stop(pl.Callback):
         """In the middle of a sequence."""
