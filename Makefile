@@ -12,7 +12,8 @@ WORKERS ?= 2
 STORAGE ?=
 TORCH_INDEX ?=
 TIMIT_DIR ?=
-export TIMIT_DIR
+PTB_DIR ?=
+export TIMIT_DIR PTB_DIR
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
 
 SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
@@ -40,6 +41,7 @@ help: ## this page
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws; fig1 to fig3 if not given"
 	@echo "  TIMIT_DIR=DIR     your copy of TIMIT, for figure 2c; synthesised speech in its place if not given"
+	@echo "  PTB_DIR=DIR       your copy of the Penn Treebank (plain or .gz), for figure 4; 'repro data ptb' downloads it"
 	@echo "  STUDY=NAME        what 'sweep' trains: a name in sweeps/, or the path of a .toml file"
 	@echo "  WORKERS=2         processes of 'sweep'"
 	@echo "  STORAGE=URL       where 'sweep' keeps its queue: an Optuna storage; a file in results/studies if not given"

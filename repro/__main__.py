@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "accept": (accept, "make runs the accepted reference"),
     "list": (listing, "tasks, variants, profiles, claims"),
     "sweep": (sweep, "train the points of a study with several workers, and compare them"),
-    "data": (data, "check TIMIT, or make the synthesised speech that stands in for it"),
+    "data": (data, "check, download or prepare what the tasks on speech and on text train on"),
     "bench": (bench, "how fast training is, and against whom"),
 }
 

@@ -1,0 +1,1 @@
+"""Word prediction task 3.2 (Fig. 4d, f, h)."""
