@@ -82,22 +82,21 @@ def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def carry(
-    vectors: Array, keep: Array, rows: Array, pre: Array, left: Array, right: Array, gradient: Array
+    vectors: Array, keep: Array, rows: Array, pre: Array, left: Array, gradient: Array
 ) -> None:  # pragma: no cover - compiled
-    """See `repro.kernels.carried`: vectors [post, batch, gate, pre], keep, left, right [post, batch], rows
-    [post, batch, gate, step], pre [batch, step, pre]; adds to gradient [post, gate, pre]."""
+    """See `repro.kernels.carried`; adds to gradient [post, gate, pre]. Steps are a multiple of four: with so many at a
+    time a row of vectors passes through the registers once."""
     n_post, n_batch, n_gates, n_pre = vectors.shape
-    n_steps = pre.shape[1]
     for j in range(n_post):
         for b in range(n_batch):
-            decay, at_left, at_right = keep[j, b], left[j, b], right[j, b]
             for g in range(n_gates):
-                for i in range(n_pre):
-                    gradient[j, g, i] += at_left * vectors[j, b, g, i]
-                    vectors[j, b, g, i] *= decay
-                for t in range(n_steps):
-                    row = rows[j, b, g, t]
+                vector, total = vectors[j, b, g], gradient[j, g]
+                decay, heard = keep[b, j], left[b, j]
+                for t in range(0, pre.shape[0], 4):
+                    x0, x1, x2, x3 = pre[t, b], pre[t + 1, b], pre[t + 2, b], pre[t + 3, b]
+                    r0, r1, r2, r3 = rows[t, b, g, j], rows[t + 1, b, g, j], rows[t + 2, b, g, j], rows[t + 3, b, g, j]
                     for i in range(n_pre):
-                        vectors[j, b, g, i] += row * pre[b, t, i]
-                for i in range(n_pre):
-                    gradient[j, g, i] -= at_right * vectors[j, b, g, i]
+                        before = vector[i]
+                        total[i] += heard * before
+                        vector[i] = decay * before + r0 * x0[i] + r1 * x1[i] + r2 * x2[i] + r3 * x3[i]
+                    decay, heard = vectors.dtype.type(1), vectors.dtype.type(0)

@@ -2,8 +2,8 @@
 
 Within a window the gradient is BPTT's, from whatever boundary value its right edge is given. What happened before the
 window reaches it through the eligibility vectors, by an identity: the gradient of e-prop 3 (Eq. 69) is that of BPTT in
-the window, plus dE/ds of each unit's own state at the left edge times the vectors there, minus the boundary value of
-the own state at the right edge times the vectors there (which the next window will use). So the vectors are touched
+the window, from a boundary that leaves out each unit's own state (which the next window will hear, through the
+vectors), plus dE/ds of the own state at the left edge, so found, times the vectors there. So the vectors are touched
 once a window. With ideal boundaries the sum over windows is the true gradient (Eq. 70).
 """
 
@@ -70,7 +70,7 @@ def backward(network: GatedNetwork, walk: Walk, by_h: Tensor, edge: Edge, rule: 
         first = through + own  # Eq. 8
         at_output = (signal * local.direct[t])[:, None]
         delta = torch.cat([first[:, None] * local.by_gate[t], at_output], dim=1)
-        if rule.recurrence:
+        if rule.recurrence and t:
             later = delta.flatten(start_dim=1) @ w_rec
         if rule.vectors == "truncated":  # L ds/dtheta alone, and not what s owes to its own past
             delta = torch.cat([through[:, None] * local.by_gate[t], at_output], dim=1)
@@ -84,13 +84,17 @@ def gradient(
 ) -> dict[str, Tensor]:
     """The window's gradient by the names of the network's parameters; carries `vectors` [unit, batch, 3, pre] on to the
     right edge, in place (None: they begin anew in every window)."""
-    delta = back.delta.flatten(end_dim=1)  # [step * batch, 4, unit]
-    total = delta.flatten(start_dim=1).T @ walk.pre.flatten(end_dim=1)
+    delta, carried = back.delta, None
     if vectors is not None:
         before = torch.cumprod(walk.local.d.flip(0), dim=0).flip(0)  # the product of D from each step to the edge
         since = torch.cat([before[1:], torch.ones_like(before[:1])])
         rows = walk.local.by_gate * since[:, :, None]
-        carried = carry(vectors, before[0], rows, walk.pre, back.left, edge.by_c)
+        # The next window hears the boundary of a unit's own state, from the vectors as they are then: not this one too.
+        carried = carry(vectors, before[0], rows, walk.pre, back.left - before[0] * edge.by_c)
+        remembered, at_output = delta.split([REMEMBERED, 1], dim=2)
+        delta = torch.cat([remembered - edge.by_c[:, None] * rows, at_output], dim=2)
+    total = delta.flatten(end_dim=1).flatten(start_dim=1).T @ walk.pre.flatten(end_dim=1)
+    if carried is not None:
         total[: REMEMBERED * network.n] += carried.reshape(REMEMBERED * network.n, -1)
     return network.apart(total)
 
