@@ -10,6 +10,8 @@ TASKS = {
     "store_recall": "tasks.store_recall.config",
     "speech": "tasks.speech.config",
     "arm_reaching": "tasks.arm_reaching.config",
+    "copy_repeat": "tasks.copy_repeat.config",
+    "word_prediction": "tasks.word_prediction.config",
 }
 
 

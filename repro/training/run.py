@@ -30,7 +30,7 @@ from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.training.provenance import git_state, versions
 from repro.training.recorder import Bar, LogLine, Recorder, Saver
 
-CHECKPOINTS = 10  # a run
+CHECKPOINTS = 20  # a run
 
 
 def run(

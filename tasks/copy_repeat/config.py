@@ -9,7 +9,7 @@ import dataclasses
 from repro.config import Value, assumed, paper
 from repro.errors import UserError
 from repro.rules.settings import WindowSettings
-from repro.task import Variant
+from repro.task import Profile, Task, Variant
 
 TEXT = "Copy-repeat task 3.1"
 IMPLEMENTATION = "Copy-repeat task 3.1, Implementation"
@@ -61,3 +61,43 @@ VARIANTS = {
         "e-prop 3, truncated traces", "ds/dtheta in place of eligibility vectors", {"vectors": "truncated"}
     ),
 }
+
+# Not the paper's: a network that learns in minutes, at the learning rate at which it does.
+SCALED_DOWN: dict[str, Value] = {"units": 64, "batch_size": 32, "synthetic_hidden": 128, "learning_rate": 3e-3}
+
+PROFILES = {
+    "smoke": Profile(
+        "seconds, for tests: shows that the machine runs, not what it learns",
+        {"units": 16, "synthetic_hidden": 16, "batch_size": 8, "learning_rate": 0.01, "iterations": 40, "solved_bits": 7.0},
+        (0,),
+    ),
+    "quick": Profile(
+        "64 units in place of 256, batches of 32, a larger learning rate, 20,000 batches",
+        {**SCALED_DOWN, "iterations": 20_000},
+        (0,),
+    ),
+    "paper": Profile("the paper's own size, three seeds", {}, (0, 1, 2)),
+}
+
+TASK = Task(
+    name="copy_repeat",
+    figure="fig4",
+    panels=("4c", "4e", "4g"),
+    about="a network of LSTM units copies a pattern as often as it is told (Fig. 4c, e, g)",
+    config=CopyRepeatConfig,
+    variants=VARIANTS,
+    profiles=PROFILES,
+    module="tasks.copy_repeat.module:CopyRepeatModule",
+    data="tasks.copy_repeat.data:CopyRepeatData",
+    seconds={
+        "bptt_4": 60_000.0,
+        "synthetic_gradients": 110_000.0,
+        "e_prop_1": 90_000.0,
+        "bptt_full": 60_000.0,
+        "bptt_4_traces": 100_000.0,
+        "e_prop_3": 150_000.0,
+        "e_prop_3_truncated_traces": 110_000.0,
+    },
+    megabytes=3.0,
+    headline="length_solved",
+)

@@ -13,8 +13,8 @@ from repro.rules.synthetic import SyntheticGradient, Window
 from repro.rules.window_callback import WindowRuleCallback
 from repro.training.module import TaskModule
 from tasks.copy_repeat.config import CopyRepeatConfig
-from tasks.copy_repeat.data import Piece, WindowBatch, bits
-from tasks.copy_repeat.sequences import CHANNELS
+from tasks.copy_repeat.data import CopyRepeatData, Piece, WindowBatch, bits
+from tasks.copy_repeat.sequences import CHANNELS, sequences, solved_level
 
 
 class CopyRepeatModule(TaskModule):
@@ -22,7 +22,6 @@ class CopyRepeatModule(TaskModule):
 
     config: CopyRepeatConfig
     learning_rule: WindowRuleCallback | None = None
-    predictor: SyntheticGradient | None = None
 
     def __init__(self, config: CopyRepeatConfig, seed: int) -> None:
         super().__init__(config, seed)
@@ -30,6 +29,7 @@ class CopyRepeatModule(TaskModule):
         scale = c.init_scale or c.units**-0.5
         unit = LSTM(c.squash, c.forget_bias)
         self.network = GatedNetwork(unit, CHANNELS, c.units, CHANNELS, scale, self.generator("weights"))
+        self.predictor: SyntheticGradient | None = None  # the learning rule's
         self._bits: Tensor | float = 0.0
 
     def window(self, piece: Piece) -> Window:
@@ -61,6 +61,32 @@ class CopyRepeatModule(TaskModule):
 
     @staticmethod
     def summary(series: Mapping[str, np.ndarray[Any, Any]], config: CopyRepeatConfig) -> dict[str, float]:
-        """The longest sequence that was solved, and when."""
+        """The longest sequence that was solved, its place on the ladder of levels (0: none was), and when that was;
+        whether the curve has flattened: nothing more was solved in the second half of training."""
         solved = np.asarray(series["length_solved"])
-        return {"length_solved": float(solved[-1]), "solved_after": float(np.argmax(solved == solved[-1]) + 1)}
+        after = int(np.argmax(solved == solved[-1])) + 1
+        return {
+            "length_solved": float(solved[-1]),
+            "rung": float(len(np.unique(solved[solved > 0]))),
+            "solved_after": float(after),
+            "flattened": float(after <= len(solved) / 2),
+        }
+
+    @torch.no_grad()
+    def analysis(
+        self, data: CopyRepeatData, snapshots: Mapping[int, Mapping[str, Tensor]]
+    ) -> tuple[dict[str, float], Any]:
+        """One sequence of the hardest level that was solved (of the first if none was): what goes in, what is asked
+        for (NaN where nothing is) and the odds of a one that the network gives, each [step, channel]."""
+        level = solved_level(data.curriculum.solved)
+        made = sequences(level, 1, self.seed, "example", 0)
+        like = self.network.w_in
+        start = self.network.neuron.initial_state(1, self.network.n, like)
+        output = self.network.read_out(self.network.walk(made.inputs.to(like), start).h)[:, 0].sigmoid()
+        target = made.target[0].numpy().copy()
+        target[: level.asked_from] = np.nan
+        return {}, {
+            "example_input": made.inputs[0].numpy(),
+            "example_target": target,
+            "example_output": output.cpu().float().numpy(),
+        }

@@ -44,6 +44,14 @@ class Level(NamedTuple):
         return Level(self.pattern, self.repeats + 1)
 
 
+def solved_level(length: int) -> Level:
+    """The level of the ladder whose sequences are `length` steps long; the first if there is none."""
+    level = Level()
+    while level.length < length:
+        level = level.harder()
+    return level if level.length == length else Level()
+
+
 class Sequences(NamedTuple):
     """Inputs and targets [batch, step, channel], zeros and ones; targets count from `level.asked_from` on."""
 

@@ -118,6 +118,30 @@ def test_what_the_variants_are() -> None:
             assert begun_alike or not torch.allclose(found[one], found[other], rtol=1e-3), (one, other)
 
 
+@pytest.mark.parametrize(
+    ("with_prediction", "without"), [("synthetic_gradients", "bptt_4"), ("e_prop_3", "bptt_4_traces")]
+)
+def test_predictions_are_learned_and_reach_the_network(with_prediction: str, without: str) -> None:
+    """They begin at zero, so that only updates can tell."""
+    windows = in_windows(sequences(Level(2, 2), 4, 0, "training", 0), 4)
+
+    def after_updates(variant: str) -> tuple[CopyRepeatModule, dict[str, Tensor]]:
+        module, rule = made(variant, synthetic_into_network=False)
+        optimizer = module.configure_optimizers()
+        for _ in range(3):
+            for window in windows:
+                optimizer.zero_grad()
+                rule.loss(module, window)[0].backward()
+                optimizer.step()
+        return module, gradients(module, rule, windows)
+
+    module, found = after_updates(with_prediction)
+    assert module.predictor is not None
+    assert all(bool((weight != 0).any()) for weight in (module.predictor.out, module.predictor.out_bias))
+    _, plain = after_updates(without)
+    assert not torch.allclose(found["network.w_rec"], plain["network.w_rec"], rtol=1e-3)
+
+
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole = run(TASK, "e_prop_3", "tiny", 0, out=tmp_path / "whole")
     (folder,) = (tmp_path / "whole/copy_repeat").glob("*/seed-0")

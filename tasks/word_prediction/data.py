@@ -1,0 +1,76 @@
+"""Windows of a text that is read in streams, as Lightning's batches."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from repro.errors import UserError
+from repro.training.loaders import SequenceLoader
+from tasks.word_prediction.config import WordPredictionConfig
+from tasks.word_prediction.corpus import corpus
+from tasks.word_prediction.streams import streams, windows_per_epoch
+
+
+class Piece(NamedTuple):
+    """Some steps of all streams: words and the words after them, as numbers [batch, step]; the word after the last step
+    [batch], None at the end of the text."""
+
+    inputs: Tensor
+    target: Tensor
+    beyond: Tensor | None
+
+
+class WindowBatch(NamedTuple):
+    """A window and the next one (None at the end of the text); whether it is the first or the last of its epoch; the
+    epoch, from 0, and its number of steps."""
+
+    this: Piece
+    following: Piece | None
+    begins: bool
+    ends: bool
+    epoch: int
+    steps: int
+
+
+class WordPredictionData(pl.LightningDataModule):
+    """The training text once an epoch, from its beginning.
+
+    Raises UserError where it is too short for a window, or has too many different words.
+    """
+
+    def __init__(self, config: WordPredictionConfig, seed: int) -> None:
+        super().__init__()
+        self.config, self.corpus = config, corpus(config.corpus)
+        if len(self.corpus.words) > config.vocabulary:
+            raise UserError(f"vocabulary={config.vocabulary}: the text has {len(self.corpus.words)} different words")
+        training = self.corpus.splits["training"][: config.training_words or None]
+        self.streams = torch.from_numpy(streams(training, config.batch_size)).long()
+        self.windows = windows_per_epoch(self.streams.shape[1], config.truncation_steps)
+
+    def train_dataloader(self) -> SequenceLoader:
+        """One epoch after the other, window by window; of several processes each reads streams of its own."""
+        return SequenceLoader(self._epoch, self.config.iterations)
+
+    def _epoch(self, epoch: int) -> Iterator[WindowBatch]:
+        text, steps, last = self._own(), self.config.truncation_steps, self.windows - 1
+        for k in range(self.windows):
+            this = _piece(text, k * steps, steps, k == last)
+            following = None if k == last else _piece(text, (k + 1) * steps, steps, k + 1 == last)
+            yield WindowBatch(this, following, k == 0, k == last, epoch, self.windows * steps)
+
+    def _own(self) -> Tensor:
+        """This process's streams [stream, word]. Raises UserError where processes cannot share them evenly."""
+        trainer, size = self.trainer, self.config.batch_size
+        if trainer is None or trainer.world_size == 1:
+            return self.streams
+        if size % trainer.world_size:
+            raise UserError(f"batch_size={size}: {trainer.world_size} processes cannot share so many streams evenly")
+        return self.streams.chunk(trainer.world_size)[trainer.global_rank]
+
+
+def _piece(text: Tensor, start: int, steps: int, last: bool) -> Piece:
+    end = start + steps
+    return Piece(text[:, start:end], text[:, start + 1 : end + 1], None if last else text[:, end])

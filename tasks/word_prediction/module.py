@@ -1,0 +1,163 @@
+"""The Lightning module of task 3.2."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from repro.gated import GatedNetwork
+from repro.neurons.lstm import LSTM
+from repro.rules.synthetic import SyntheticGradient, Window
+from repro.rules.window_callback import WindowRuleCallback
+from repro.training.module import TaskModule
+from tasks.word_prediction.config import WordPredictionConfig
+from tasks.word_prediction.data import Piece, WindowBatch, WordPredictionData
+from tasks.word_prediction.reading import log_probabilities, perplexity
+from tasks.word_prediction.stack import StackedLSTM, State
+from tasks.word_prediction.streams import streams
+
+EXAMPLE = slice(1000, 1025)  # words of the test text, for Fig. 4d
+
+
+class WordPredictionModule(TaskModule):
+    """Words as vectors, LSTM units h = o tanh(c), a softmax over all words.
+
+    `embedding` [word, unit] and the network of a learning rule, or with algorithm=autograd a `stack` of torch's layers.
+    """
+
+    config: WordPredictionConfig
+    learning_rule: WindowRuleCallback | None = None
+
+    def __init__(self, config: WordPredictionConfig, seed: int) -> None:
+        super().__init__(config, seed)
+        c, random = config, self.generator("weights")
+        self.embedding = nn.Parameter(c.init_scale * (2 * torch.rand(c.vocabulary, c.units, generator=random) - 1))
+        self.stack: StackedLSTM | None = None
+        if c.algorithm == "autograd":
+            self.stack = StackedLSTM(c.units, c.layers, c.vocabulary, c.init_scale, random)
+        else:
+            unit = LSTM(True, c.forget_bias)
+            self.network = GatedNetwork(unit, c.units, c.units, c.vocabulary, c.init_scale, random)
+        self.predictor: SyntheticGradient | None = None  # the learning rule's
+        self._nats: Tensor | float = 0.0
+        self._state: State | None = None
+
+    def window(self, piece: Piece) -> Window:
+        """A piece as Algorithm 1 wants it, its errors in nats."""
+        inputs, beyond = (None if x is None else self._embedded(x).detach() for x in (piece.inputs, piece.beyond))
+        assert inputs is not None
+        return Window(inputs, lambda readout: _nats(readout, piece), beyond)
+
+    def by_inputs(self, piece: Piece, gradient: Tensor) -> dict[str, Tensor]:
+        """What the words' vectors hear of dE/dx [batch, step, unit]."""
+        heard = torch.zeros_like(self.embedding)
+        return {"embedding": heard.index_add_(0, piece.inputs.flatten(), gradient.flatten(end_dim=1))}
+
+    def _embedded(self, words: Tensor) -> Tensor:
+        return nn.functional.embedding(words, self.embedding)
+
+    def training_step(self, batch: WindowBatch, batch_idx: int) -> dict[str, Any]:
+        """A window; the last one of an epoch tells its perplexity."""
+        if batch.begins:
+            self._begin(batch.epoch)
+        if self.stack is None:
+            assert self.learning_rule is not None
+            loss, error = self.learning_rule.loss(self, batch)
+        else:
+            loss, error = self._on_tape(self.stack, batch.this)
+        self._nats = self._nats + error.detach()
+        metrics: dict[str, float] = {}
+        if batch.ends:
+            metrics = {"loss": _exp(float(self._nats) / batch.steps), "learning_rate": self._rate(batch.epoch)}
+        return {"loss": loss, "metrics": metrics}
+
+    def _begin(self, epoch: int) -> None:
+        """Epoch number `epoch`, from 0."""
+        self._nats, self._state = 0.0, None
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
+            group["lr"] = self._rate(epoch, group["name"])
+
+    def _rate(self, epoch: int, group: str = "network") -> float:
+        c = self.config
+        own = group == "synthetic gradients" and c.synthetic_learning_rate
+        return (own or c.learning_rate) * c.decay_factor ** max(epoch + 1 - c.full_epochs, 0)
+
+    def _on_tape(self, stack: StackedLSTM, piece: Piece) -> tuple[Tensor, Tensor]:
+        logits, (h, c) = stack(self._embedded(piece.inputs), self._state)
+        self._state = h.detach(), c.detach()
+        error = _nats(logits, piece) / len(logits)
+        return error, error
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Plain gradient descent; the synthetic gradients are a group of their own."""
+        apart = [] if self.predictor is None else list(self.predictor.parameters())
+        own = {id(p) for p in apart}
+        groups = [{"params": [p for p in self.parameters() if id(p) not in own], "name": "network"}]
+        if apart:
+            groups.append({"params": apart, "name": "synthetic gradients"})
+        return torch.optim.SGD(groups, lr=self.config.learning_rate, fused=True)
+
+    def configure_gradient_clipping(self, optimizer: Any, *limit: Any, **options: Any) -> None:
+        """By the norm of all gradients together, or of all but the synthetic gradients'."""
+        if self.config.clip_counts_synthetic or not self.config.clip_norm:
+            self.clip_gradients(optimizer, *limit, **options)
+        else:
+            torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip_norm)
+
+    def evaluate(self, done: int) -> dict[str, float]:
+        """Perplexity after an epoch: of the validation text in as many streams as are trained, of the test text in one."""
+        trainer: Any = self.trainer
+        splits, stack = trainer.datamodule.corpus.splits, self.as_stack()
+
+        def measured(split: str, count: int) -> float:
+            text = streams(splits[split][: self.config.evaluated_words or None], count)
+            return perplexity(self.embedding, stack, self._on_device(text))
+
+        valid, test = measured("validation", self.config.batch_size), measured("test", 1)
+        return {"valid_perplexity": valid, "test_perplexity": test}
+
+    def _on_device(self, text: Any) -> Tensor:
+        return torch.from_numpy(text).long().to(self.embedding.device)
+
+    def as_stack(self) -> StackedLSTM:
+        """The network as torch's own LSTM."""
+        if self.stack is not None:
+            return self.stack
+        c, network = self.config, self.network
+        stack = StackedLSTM(c.units, 1, c.vocabulary, 0.0, self.generator("none")).to(self.embedding)
+        bias = network.bias.detach().clone()
+        bias[c.units : 2 * c.units] += c.forget_bias
+        own = stack.lstm.weight_ih_l0, stack.lstm.weight_hh_l0, stack.lstm.bias_ih_l0, stack.w_out, stack.b_out
+        with torch.no_grad():
+            for theirs, ours in zip(own, (network.w_in, network.w_rec, bias, network.w_out, network.b_out), strict=True):
+                theirs.copy_(ours)
+        return stack
+
+    @staticmethod
+    def summary(series: Mapping[str, np.ndarray[Any, Any]], config: WordPredictionConfig) -> dict[str, float]:
+        """Perplexity after the last epoch: "perplexity" is that of the test text (docs/paper_notes.md)."""
+        last = {name: float(series[name][-1]) for name in ("valid_perplexity", "test_perplexity")}
+        return last | {"perplexity": last["test_perplexity"], "epochs": float(len(series["loss"]))}
+
+    def analysis(
+        self, data: WordPredictionData, snapshots: Mapping[int, Mapping[str, Tensor]]
+    ) -> tuple[dict[str, float], Any]:
+        """A stretch of the test text, read from its beginning, and the probability of each word of it but the first."""
+        words = data.corpus.splits["test"][: EXAMPLE.stop]
+        found = log_probabilities(self.embedding, self.as_stack(), self._on_device(words[None]))[0].exp()
+        shown = np.array([data.corpus.words[k] for k in words[EXAMPLE]])
+        probability = found[-(len(shown) - 1) :].cpu().numpy().astype(np.float32)
+        return {}, {"example_words": shown, "example_probability": probability}
+
+
+def _nats(readout: Tensor, piece: Piece) -> Tensor:
+    """Cross-entropy of readouts [batch, step, word], added up."""
+    return nn.functional.cross_entropy(readout.flatten(end_dim=1), piece.target.flatten(), reduction="sum")
+
+
+def _exp(nats: float) -> float:
+    return math.exp(nats) if nats < math.log(1e300) else math.inf

@@ -1,0 +1,29 @@
+"""Torch's own LSTM on its own tape: the tutorial's network of two layers, and what ours is held against."""
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, Tensor]
+
+
+class StackedLSTM(nn.Module):
+    """Layers of units from embedded words [batch, step, unit] to the logits of the next [batch, step, word].
+
+    Torch adds a second bias to each gate; it is zero and does not learn.
+    """
+
+    def __init__(self, units: int, layers: int, words: int, scale: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(units, units, layers, batch_first=True)
+        self.w_out, self.b_out = nn.Parameter(torch.empty(words, units)), nn.Parameter(torch.zeros(words))
+        for name, parameter in self.named_parameters():
+            if "bias" in name:
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.uniform_(parameter, -scale, scale, generator=generator)
+            parameter.requires_grad_("bias_hh" not in name)
+
+    def forward(self, embedded: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits, and the state after the last step."""
+        h, state = self.lstm(embedded, state)
+        return nn.functional.linear(h, self.w_out, self.b_out), state
