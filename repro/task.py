@@ -28,11 +28,12 @@ class Profile:
     without: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """One experiment of the paper.
 
-    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch. `panels`
+    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch; a task
+    that trains nothing has in their place `measure`, the path of a function (config, seed) -> (metrics, arrays). `panels`
     are those of the figure that its records draw. `seconds` maps a variant to what one run of the paper's size costs
     on one core, for estimates only. `headline` is the metric that a bar of the figure shows. `data_here` gives the
     config values that follow from which data this machine has; `substitutes` are data in place of the paper's (name on
@@ -46,8 +47,9 @@ class Task:
     config: type
     variants: Mapping[str, Variant]
     profiles: Mapping[str, Profile]
-    module: str
-    data: str
+    module: str = ""
+    data: str = ""
+    measure: str = ""
     seconds: Mapping[str, float]
     megabytes: float
     headline: str = ""
@@ -94,7 +96,7 @@ class Task:
         return next((name for name, values in self.substitutes.items() if dict(values) == dict(here)), "")
 
     def load(self, what: str) -> Any:
-        """Import the task's "module" or "data" class (this is where torch comes in)."""
+        """Import the task's "module" or "data" class, or its "measure" (this is where torch comes in)."""
         path, name = getattr(self, what).split(":")
         return getattr(importlib.import_module(path), name)
 
