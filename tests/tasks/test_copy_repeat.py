@@ -1,5 +1,6 @@
 """Task 3.1: its windows, its errors, what is forgotten between sequences, and a run that is interrupted."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from torch import Tensor
 from repro.errors import UserError
 from repro.records.record import read_arrays
 from repro.rules.window_callback import WindowRuleCallback
-from repro.task import Profile, Task
+from repro.task import Profile
 from repro.training.run import run
+from tasks.copy_repeat.config import TASK as REGISTERED
 from tasks.copy_repeat.config import VARIANTS, CopyRepeatConfig
 from tasks.copy_repeat.data import WindowBatch, bits, in_windows
 from tasks.copy_repeat.module import CopyRepeatModule
@@ -21,18 +23,8 @@ from tasks.copy_repeat.sequences import Level, sequences
 
 # Every second batch or so is "solved", so that the curriculum moves.
 TINY: dict[str, Any] = {"units": 7, "synthetic_hidden": 5, "batch_size": 4, "learning_rate": 0.01, "solved_bits": 17.5}
-TASK = Task(
-    "copy_repeat",
-    "fig4",
-    (),
-    "a test",
-    CopyRepeatConfig,
-    VARIANTS,
-    {"tiny": Profile("a test", {**TINY, "iterations": 8}, (0,))},
-    "tasks.copy_repeat.module:CopyRepeatModule",
-    "tasks.copy_repeat.data:CopyRepeatData",
-    {},
-    0.0,
+TASK = dataclasses.replace(
+    REGISTERED, panels=(), profiles={"tiny": Profile("a test", {**TINY, "iterations": 8}, (0,))}
 )
 
 
