@@ -12,8 +12,9 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -43,7 +44,7 @@ def run(
     device: str = "cpu",
     callbacks: Sequence[pl.Callback] = (),
 ) -> RunRecord:
-    """Train one variant with one seed, or read the record if that is done.
+    """Train one variant with one seed (or measure, where a task trains nothing), or read the record if that is done.
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
     Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
@@ -51,6 +52,8 @@ def run(
     """
     config = task.resolve(variant, profile, overrides)
     rules = learning_rules(config)  # a combination without a meaning is told before anything is written
+    if device == "cuda" and task.measure:
+        raise UserError(f"--device cuda: {task.name} is measured on the CPU; leave --device out")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
@@ -58,6 +61,9 @@ def run(
         record = read_record(folder)
         if record.status == "finished":
             return record
+    if task.measure:
+        with _claimed(folder):
+            return _measure(task, variant, profile, seed, config, folder)
     data = task.load("data")(config, seed)
     with _claimed(folder):
         return _train(task, variant, profile, seed, config, data, folder, device, rules, callbacks)
@@ -118,20 +124,62 @@ def _train(
     if status == "finished":
         found, drawn = module.analysis(data, recorder.snapshots)
         metrics, arrays = module.summary(recorder.series, config) | found, arrays | drawn
-    packed = pack_arrays(arrays)
+    outcome = Outcome(status, reason, metrics, arrays, weights)
+    record = _record(task, variant, profile, seed, config, folder, device, started, clock, outcome)
+    if status == "failed":
+        (folder / LAST).unlink(missing_ok=True)
+        raise RunFailed(f"{identity}: {reason}")
+    return record
+
+
+class Outcome(NamedTuple):
+    """What came of a run: "finished", or "failed" for a reason; the hash of its weights, empty where it has none."""
+
+    status: str
+    reason: str
+    metrics: Mapping[str, float]
+    arrays: Mapping[str, np.ndarray]
+    weights: str
+
+
+def _measure(task: Task, variant: str, profile: str, seed: int, config: Any, folder: Path) -> RunRecord:
+    """A run without training: no checkpoint, no mirror."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    started, clock = _now(), time.monotonic()
+    append_journal(folder, "started", time=started, profile=profile, seed=seed)
+    metrics, arrays = task.load("measure")(config, seed)
+    outcome = Outcome("finished", "", metrics, arrays, "")
+    return _record(task, variant, profile, seed, config, folder, "cpu", started, clock, outcome)
+
+
+def _record(
+    task: Task,
+    variant: str,
+    profile: str,
+    seed: int,
+    config: Any,
+    folder: Path,
+    device: str,
+    started: str,
+    clock: float,
+    outcome: Outcome,
+) -> RunRecord:
+    """Write the record of a run that started at `started`, when the clock stood at `clock` seconds."""
+    packed = pack_arrays(outcome.arrays)
     commit, dirty = git_state()
     record = RunRecord(
         task.name,
         variant,
         profile,
         seed,
-        settings,
+        dataclasses.asdict(config),
         config_hash(config),
-        status,
-        reason,
-        metrics,
+        outcome.status,
+        outcome.reason,
+        outcome.metrics,
         hashlib.sha256(packed).hexdigest(),
-        weights,
+        outcome.weights,
         commit,
         dirty,
         versions(),
@@ -141,10 +189,7 @@ def _train(
         round(time.monotonic() - clock, 2),
     )
     write_record(folder, record, packed)
-    append_journal(folder, status, time=_now(), reason=reason, metrics=metrics)
-    if status == "failed":
-        (folder / LAST).unlink(missing_ok=True)
-        raise RunFailed(f"{identity}: {reason}")
+    append_journal(folder, outcome.status, time=_now(), reason=outcome.reason, metrics=outcome.metrics)
     return record
 
 
