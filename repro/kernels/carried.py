@@ -20,6 +20,9 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
     of later D, `pre` [step, batch, pre] the presynaptic activity. Returned is the gradient [gate, post, pre], the sum
     over the batch of left epsilon_before, with `left` [batch, post] from the left edge.
     """
+    if ops.gpu_ops is not None and vectors.device.type == "cuda":
+        given: Tensor = ops.gpu_ops.carry(vectors, keep, rows, pre, left)
+        return given
     if ops.sparse is None or vectors.device.type != "cpu":
         gradient = torch.einsum("bj,jbgi->gji", left, vectors)
         vectors.mul_(keep.T[:, :, None, None]).add_(torch.einsum("tbgj,tbi->jbgi", rows, pre))

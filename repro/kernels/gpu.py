@@ -194,3 +194,36 @@ def exponential_filter(
         at = t * tl.cast(cells, tl.int64) + cell
         last = decay * last + tl.load(x + at, inside, 0)
         tl.store(y + at, last, inside)
+
+
+@triton.jit
+def carry(
+    vectors: "Any",
+    keep: "Any",
+    rows: "Any",
+    pre: "Any",
+    left: "Any",
+    gradient: "Any",
+    batch: tl.constexpr,
+    n: tl.constexpr,
+    n_pre: tl.constexpr,
+    steps: tl.constexpr,
+    GATES: tl.constexpr,
+    PRE: tl.constexpr,
+) -> None:  # pragma: no cover - compiled
+    """One gate of one unit and some of its synapses: a program goes through all trials. `repro.kernels.carried` has the
+    shapes; gradient [gate, post, pre]."""
+    j, g = tl.program_id(0) // GATES, tl.program_id(0) % GATES
+    i = tl.program_id(1) * PRE + tl.arange(0, PRE)
+    inside = i < n_pre
+    total = tl.zeros([PRE], vectors.dtype.element_ty)
+    for b in range(batch):
+        at = ((tl.cast(j, tl.int64) * batch + b) * GATES + g) * n_pre + i
+        before = tl.load(vectors + at, inside, 0)
+        total += tl.load(left + b * n + j) * before
+        after = tl.load(keep + b * n + j) * before
+        for t in tl.static_range(steps):
+            row = tl.load(rows + ((t * batch + b) * GATES + g) * n + j)
+            after += row * tl.load(pre + (t * batch + b) * n_pre + i, inside, 0)
+        tl.store(vectors + at, after, inside)
+    tl.store(gradient + (g * n + j) * n_pre + i, total, inside)

@@ -11,6 +11,7 @@ from repro.kernels import gpu
 FEW_NEURONS = 64  # up to which the recurrent weights fit into the registers of one program
 TILE = 16384  # weights in flight at once where they do not
 CELLS = 32  # of a program of a filter: one warp
+SYNAPSES = 128  # of a program that carries eligibility vectors
 
 
 @functools.lru_cache(maxsize=64)
@@ -106,3 +107,14 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
         grid = (triton.cdiv(cells, CELLS),)
         gpu.exponential_filter[grid](*arrays, len(inner), cells, REVERSE=reverse, CELLS=CELLS, num_warps=1)
     return y.transpose(0, 1)
+
+
+def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
+    """See `repro.kernels.carried.carry`; `vectors` lie in memory as they are indexed."""
+    n, batch, gates, n_pre = vectors.shape
+    gradient = vectors.new_empty(gates, n, n_pre)
+    arrays = vectors, *(x.contiguous() for x in (keep, rows, pre, left)), gradient
+    with torch.cuda.device_of(vectors):
+        grid = n * gates, triton.cdiv(n_pre, SYNAPSES)
+        gpu.carry[grid](*arrays, batch, n, n_pre, len(rows), GATES=gates, PRE=SYNAPSES, num_warps=SYNAPSES // 32)
+    return gradient

@@ -22,7 +22,7 @@ def _leaves(tree: Any) -> list[Tensor]:
 
 
 class Replayed:
-    """Calls `function` with trees of tensors (nested tuples); a result that a replay returns is overwritten by the next.
+    """Calls `function` with trees of tensors (nested tuples); the next replay overwrites what one returned.
 
     With each new shape of the arguments the first call is computed as it stands, which also makes what the libraries
     want, the second is recorded, and from then on it is replayed. Whatever else the function reads or writes, weights

@@ -65,6 +65,9 @@ class Algorithm(NamedTuple):
     whole_at_input: bool = True
 
 
+AS_PRINTED = Algorithm()
+
+
 class _Heard(NamedTuple):
     by_h: Tensor
     readout: dict[str, Tensor]
@@ -86,7 +89,7 @@ def learn(
     following: Window | None,
     state: LSTMState,
     vectors: Tensor | None,
-    algorithm: Algorithm = Algorithm(),
+    algorithm: Algorithm = AS_PRINTED,
 ) -> Learned:
     """One window of Algorithm 1, from `state`; `vectors` are carried on in place.
 

@@ -1,7 +1,7 @@
 """A rule on truncation windows as a Lightning callback: a batch is a window, and what goes on across windows is kept.
 
-module.training_step -> callback.loss -> Algorithm 1 on the window -> gradients of the network, of the synthetic gradients
-and of what makes the inputs, all attached to the loss -> Lightning's own backward
+module.training_step -> callback.loss -> Algorithm 1 on the window -> gradients of the network, of the synthetic
+gradients and of what makes the inputs, all attached to the loss -> Lightning's own backward
 """
 
 from collections.abc import Callable

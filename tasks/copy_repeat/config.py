@@ -68,7 +68,14 @@ SCALED_DOWN: dict[str, Value] = {"units": 64, "batch_size": 32, "synthetic_hidde
 PROFILES = {
     "smoke": Profile(
         "seconds, for tests: shows that the machine runs, not what it learns",
-        {"units": 16, "synthetic_hidden": 16, "batch_size": 8, "learning_rate": 0.01, "iterations": 40, "solved_bits": 7.0},
+        {
+            "units": 16,
+            "synthetic_hidden": 16,
+            "batch_size": 8,
+            "learning_rate": 0.01,
+            "iterations": 40,
+            "solved_bits": 7.0,
+        },
         (0,),
     ),
     "quick": Profile(

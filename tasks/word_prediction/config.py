@@ -39,7 +39,9 @@ class WordPredictionConfig(WindowSettings):
     layers: int = paper(1, TEXT + ": one in place of the tutorial's two", low=1, high=100)
     units: int = paper(200, TEXT, low=1, high=100_000)
     forget_bias: float = assumed(0.0, TUTORIAL, low=-100.0, high=100.0)
-    init_scale: float = assumed(0.1, TUTORIAL + ": weights uniform within it, biases of gates zero", low=0.0, high=100.0)
+    init_scale: float = assumed(
+        0.1, TUTORIAL + ": weights uniform within it, biases of gates zero", low=0.0, high=100.0
+    )
     synthetic_hidden: int = paper(400, TEXT, low=1, high=1_000_000)
     synthetic_learning_rate: float = assumed(
         0.0, "'gradient descent' for all; 0: the network's. The same factors decay it", low=0.0, high=3.4e38
@@ -61,7 +63,9 @@ class WordPredictionConfig(WindowSettings):
         if self.layers > 1 and self.algorithm != "autograd":
             raise UserError(f"layers={self.layers}: more than one layer trains by algorithm=autograd")
         if self.vectors == "truncated" and not self.recurrence:
-            raise UserError("recurrence=false is e-prop 1, which the paper has with carried vectors: leave vectors alone")
+            raise UserError(
+                "recurrence=false is e-prop 1, which the paper has with carried vectors: leave vectors alone"
+            )
         if self.synthetic and not self.recurrence:
             raise UserError("synthetic=true predicts what learning signals look ahead to: it wants recurrence=true")
         if not self.truncation_steps:

@@ -1,7 +1,7 @@
 """Windows of a text that is read in streams, as Lightning's batches."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -49,6 +49,18 @@ class WordPredictionData(pl.LightningDataModule):
         training = self.corpus.splits["training"][: config.training_words or None]
         self.streams = torch.from_numpy(streams(training, config.batch_size)).long()
         self.windows = windows_per_epoch(self.streams.shape[1], config.truncation_steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which text it is."""
+        return {"text": self.corpus.digest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raises UserError when the run began with another text."""
+        if state_dict["text"] != self.corpus.digest:
+            raise UserError(
+                f"this run began with another text (digest {state_dict['text']}, now {self.corpus.digest}): "
+                "bring that one back, or train from the start in another folder (--out)"
+            )
 
     def train_dataloader(self) -> SequenceLoader:
         """One epoch after the other, window by window; of several processes each reads streams of its own."""

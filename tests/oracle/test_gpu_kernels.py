@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from repro.kernels import events, fallback, ops
+from repro.kernels.carried import carry
 from tests.oracle.conftest import relative
 
 INTERPRETED, ON_GPU = os.environ.get("TRITON_INTERPRET") == "1", torch.cuda.is_available()
@@ -102,6 +103,25 @@ def test_any_layout_and_both_directions() -> None:
             wanted = fallback.exponential_filter(x, 0.9, reverse)
             assert relative(gpu_ops.exponential_filter(x, 0.9, reverse), wanted) < 1e-12
             assert relative(gpu_ops.exponential_filter(x, 0.9, not reverse), wanted) > WRONG  # control
+
+
+@runs_kernels
+@pytest.mark.parametrize("steps", [1, 4])
+def test_eligibility_vectors_are_carried_as_without_the_kernel(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where synapses fill one program, and a part of the next."""
+    n, batch, n_pre = 3, 2, gpu_ops.SYNAPSES + 2
+    random = torch.Generator().manual_seed(7)
+    shapes = (batch, n), (steps, batch, 3, n), (steps, batch, n_pre), (batch, n)
+    keep, rows, pre, left = (torch.randn(*s, generator=random, dtype=torch.float64).to(DEVICE) for s in shapes)
+    before = torch.randn(n, batch, 3, n_pre, generator=random, dtype=torch.float64).to(DEVICE)
+    found, wanted = before.clone(), before.clone()
+    gradient = gpu_ops.carry(found, keep, rows, pre, left)
+    for switch in ("gpu_ops", "sparse"):
+        monkeypatch.setattr(ops, switch, None)
+    assert relative(gradient, carry(wanted, keep, rows, pre, left)) < 1e-12
+    assert relative(found, wanted) < 1e-12
+    assert relative(found, before) > WRONG  # control: they have moved
+    assert relative(gpu_ops.carry(before, keep, rows, pre, 1.01 * left), gradient) > WRONG  # control
 
 
 @wants_gpu
