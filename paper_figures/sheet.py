@@ -36,10 +36,10 @@ class Sheet:
     def draw(self, where: str | Path, panels: Sequence[str] | None, out: Path | None) -> list[Path]:
         """Draw panels (all, if None) from the records under `where` into `out` (results/figures if None).
 
-        Each panel becomes figNX.svg and .png; all together also become figN.svg and .png. A panel whose runs are not of
-        the paper's size and data is stamped with what they are, and not compared with the paper's values. Returns the
-        files written. Raises UserError when a panel is unknown, a record cannot be read, none of them can be drawn, or
-        `out` cannot be written.
+        Each panel becomes figNX.svg and .png, unless the figure has no other; all together become figN.svg and .png. A
+        panel whose runs are not of the paper's size and data is stamped with what they are, and not compared with the
+        paper's values. Returns the files written. Raises UserError when a panel is unknown, a record cannot be read,
+        none of them can be drawn, or `out` cannot be written.
         """
         chosen = tuple(self.parts if panels is None else panels)
         for panel in chosen:
@@ -48,7 +48,7 @@ class Sheet:
         tables = self._tables(chosen, where)
         files: dict[str, bytes] = {}
         with style.theme():
-            for panel in chosen:
+            for panel in chosen if len(self.parts) > 1 else ():
                 figure = Figure(figsize=self.parts[panel].size)
                 self._fill(figure, panel, tables)
                 files |= style.render(figure, f"fig{panel}")

@@ -12,6 +12,7 @@ TASKS = {
     "arm_reaching": "tasks.arm_reaching.config",
     "copy_repeat": "tasks.copy_repeat.config",
     "word_prediction": "tasks.word_prediction.config",
+    "theory": "tasks.theory.config",
 }
 
 

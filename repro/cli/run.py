@@ -7,12 +7,16 @@ from pathlib import Path
 
 from repro.cli.arguments import checked_int, parse_settings, require_writable
 from repro.cli.text import shown
+from repro.errors import UserError
+from repro.task import Task
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Tell argparse."""
     parser.add_argument("task", metavar="TASK", help="such as pattern_generation (`repro list tasks`)")
-    parser.add_argument("--variant", metavar="V", required=True, help="such as e_prop_1 (`repro list variants`)")
+    parser.add_argument(
+        "--variant", metavar="V", help="such as e_prop_1 (`repro list variants`); a task may have only one"
+    )
     parser.add_argument(
         "--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others"
     )
@@ -32,19 +36,27 @@ def execute(args: argparse.Namespace) -> int:
 
     overrides = parse_settings(args.set)
     task = get_task(args.task)
-    config = task.resolve(args.variant, args.profile, overrides)
-    title = f"{task.name} {args.variant} seed {args.seed}"
-    folder = _folder(task.name, args.variant, config, args.seed, args.out)
+    variant = args.variant or _only_variant(task)
+    config = task.resolve(variant, args.profile, overrides)
+    title = f"{task.name} {variant} seed {args.seed}"
+    folder = _folder(task.name, variant, config, args.seed, args.out)
     if _already_finished(folder):
         print(f"{title}: already finished, nothing to train ({shown(folder)})")
         return 0
     from repro.training.run import run
 
     with _interrupt_as_sentence():
-        record = run(task, args.variant, args.profile, args.seed, overrides, args.out, args.device)
+        record = run(task, variant, args.profile, args.seed, overrides, args.out, args.device)
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     print(f"{title}: finished, {metrics} ({shown(folder)})")
     return 0
+
+
+def _only_variant(task: Task) -> str:
+    """The variant of a task that has one. Raises UserError when there is a choice."""
+    if len(task.variants) > 1:
+        raise UserError(f"which variant of {task.name}? --variant names one of {', '.join(task.variants)}")
+    return next(iter(task.variants))
 
 
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:

@@ -1,0 +1,108 @@
+"""The theory: where Eq. 10 holds, measured on small networks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+
+from paper_figures import style
+from paper_figures.sheet import Part, Sheet
+from paper_figures.table import Table
+
+KINDS = {"rate": "rate network", "lstm": "LSTM"}
+BLOCK = 2.56  # inches: the maps of one kind of network
+LEFT, BETWEEN, TOP, BOTTOM = 0.98, 0.2, 0.76, 0.38
+COLOURS = "RdBu_r"  # blue where e-prop 3 is nearer to the gradient
+REACH = 2.0  # ratios are told apart from 2^-REACH to 2^REACH
+
+
+def panel_10(figure: style.Panel, table: Table) -> None:
+    """Maps over coupling and memory: a column a window length and kind of network, a row a quality of synthetic
+    gradients. Colours are means over seeds of the log of the ratio."""
+    caption = "Eq. 10: expected squared error of e-prop 3's gradient over that of BPTT in the same windows with the same boundaries"
+    style.head(
+        figure, "", f"{caption}, {table.of_seeds('mean', 'measured').removesuffix(', 95 % interval')}", left=-0.1
+    )
+    if reason := table.absence("measured"):
+        axes = style.grid(figure, 1, 1, left=LEFT, right=LEFT, top=TOP, bottom=BOTTOM)[0, 0]
+        style.missing(axes, reason)
+        return
+    names = ("window", "memory", "coupling", "explained")
+    _, along = table.example("measured", *names)
+    ratios = table.arrays("measured", *(f"{kind}_ratio" for kind in KINDS))
+    levels = sorted({0, len(along["explained"]) // 2, len(along["explained"]) - 1})
+    width, height = style.size(figure)
+    for block, (kind, name) in enumerate(KINDS.items()):
+        left = LEFT + block * (BLOCK + BETWEEN)
+        margins = {"left": left, "right": width - left - BLOCK, "top": TOP, "bottom": BOTTOM}
+        grid = style.grid(figure, len(levels), len(along["window"]), **margins, between=(0.07, 0.2))
+        _name(grid, along, kind == "rate")
+        middle = (left + BLOCK / 2) / width
+        figure.text(middle, 1 - 0.38 / height, name, ha="center", fontweight="bold")
+        figure.text(middle, 0.08 / height, "coupling (gain of the recurrent weights)", ha="center")
+        for row, level in zip(grid, levels, strict=True):
+            if kind == "rate":
+                style.name_row(row[0], quality(float(along["explained"][level])), gap=28)
+            for axes, ratio in zip(row, np.moveaxis(ratios[f"{kind}_ratio"][:, level], 1, 0), strict=True):
+                image = draw_map(axes, ratio)
+    _legend(figure, image)
+
+
+def quality(explained: float) -> str:
+    """What synthetic gradients are that explain this share of their ideal's variance."""
+    if explained == 0:
+        return "synthetic\ngradients:\nzero"
+    return "unbiased,\nnoisy" if explained == 1 else f"explain\n{100 * explained:.0f} % of the\nvariance"
+
+
+def draw_map(axes: Axes, ratio: np.ndarray) -> AxesImage:
+    """One map of ratios [seed, memory, coupling], a line where they are 1, and the share of seeds and cells below."""
+    mean = np.log2(ratio).mean(axis=0)
+    image = axes.imshow(mean, origin="lower", aspect="auto", cmap=COLOURS, vmin=-REACH, vmax=REACH)
+    if mean.min() < 0 < mean.max() and min(mean.shape) > 1:
+        axes.contour(mean, levels=[0], colors=style.INK, linewidths=0.8)
+    share = f"≤ 1 in {100 * np.mean(ratio <= 1):.0f} %"
+    axes.text(1, 1.02, share, color=style.GREY, fontsize=5.5, ha="right", va="bottom", transform=axes.transAxes)
+    return image
+
+
+def _name(grid: np.ndarray, along: dict[str, np.ndarray], first: bool) -> None:
+    """The names of a block's columns; ticks at every other value, named at the margins."""
+    for axes, window in zip(grid[0], along["window"], strict=True):
+        axes.set_title(f"window {window:g}", pad=11)
+    for axes in grid.flat:
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=1.5)
+        for axis, values in ((axes.xaxis, along["coupling"]), (axes.yaxis, along["memory"])):
+            axis.set_ticks(range(0, len(values), 2), [])
+    for axes in grid[-1]:
+        axes.set_xticklabels([f"{x:.1g}" if x < 0.1 else f"{x:.2g}" for x in along["coupling"][::2]], fontsize=5.5)
+    for axes in grid[:, 0] if first else ():
+        axes.set_yticklabels([f"{y:.2g}" for y in along["memory"][::2]], fontsize=5.5)
+    if first:
+        grid[len(grid) // 2, 0].set_ylabel("memory (steps)")
+
+
+def _legend(figure: style.Panel, image: AxesImage) -> None:
+    """The colours, by ratios."""
+    width, height = style.size(figure)
+    place = figure.add_axes(
+        ((LEFT + 2 * BLOCK + BETWEEN + 0.2) / width, BOTTOM / height, 0.09 / width, 1 - (TOP + BOTTOM) / height)
+    )
+    bar = figure.colorbar(image, cax=place, extend="both")
+    bar.outline.set_visible(False)
+    exponents = np.arange(-REACH, REACH + 1)
+    bar.set_ticks(list(exponents), labels=[f"{2**x:g}" for x in exponents])
+    bar.ax.text(0.5, 1.05, "e-prop 3\nworse", color="#b2182b", ha="center", va="bottom", transform=bar.ax.transAxes)
+    bar.ax.text(0.5, -0.05, "better", color="#2166ac", ha="center", va="top", transform=bar.ax.transAxes)
+
+
+_PARTS = {"10": Part("theory", (style.WIDTH, 3.5), panel_10)}
+PANELS = tuple(_PARTS)
+
+
+def draw(where: str | Path = "runs", panels: Sequence[str] | None = None, out: Path | None = None) -> list[Path]:
+    """Draw panels (all, if None) from the records under `where`; see `Sheet.draw`."""
+    return Sheet("theory", _PARTS, (("10",),)).draw(where, panels, out)
