@@ -1,8 +1,12 @@
-"""Before anything is timed: do all contenders compute the same? At the settled weights; in float32, but for one-shot
-learning, where rounding that moves one spike in the training trial gives every weight of the test trial other digits.
+"""Before anything is timed: do all contenders compute the same? At the settled weights; in float32, but for windows,
+and for one-shot learning, where rounding that moves one spike in the training trial gives every weight of the test
+trial other digits.
 """
 
 import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import numpy as np
@@ -12,24 +16,27 @@ from torch import Tensor
 from benchmarks import batches, eager, one_shot
 from benchmarks.catalogue import BENCHES, JAX
 from benchmarks.contenders import eager_loss, jax_is_here, jax_problem, jax_spikes
+from benchmarks.lstm import StockLSTM, TruncatedBPTT
 from benchmarks.problem import VARIANT, Problem, claimed
+from benchmarks.textbook import TextbookEProp3
+from benchmarks.windows import WindowProblem
 from repro.errors import RunFailed
 
 SAME_MS = 200  # rounding in another order may move a spike later in the trial, hardly ever so early
 SAME_TRIALS = 0.1  # share of a batch that may differ so early
 SAME_COUNT = 0.02  # share of all spikes
 SAME_GRADIENT = 1e-3  # largest difference over the largest entry; 1e-5 where no spike has moved
-EXACT, FEW = 1e-9, 2  # the same in float64, of so many movements
+EXACT, FEW = 1e-9, 2  # the same in float64, of so many movements or sequences
 
 
 class Agreement(TypedDict):
-    """Who computed what as we do, what was the same, at what firing rate, and the largest difference of gradients (and
-    of which), over the largest entry."""
+    """Who computed what as we do, what was the same, at what firing rate (None where nothing fires), and the largest
+    difference of gradients (and of which), over the largest entry."""
 
     who: list[str]
     what: str
     same: str
-    rate_hz: float
+    rate_hz: float | None
     gradients: str
     gradient: float
 
@@ -39,6 +46,8 @@ def check(problem: Problem) -> Agreement:
 
     Gradients are those of the trials in which no spike has moved, if there are any: one that has moves others.
     """
+    if isinstance(problem, WindowProblem):
+        return check_windows(problem)
     if not problem.has_rule:
         return check_one_shot(problem)
     config, with_jax = problem.config(), jax_is_here() and JAX in BENCHES[problem.task].who
@@ -84,6 +93,44 @@ def check_one_shot(problem: Problem) -> Agreement:
         gradients="the outer loop with either error module",
         gradient=max(found),
     )
+
+
+def check_windows(problem: WindowProblem) -> Agreement:
+    """Compare losses and gradients of a few sequences, window after window. Raises RunFailed where they differ."""
+    few = dataclasses.replace(problem, trials=tuple(range(min(FEW, problem.size["batch_size"]))))
+    as_torch = {} if few.task == "word_prediction" else {"squash": "true"}  # its h = o tanh(c)
+    found = [
+        compare_windows("torch.nn.LSTM", StockLSTM, few, few.config("bptt_4", **as_torch)),
+        compare_windows("eager", TruncatedBPTT, few, few.config("bptt_4")),
+    ]
+    for variant, in_place in itertools.product(("bptt_4_traces", "e_prop_3"), (False, True)):
+        textbook = functools.partial(TextbookEProp3, in_place=in_place)
+        found.append(compare_windows("the textbook", textbook, few, few.config(variant)))
+    return Agreement(
+        who=["eager"],
+        what=f"{len(few.windows)} windows in float64",
+        same="the error",
+        rate_hz=None,
+        gradients="truncated BPTT, the same with traces, and e-prop 3",
+        gradient=max(found),
+    )
+
+
+def compare_windows(who: str, learner_of: Callable[[Any], Any], problem: WindowProblem, config: Any) -> float:
+    """The largest difference of gradients in any window, of all weights that `who` has."""
+    module, found = problem.taught(config).double(), []
+    learner = learner_of(module)
+    for window in problem.windows:
+        batch = batches.doubled(window)
+        loss, error = module.learning_rule.loss(module, batch)
+        theirs, gradients = learner.learn(batch)
+        if not abs(error - theirs) <= EXACT * abs(error):
+            raise RunFailed(f"{who} has the error {theirs:.6g}, ours {error:.6g}; not timed")
+        module.zero_grad()
+        loss.backward()
+        ours = _gradients(module)
+        found.append(_gradient(who, {name: ours[name] for name in gradients}, gradients, EXACT))
+    return max(found)
 
 
 def simulated(problem: Problem) -> Tensor:
@@ -145,8 +192,8 @@ def _same(who: str, ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 def _gradient(who: str, ours: dict[str, Tensor], theirs: dict[str, Tensor], same: float = SAME_GRADIENT) -> float:
-    """Largest relative difference over all weights."""
-    found = [float((ours[k] - theirs[k]).abs().max() / theirs[k].abs().max()) for k in ours]
+    """Largest relative difference over all weights; of those whose gradient is zero, the difference."""
+    found = [float((ours[k] - theirs[k]).abs().max()) / (float(theirs[k].abs().max()) or 1.0) for k in ours]
     if not max(found) < same:
         raise RunFailed(f"the gradient of {who} is not ours: they differ by {max(found):.0e}; not timed")
     return max(found)

@@ -4,14 +4,21 @@ import dataclasses
 
 EAGER, EAGER_E_PROP, JAX = "plain eager BPTT", "plain eager e-prop 1 (detached)", "JAX scan, e-prop 1 (jitted)"
 FACTORED, BPTT, ONLINE = "ours: e-prop 1 (factored)", "ours: BPTT (fused)", "ours: e-prop 1 (online)"
-LIGHTNING = "ours: e-prop 1 under Lightning"
+IN_LIGHTNING = " under Lightning"
+LIGHTNING = "ours: e-prop 1" + IN_LIGHTNING
 SPIKING, LINEAR = "ours: spiking error module", "ours: linear error module"
+CELL, STOCK = "truncated BPTT, eager", "truncated BPTT, torch.nn.LSTM"
+PRINTED, IN_PLACE = "textbook e-prop 3, eager", "textbook e-prop 3, eager, in place"
+BPTT_4, TRACES, E_PROP_3 = "ours: truncated BPTT", "ours: truncated BPTT + traces", "ours: e-prop 3"
+WINDOWS = {BPTT_4: "bptt_4", TRACES: "bptt_4_traces", E_PROP_3: "e_prop_3"}  # variants of the tasks
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """One benchmark; `sizes` are values of the task's config (and `frames`, the length of utterances that are made up),
-    `label` names them where there are several; `notes` are sentences for below the table."""
+    """One benchmark; the first of `who` is what the others are compared with, and one in Lightning comes after the same
+    without. `sizes` are values of the task's config (and `frames`, the length of utterances that are made up), `label`
+    names them where there are several; `ratios` are pairs of contenders, `per_second` is what an iteration is called
+    where these are counted, and `notes` are sentences for below the table."""
 
     about: str
     task: str
@@ -19,6 +26,8 @@ class Bench:
     sizes: tuple[dict[str, int], ...]
     rounds: int
     label: str = ""
+    ratios: tuple[tuple[str, str], ...] = ()
+    per_second: str = ""
     notes: tuple[str, ...] = ()
 
     def name_of(self, who: str, size: dict[str, int]) -> str:
@@ -93,6 +102,31 @@ BENCHES = {
             "Plain eager BPTT adds a step's outer products in place, and multiplies each task's own weights in the "
             "fastest of the ways that were tried. A new array for the sum in each step would flatter us: with 8 "
             "movements it took 1.7 times as long and 2.4 GB more.",
+        ),
+    ),
+    "copy_repeat": Bench(
+        "one window of task 3.1 at the paper's size: 256 LSTM units, 4 steps, 256 sequences",
+        "copy_repeat",
+        (CELL, STOCK, PRINTED, IN_PLACE, BPTT_4, TRACES, E_PROP_3, E_PROP_3 + IN_LIGHTNING),
+        ({"units": 256, "batch_size": 256},),
+        rounds=5,
+        ratios=((E_PROP_3, CELL), (PRINTED, E_PROP_3), (IN_PLACE, E_PROP_3)),
+        notes=(
+            "The same window comes again and again, in the midst of a sequence; Adam's steps have no length.",
+            "Units are h = o c as printed, but in torch.nn.LSTM, which has h = o tanh(c). The textbook's e-prop 3 "
+            "makes a new array of eligibility vectors in each step; in place it has one, in the order that is fastest.",
+        ),
+    ),
+    "word_prediction": Bench(
+        "one window of task 3.2 at the paper's size: 10,000 words, 200 LSTM units, 4 steps, 20 streams of text",
+        "word_prediction",
+        (STOCK, BPTT_4, E_PROP_3, E_PROP_3 + IN_LIGHTNING),
+        ({"vocabulary": 10_000, "units": 200, "batch_size": 20},),
+        rounds=15,
+        per_second="window",
+        notes=(
+            "All: embedding, LSTM, softmax, clipping and gradient descent, whose steps have no length. The words are "
+            "drawn at random.",
         ),
     ),
 }

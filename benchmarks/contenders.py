@@ -6,8 +6,25 @@ from typing import Any
 import torch
 
 from benchmarks import eager, one_shot
-from benchmarks.catalogue import BPTT, EAGER, EAGER_E_PROP, FACTORED, JAX, LINEAR, ONLINE, SPIKING
-from benchmarks.problem import Problem, Step, claimed, torch_step
+from benchmarks.catalogue import (
+    BPTT,
+    CELL,
+    EAGER,
+    EAGER_E_PROP,
+    FACTORED,
+    IN_PLACE,
+    JAX,
+    LINEAR,
+    ONLINE,
+    PRINTED,
+    SPIKING,
+    STOCK,
+    WINDOWS,
+)
+from benchmarks.lstm import StockLSTM, TruncatedBPTT
+from benchmarks.problem import Problem, Step, claimed, optimizer_of, torch_step
+from benchmarks.textbook import TextbookEProp3
+from benchmarks.windows import WindowProblem
 
 
 def jax_is_here() -> bool:
@@ -17,6 +34,8 @@ def jax_is_here() -> bool:
 
 def build(who: str, problem: Problem) -> Step:
     """The step of a contender, from settled weights."""
+    if isinstance(problem, WindowProblem):
+        return _window(who, problem)
     return {
         EAGER: lambda: _eager(problem, e_prop=False),
         EAGER_E_PROP: lambda: _eager(problem, e_prop=True),
@@ -40,6 +59,35 @@ def _ours(problem: Problem, config: Any) -> Step:
 def _eager(problem: Problem, e_prop: bool) -> Step:
     module = problem.module(problem.config())
     return torch_step(module, lambda: eager_loss(module, problem, e_prop))
+
+
+def _window(who: str, problem: WindowProblem) -> Step:
+    """The step of a contender in windows."""
+    batch = problem.trial
+    if who in (PRINTED, IN_PLACE):
+        return _textbook(problem.taught(problem.config("e_prop_3")), batch, in_place=who == IN_PLACE)
+    config = problem.config(WINDOWS.get(who, "bptt_4"))
+    module = problem.taught(config)
+    if who == CELL:
+        cell = TruncatedBPTT(module)
+        return torch_step(module, lambda: cell.loss(batch), clip=config.clip_norm)
+    if who == STOCK:
+        stock = StockLSTM(module)
+        kind: Any = type(optimizer_of(module))
+        optimizer = kind(stock.parameters(), lr=config.learning_rate, fused=True)
+        return torch_step(stock, lambda: stock.loss(batch), optimizer, config.clip_norm)
+    return torch_step(module, lambda: module.training_step(batch, 0)["loss"], clip=config.clip_norm)
+
+
+def _textbook(module: Any, batch: Any, in_place: bool) -> Step:
+    learner, optimizer = TextbookEProp3(module, in_place), optimizer_of(module)
+
+    def step() -> None:
+        for name, gradient in learner.learn(batch)[1].items():
+            module.get_parameter(name).grad = gradient
+        optimizer.step()
+
+    return step
 
 
 def eager_loss(module: Any, problem: Problem, e_prop: bool) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks import batches
 from repro.kernels.events import Held, SpikeTrains
-from repro.rules.callback import LearningRuleCallback
+from repro.rules.callback import learning_rules
 from repro.rules.settings import RuleSettings
 from repro.task import Task
 from repro.training.module import SpikingModule
@@ -157,15 +157,19 @@ def optimizer_of(module: Any) -> torch.optim.Optimizer:
     return optimizer
 
 
-def torch_step(module: Any, loss_of: Callable[[], torch.Tensor]) -> Step:
-    """An iteration of a module by its own optimizer."""
-    optimizer = optimizer_of(module)
+def torch_step(
+    module: Any, loss_of: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer | None = None, clip: float = 0
+) -> Step:
+    """An iteration of a module by its own optimizer, or another; gradients are clipped at the norm `clip` (0: not)."""
+    chosen, parameters = optimizer or optimizer_of(module), list(module.parameters())
 
     def step() -> None:
         loss = loss_of()
-        optimizer.zero_grad()
+        chosen.zero_grad()
         loss.backward()
-        optimizer.step()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
+        chosen.step()
 
     return step
 
@@ -182,13 +186,14 @@ def trainer(config: Any, iterations: int = 0) -> pl.Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        callbacks=[LearningRuleCallback(config, config.dt_ms), Recorder()],
+        callbacks=[*learning_rules(config), Recorder()],
+        gradient_clip_val=getattr(config, "clip_norm", 0) or None,
     )
 
 
-def claimed(module: Any, config: Any) -> LearningRuleCallback:
+def claimed(module: Any, config: Any) -> Any:
     """The learning rule of `config`, in charge of `module`."""
     holder: Any = trainer(config)
-    rule: LearningRuleCallback = holder.callbacks[0]
+    rule: Any = holder.callbacks[0]
     rule.setup(holder, module, "fit")
     return rule

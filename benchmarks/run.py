@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import BENCHES, EAGER, FACTORED, JAX, LIGHTNING, Bench
+from benchmarks.catalogue import BENCHES, IN_LIGHTNING, JAX, Bench
 from repro.cli.text import count, megabytes, table
 from repro.errors import RunFailed, unknown
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One contender in one size, per iteration: median CPU seconds, how many times faster than plain eager BPTT, and
-    the memory it adds (None where the system does not tell)."""
+    """One contender in one size, per iteration: median CPU seconds, how many times faster than the plain eager
+    BPTT that comes first, and the memory it adds (None where the system does not tell)."""
 
     bench: str
     who: str
@@ -53,11 +53,16 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
         seconds = {contender: statistics.median(timings[-1]["cpu_s"][contender]) for contender in who}
         for contender in who:
             peak = ask(measure="memory", task=bench.task, size=size, who=contender)["peak_mb"]
-            ratio = seconds[EAGER] / seconds[contender]
+            ratio = seconds[who[0]] / seconds[contender]
             rows.append(Row(name, bench.name_of(contender, size), seconds[contender], ratio, peak))
     notes = [_agreed([timed["agreed"] for timed in timings]), _measured(bench, timings), *bench.notes]
-    if LIGHTNING in who:
-        ratio = seconds[LIGHTNING] / seconds[FACTORED]
+    for a, b in bench.ratios:
+        notes.append(f"{a} took {seconds[a] / seconds[b]:.1f} times as long as {b}.")
+    if bench.per_second:
+        rates = ", ".join(f"{name} {1 / seconds[name]:.0f}" for name in who)
+        notes.append(f"In a second, so many {bench.per_second}s: {rates}.")
+    if who[-1].endswith(IN_LIGHTNING):
+        ratio = seconds[who[-1]] / seconds[who[-2]]
         notes.append(
             f"Under Lightning's loop, with metrics and our recorder, an iteration takes {ratio:.2f} times one without: "
             "below 1, Lightning's share is smaller than what a rotation of contenders costs the caches."
@@ -68,14 +73,14 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
 
 
 def _agreed(found: list[dict[str, Any]]) -> str:
-    slow_to_fast = sorted(size["rate_hz"] for size in found)
-    rates = " to ".join(dict.fromkeys(f"{rate:.0f} Hz" for rate in (slow_to_fast[0], slow_to_fast[-1])))
+    slow_to_fast = sorted(size["rate_hz"] for size in found if size["rate_hz"] is not None)
+    rates = " to ".join(dict.fromkeys(f"{rate:.0f} Hz" for rate in (*slow_to_fast[:1], *slow_to_fast[-1:])))
     same = " or ".join(sorted({size["same"] for size in found}))
     gradient = max(size["gradient"] for size in found)
+    what = f"{found[0]['what']}, at {rates}" if rates else found[0]["what"]
     return (
-        f"Before timing, {' and '.join(found[0]['who'])} and ours computed {found[0]['what']}, at "
-        f"{rates}: {same} was the same, gradients of {found[0]['gradients']} differed by at most "
-        f"{gradient:.0e} of the largest."
+        f"Before timing, {' and '.join(found[0]['who'])} and ours computed {what}: "
+        f"{same} was the same, gradients of {found[0]['gradients']} differed by at most {gradient:.0e} of the largest."
     )
 
 

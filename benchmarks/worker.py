@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import JAX, LIGHTNING
+from benchmarks.catalogue import IN_LIGHTNING, JAX
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -31,6 +31,8 @@ SMALL = {
     "store_recall": {"n_lif": 4, "n_alif": 4, "trial_ms": 24, "period_ms": 2, "batch_size": 2},
     "speech": {"n_lif": 4, "n_alif": 4, "batch_size": 2, "frames": 4},
     "arm_reaching": {"n_rec": 4, "n_module": 4, "trial_ms": 20, "batch_size": 2},
+    "copy_repeat": {"units": 4, "batch_size": 2},
+    "word_prediction": {"vocabulary": 12, "units": 4, "batch_size": 2},
 }
 WARM = 2  # turns in which things are compiled, not counted
 
@@ -43,11 +45,11 @@ def timing(task: str, size: dict[str, int], who: list[str], rounds: int) -> dict
     """
     from benchmarks import agreement
     from benchmarks.contenders import build
-    from benchmarks.problem import Problem
+    from benchmarks.windows import problem_of
 
-    problem = Problem(task, size)
+    problem = problem_of(task, size)
     agreed = agreement.check(problem)
-    steps = {name: build(name, problem) for name in who if name != LIGHTNING}
+    steps = {name: build(name, problem) for name in who if not name.endswith(IN_LIGHTNING)}
     cpu: dict[str, list[float]] = {name: [] for name in who}
     wall = dict.fromkeys(steps, 0.0)
 
@@ -59,8 +61,8 @@ def timing(task: str, size: dict[str, int], who: list[str], rounds: int) -> dict
             cpu[name].append(time.process_time() - start)
             wall[name] += time.perf_counter() - on_the_wall
 
-    if LIGHTNING in who:
-        cpu[LIGHTNING] = under_lightning(problem, rounds + WARM, between=each_once)
+    if who[-1].endswith(IN_LIGHTNING):
+        cpu[who[-1]] = under_lightning(problem, rounds + WARM, between=each_once)
     else:
         for _ in range(rounds + WARM):
             each_once()
@@ -94,22 +96,22 @@ def under_lightning(problem: Any, rounds: int, between: Callable[[], None]) -> l
 
 def memory(task: str, size: dict[str, int], who: str) -> dict[str, float | None]:
     """Megabytes that iterations of one contender add to a process that has imported and compiled all they need."""
-    from benchmarks.problem import Problem
+    from benchmarks.windows import problem_of
 
     if not PEAK_RESET.exists():
         return {"peak_mb": None}
     if who != JAX:  # XLA compiles for one size alone: its compiler counts
-        _iterate(who, Problem(task, SMALL[task], settle=0))
+        _iterate(who, problem_of(task, SMALL[task], settle=0))
     before = _resident_mb("VmRSS")
     PEAK_RESET.write_text("5")
-    _iterate(who, Problem(task, size, settle=0))
+    _iterate(who, problem_of(task, size, settle=0))
     return {"peak_mb": _resident_mb("VmHWM") - before}
 
 
 def _iterate(who: str, problem: Any) -> None:
     from benchmarks.contenders import build
 
-    if who == LIGHTNING:
+    if who.endswith(IN_LIGHTNING):
         under_lightning(problem, WARM + 1, between=lambda: None)
         return
     step = build(who, problem)

@@ -1,0 +1,77 @@
+"""Problems whose batches are truncation windows of an LSTM network."""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks import batches
+from benchmarks.problem import Problem, claimed
+from repro.rules.settings import WindowSettings
+from tasks import get_task
+from tasks.copy_repeat.data import WindowBatch as Copying
+from tasks.copy_repeat.data import in_windows
+from tasks.copy_repeat.sequences import Level, sequences
+from tasks.word_prediction.data import Piece
+from tasks.word_prediction.data import WindowBatch as Reading
+
+PREDICTED = 0.02  # the standard deviation of a last layer that, as it begins, would predict zero
+LEVEL = Level(pattern=4, repeats=4)  # 23 steps; the second window has the last inputs and the first targets
+
+
+class WindowProblem(Problem):
+    """A task in windows, with weights as drawn; steps have no length, so that they stay what they are."""
+
+    def config(self, variant: str = "", **readings: str) -> Any:
+        """The task's config."""
+        size = {name: str(value) for name, value in self.size.items()}
+        return self._task.resolve(variant or "e_prop_3", "paper", {"learning_rate": "0"} | size | readings, data={})
+
+    def module(self, config: Any) -> Any:
+        """The task's Lightning module, always with the same weights."""
+        return self._task.load("module")(config, seed=0)
+
+    def taught(self, config: Any) -> Any:
+        """The same with its learning rule in charge, and with predictions that are not zero."""
+        module = self.module(config)
+        claimed(module, config)
+        if module.predictor is not None:
+            random = torch.Generator().manual_seed(0)
+            torch.nn.init.normal_(module.predictor.out, std=PREDICTED, generator=random)
+        return module
+
+    @functools.cached_property
+    def windows(self) -> list[Any]:
+        """Windows of sequences from their beginning, most of them with the next one."""
+        made: list[Any] = MADE[self.task](self.config())
+        return made if self.trials is None else [batches.pick(window, self.trials) for window in made]
+
+    @functools.cached_property
+    def trial(self) -> Any:
+        """The second of them, which is timed."""
+        return self.windows[1]
+
+
+def _copying(config: Any) -> list[Copying]:
+    made = sequences(LEVEL, config.batch_size, 0, "benchmark", 0)
+    return in_windows(made, config.truncation_steps)
+
+
+def _reading(config: Any) -> list[Reading]:
+    """Of words that are drawn at random."""
+    random, steps = torch.Generator().manual_seed(0), config.truncation_steps
+    text = torch.randint(config.vocabulary, (config.batch_size, 4 * steps + 1), generator=random)
+    starts = range(0, 4 * steps, steps)
+    pieces = [Piece(text[:, k : k + steps], text[:, k + 1 : k + steps + 1], text[:, k + steps]) for k in starts]
+    return [Reading(this, later, this is pieces[0], False, 0, 4 * steps) for this, later in itertools.pairwise(pieces)]
+
+
+MADE: dict[str, Callable[[Any], list[Any]]] = {"copy_repeat": _copying, "word_prediction": _reading}
+
+
+def problem_of(task: str, size: dict[str, int], **rest: Any) -> Problem:
+    """The problem of a task, of the kind that the task is."""
+    kind = WindowProblem if issubclass(get_task(task).config, WindowSettings) else Problem
+    return kind(task, size, **rest)
