@@ -6,7 +6,7 @@ JOBS ?= 2
 DEVICE ?=
 PANELS ?=
 RECORDS ?=
-FIGURES ?= fig1 fig2 fig3
+FIGURES ?= fig1 fig2 fig3 fig4 theory
 STUDY ?=
 WORKERS ?= 2
 STORAGE ?=
@@ -27,7 +27,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help figures check regress sweep test lint bench clean lock FORCE
+.PHONY: help theory figures check regress sweep test lint bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -37,9 +37,9 @@ help: ## this page
 	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's own if not given"
 	@echo "  JOBS=2            runs at a time"
 	@echo "  DEVICE=cpu        cpu or cuda"
-	@echo "  PANELS=2a,2c      these panels only: 'figN' trains what they need, and draws them"
+	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains what they need, and draws them"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
-	@echo "  FIGURES=fig1      what 'figures' draws; fig1 to fig3 if not given"
+	@echo "  FIGURES=fig1      what 'figures' draws; all if not given"
 	@echo "  TIMIT_DIR=DIR     your copy of TIMIT, for figure 2c; synthesised speech in its place if not given"
 	@echo "  PTB_DIR=DIR       your copy of the Penn Treebank (plain or .gz), for figure 4; 'repro data ptb' downloads it"
 	@echo "  STUDY=NAME        what 'sweep' trains: a name in sweeps/, or the path of a .toml file"
@@ -51,6 +51,10 @@ help: ## this page
 fig1: ## train what is missing of figure 1, draw it, say which claims hold
 fig2: $(SPEECH) ## the same of figure 2; PANELS=2a,2b are store-recall, 2c is speech
 fig3: ## the same of figure 3: an arm that learns a movement from one trial
+fig4: ## the same of figure 4; PANELS=4c,4e,4g are copy-repeat, 4d,4f,4h word prediction
+theory: PROFILE = paper
+theory: .venv/.stamp ## the paper's statements on gradients, measured; where its Eq. 10 holds
+	@$(BIN)/repro reproduce $@ $(RUN_ARGS) $(DRAW_ARGS)
 
 fig%: .venv/.stamp FORCE
 	@$(BIN)/repro reproduce $@ $(RUN_ARGS) $(DRAW_ARGS)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from repro.errors import UserError
 
-FIGURES = {"fig1": "paper_figures.fig1", "fig2": "paper_figures.fig2", "fig3": "paper_figures.fig3"}
+FIGURES = {f"fig{number}": f"paper_figures.fig{number}" for number in (1, 2, 3, 4)}
+FIGURES["theory"] = "paper_figures.theory"
 
 
 def draw(

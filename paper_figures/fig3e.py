@@ -33,10 +33,8 @@ def _settings(figure: style.Panel, table: Table) -> None:
         return
     ours, paper = table.example(variant)[0].config, vars(table.task.config())
     other = any(ours[key] != paper[key] for key in LOSS)
-    width, height = style.size(figure)
     text = outer_loss(ours, ", not as printed" if other else "")
-    colour = style.WARNING if other else style.GREY
-    figure.text(0.24 / width, 1 - 0.23 / height, text, va="top", fontsize=6, color=colour)
+    style.note(figure, text, style.WARNING if other else style.GREY)
 
 
 def outer_loss(config: Mapping[str, Any], remark: str = "") -> str:

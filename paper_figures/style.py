@@ -13,6 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from paper_figures.colours import COLOURS as COLOURS
 from repro.errors import UserError
 from repro.records.record import write_atomically
 
@@ -22,30 +23,6 @@ INK, GREY, PALE, WARNING = "#222222", "#767676", "#c8c8c8", "#c84a00"
 
 Panel = Figure | SubFigure
 Column = tuple[float, str, Mapping[str, str]]  # width in inches, name, row -> text
-
-# One colour a variant in all figures, told apart with every common colour blindness (after Okabe & Ito, and Tol).
-COLOURS = {
-    "bptt": "#000000",
-    "e_prop_1": "#0072b2",
-    "e_prop_1_symmetric": "#56b4e9",
-    "clopath": "#009e73",
-    "binary": "#e08fc0",
-    "no_recurrence": "#6f6f6f",
-    "global_signal": "#661144",
-    "resampled_20ms": "#e69f00",
-    "resampled_1ms": "#c84a00",
-    "truncated_traces": "#9d48f2",
-    "lif_only_bptt": "#4c4c3c",
-    "lif_only_e_prop_1": "#b4b4a4",
-    "readout_only": "#bfa15a",
-    "lstm_bptt": "#332288",
-    "e_prop_2_spiking": "#2243c3",
-    "e_prop_2_linear": "#b20000",
-    "no_inner_update": "#ac7339",
-}
-COLOURS["e_prop_1_decoding"] = COLOURS["e_prop_1"]  # the same rule, trained on
-COLOURS["e_prop_1_variance_1_over_n"] = COLOURS["e_prop_1"]  # the same rule, weaker feedback
-COLOURS["e_prop_2_truncated_traces"] = COLOURS["truncated_traces"]  # the same trace
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],  # shipped with matplotlib: the same letters on every machine
@@ -98,6 +75,12 @@ def head(figure: Panel, letter: str, caption: str, left: float = 0.06, top: floa
     y = 1 - top / height
     figure.text(left / width, y, letter, fontsize=9, fontweight="bold")
     figure.text((left + 0.18) / width, y, caption)
+
+
+def note(figure: Panel, text: str, colour: str = GREY, left: float = 0.24) -> None:
+    """A small line below the head of a panel, or several."""
+    width, height = size(figure)
+    figure.text(left / width, 1 - 0.23 / height, text, va="top", fontsize=6, color=colour)
 
 
 def size(figure: Panel) -> tuple[float, float]:

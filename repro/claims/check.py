@@ -11,7 +11,8 @@
 A value that fits while its order fails is not reproduced, because over seeds an order weighs more than one number. A
 claim of orders alone is reproduced when all hold. A number of another group gets no verdict; an order stated with it
 can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that never got
-where a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value.
+where a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value. A run that
+lacks what a claim requires, such as a curve that has flattened, has no say: without others the claim is not run.
 
 Runs on data in place of the paper's, and runs of a smaller size, change no verdict. Where there are no others ("no
 data", "not run"), the orders that they came to are told beside it, and of smaller runs the values too.
@@ -43,8 +44,8 @@ class ClaimResult:
     `claimed` is the paper's number, or the order that it states; `observed` the mean (median) over `n_seeds` seeds
     with its 95 % bootstrap interval `low` to `high`, nan where there is none; `bound` says that it is a lower bound,
     because some runs never got there; `indicative` that the seeds were too few (below 3, or too few for any
-    significance); `instead` what data in place of the paper's or a smaller size say, where the verdict is "no data" or
-    "not run".
+    significance); `instead` what data in place of the paper's, a smaller size or runs too early to judge say, where the
+    verdict is "no data" or "not run".
     """
 
     id: str
@@ -79,10 +80,11 @@ def check(
     """
     evidence = Evidence(records, paper_hashes)
     findings, told = find(claims, evidence), _told(claims, records, instead or {})
-    return [
-        _judge(claim, evidence.sample(claim.task, claim.variant, claim.metric), findings[claim.id], told[claim.id])
-        for claim in claims
-    ]
+    return [_judge(claim, _sample(evidence, claim), findings[claim.id], told[claim.id]) for claim in claims]
+
+
+def _sample(evidence: Evidence, claim: PaperClaim) -> Sample:
+    return evidence.sample(claim.task, claim.variant, claim.metric, claim.requires)
 
 
 def _told(
@@ -90,17 +92,18 @@ def _told(
 ) -> dict[str, str]:
     """Claim id -> what runs on other data or of a smaller size say of its orders, and of its value unless the data are
     others; empty where there are none."""
-    evidence = Evidence(records, {run: config_hash for run, (_, config_hash) in instead.items()})
+    evidence = Evidence(records, {run: config_hash for run, (_, config_hash) in instead.items()}, lenient=True)
     before = {task: text for (task, _), (text, _) in instead.items()}
     told, findings = {}, find(claims, evidence)
     for claim in claims:
-        sample = evidence.sample(claim.task, claim.variant, claim.metric)
+        sample = _sample(evidence, claim)
         low, high = bootstrap_interval(sample.values.to_numpy(), claim.statistic)
         comparable = claim.kind == "value" and not claim.licence and len(sample.values)
         seen = [f for f in findings[claim.id] if any(len(side.values) or side.failed for side in f.samples)]
         parts = [f"{claim.metric} {_ours(claim, sample, low, high)}"] if comparable else []
+        sides = [sample] * bool(parts) + [side for f in seen for side in f.samples]
         parts += [f.text for f in seen]
-        parts += dict.fromkeys(text for f in seen for side in f.samples if side.failed for text in side.remarks())
+        parts += dict.fromkeys(text for side in sides if side.failed or len(side.early) for text in side.remarks())
         told[claim.id] = f"{before[claim.task]}: {'; '.join(parts)}" if parts else ""
     return told
 
@@ -116,6 +119,9 @@ def _judge(claim: PaperClaim, sample: Sample, findings: Sequence[Finding], inste
     reason = _reason(claim, sample, value_text, findings, verdict)
     if instead:
         reason = f"{reason.removesuffix('.')}; {instead}."
+    elif verdict == "not run":
+        sides = [sample, *(side for finding in findings for side in finding.samples)]
+        instead = "; ".join(dict.fromkeys(text for side in sides if len(side.early) for text in side.remarks()))
     n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in findings), default=0)
     judged = verdict in ("reproduced", "ordering only", "not reproduced")
     few = min([n_seeds, *(f.n for f in findings if f.n)]) < FEW or any(f.by_means for f in findings)
@@ -173,7 +179,9 @@ def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, findings: Sequ
 
 
 def _without_values(claim: PaperClaim, samples: Sequence[Sample]) -> str:
-    """A claim that lacks values: its runs failed, its data is licensed, or it was not run."""
+    """A claim that lacks values: its runs ended too early or failed, its data is licensed, or it was not run."""
+    if any(len(sample.early) for sample in samples):
+        return "not run"
     if any(sample.failed and sample.values.empty for sample in samples):
         return "not reproduced"
     return "no data" if claim.licence and all(sample.values.empty for sample in samples) else "not run"

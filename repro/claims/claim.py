@@ -20,7 +20,7 @@ NEEDS = {  # what a claim of a kind must state, so that it can be judged
 KEYS: dict[str, type | tuple[type, ...]] = {
     "id": str, "panel": str, "kind": str, "text": str, "task": str, "variant": str, "metric": str,
     "claimed": (int, float), "tolerance": str, "relations": list, "statistic": str, "at_least": bool,
-    "readings": int, "cause": str,
+    "readings": int, "cause": str, "requires": str,
 }  # fmt: skip
 REQUIRED = ("id", "panel", "kind", "text", "task")
 
@@ -59,13 +59,24 @@ class Tolerance:
 
 
 @dataclasses.dataclass(frozen=True)
+class Requirement:
+    """What a run must have come to before its values count: `metric` at `least` so large; `lacking` says what a run has
+    not done that has not."""
+
+    metric: str
+    least: float
+    lacking: str
+
+
+@dataclasses.dataclass(frozen=True)
 class PaperClaim:
     """One claim of the paper and what would settle it.
 
     `claimed` is the printed number (None where none is printed); `relations` are the orders and likenesses that the
     claim states; `statistic` ("mean" or "median") is how seeds are summed up; `at_least` says that the number is a
     lower bound; `readings` counts the readings of the text among which one was chosen (0: nothing to choose);
-    `cause` says why it was not reproduced, where that was found; `licence` why its data may be missing.
+    `cause` says why it was not reproduced, where that was found; `licence` why its data may be missing; `requires` is
+    what each of its runs must have come to.
     """
 
     id: str
@@ -84,10 +95,11 @@ class PaperClaim:
     readings: int = 0
     cause: str = ""
     licence: str = ""
+    requires: Requirement | None = None
 
 
 def load_claims(path: Path | None = None) -> list[PaperClaim]:
-    """Read claims.toml: tables `tolerances` and `licences`, then one array of claims a figure.
+    """Read claims.toml: tables `tolerances`, `requirements` and `licences`, then one array of claims a figure.
 
     Raises UserError when the file is missing, is not TOML, or has a claim that could not be judged.
     """
@@ -97,12 +109,13 @@ def load_claims(path: Path | None = None) -> list[PaperClaim]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the claims in {path}: {error}") from None
     tolerances = {name: _tolerance(name, table) for name, table in tables.pop("tolerances", {}).items()}
+    requirements = {name: _requirement(name, table) for name, table in tables.pop("requirements", {}).items()}
     licences = tables.pop("licences", {})
     claims = []
     for figure, rows in tables.items():
         if not isinstance(rows, list):
             raise UserError(f"{path}: [{figure}] should be an array of claims, [[{figure}]]")
-        claims += [_claim(figure, row, tolerances, licences) for row in rows]
+        claims += [_claim(figure, row, tolerances, requirements, licences) for row in rows]
     ids = [claim.id for claim in claims]
     if twice := {name for name in ids if ids.count(name) > 1}:
         raise UserError(f"{path} has more than one claim of the id {min(twice)!r}; ids are unique")
@@ -121,10 +134,21 @@ def _tolerance(name: str, table: Mapping[str, Any]) -> Tolerance:
     return Tolerance(kinds[0], size, (), table["why"])
 
 
+def _requirement(name: str, table: Mapping[str, Any]) -> Requirement:
+    kinds: dict[str, type | tuple[type, ...]] = {"metric": str, "least": (int, float), "lacking": str}
+    if set(table) != set(kinds) or not all(isinstance(table[key], kind) for key, kind in kinds.items()):
+        raise UserError(f"requirement {name!r} wants `metric`, the number `least` and `lacking`, and nothing else")
+    return Requirement(**table)
+
+
 def _claim(
-    figure: str, row: Mapping[str, Any], tolerances: Mapping[str, Tolerance], licences: Mapping[str, str]
+    figure: str,
+    row: Mapping[str, Any],
+    tolerances: Mapping[str, Tolerance],
+    requirements: Mapping[str, Requirement],
+    licences: Mapping[str, str],
 ) -> PaperClaim:
-    _validate(figure, row, tolerances)
+    _validate(figure, row, {"tolerance": tolerances, "requires": requirements})
     values = dict(row)
     try:
         chains = [parse_relations(chain, row.get("metric", "")) for chain in row.get("relations", [])]
@@ -133,10 +157,12 @@ def _claim(
     values["relations"] = tuple(relation for chain in chains for relation in chain)
     if "tolerance" in values:
         values["tolerance"] = tolerances[values["tolerance"]]
+    if "requires" in values:
+        values["requires"] = requirements[values["requires"]]
     return PaperClaim(figure=figure, licence=licences.get(row["task"], ""), **values)
 
 
-def _validate(figure: str, row: Mapping[str, Any], tolerances: Mapping[str, Tolerance]) -> None:
+def _validate(figure: str, row: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> None:
     name = row.get("id", f"a claim of {figure}")
     for key, value in row.items():
         if key not in KEYS:
@@ -149,7 +175,8 @@ def _validate(figure: str, row: Mapping[str, Any], tolerances: Mapping[str, Tole
         raise UserError(f"{name}: unknown kind {row['kind']!r}; known: {', '.join(KINDS)}")
     if missing := [key for key in NEEDS.get(row["kind"], ()) if key not in row]:
         raise UserError(f"{name}: a claim of kind {row['kind']!r} needs {', '.join(missing)}")
-    if "tolerance" in row and row["tolerance"] not in tolerances:
-        raise UserError(f"{name}: unknown tolerance {row['tolerance']!r}; known: {', '.join(tolerances)}")
+    for key, known in named.items():
+        if key in row and row[key] not in known:
+            raise UserError(f"{name}: unknown {key} {row[key]!r}; known: {', '.join(known)}")
     if row.get("statistic", "mean") not in ("mean", "median"):
         raise UserError(f"{name}: statistic is mean or median, not {row['statistic']!r}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from repro.claims.claim import Requirement
 from repro.claims.table import format_number
 from repro.errors import UserError
 
@@ -16,7 +17,8 @@ class Sample:
 
     `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value; `other` counts the
     variant's records of other settings, which may not meet a claim; `bounds` are the seeds whose value is only a lower
-    bound: runs that ended before they got where the metric measures.
+    bound: runs that ended before they got where the metric measures; `early` [seed] are values of runs that lack what
+    the claim requires, and `lacking` says what that is.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Sample:
     failed: Mapping[int, str]
     other: int
     bounds: pd.Index
+    early: pd.Series
+    lacking: str = ""
 
     @property
     def worst(self) -> pd.Series:
@@ -31,7 +35,7 @@ class Sample:
         return self.values.where(~self.values.index.isin(self.bounds), np.inf)
 
     def remarks(self) -> list[str]:
-        """What a reader must know beside the values: bounds, failures, and why there are no values."""
+        """What a reader must know beside the values: bounds, failures, runs too early, and why there are no values."""
         remarks = []
         if len(self.bounds):
             least = format_number(float(self.values[self.bounds].min()))
@@ -40,26 +44,36 @@ class Sample:
         if self.failed:
             seeds = ", ".join(map(str, sorted(self.failed)))
             why = ", ".join(sorted(set(self.failed.values())))
-            runs = len(self.failed) + len(self.values)
-            remarks.append(f"{len(self.failed)} of {runs} runs of {self.name} failed (seed {seeds}: {why})")
-        elif self.values.empty:
+            remarks.append(f"{len(self.failed)} of {self._runs} runs of {self.name} failed (seed {seeds}: {why})")
+        if len(self.early):
+            came = " to ".join(dict.fromkeys(map(format_number, (self.early.min(), self.early.max()))))
+            remarks.append(f"{len(self.early)} of {self._runs} runs of {self.name} {self.lacking} (at {came})")
+        elif self.values.empty and not self.failed:
             other = f" ({self.other} of other settings do not count)" if self.other else ""
             remarks.append(f"no finished run of {self.name} at the paper's size{other}")
         return remarks
+
+    @property
+    def _runs(self) -> int:
+        return len(self.failed) + len(self.values.index.union(self.early.index))
 
 
 class Evidence:
     """Records, seen through the claims: only finished ones whose config is the paper's count.
 
-    A record whose metric METRIC_at_least is 1 holds a lower bound in METRIC.
+    A record whose metric METRIC_at_least is 1 holds a lower bound in METRIC. Unless `lenient`, the values of runs that
+    lack what a claim requires do not count.
     """
 
-    def __init__(self, records: pd.DataFrame, paper_hashes: Mapping[tuple[str, str], str]) -> None:
+    def __init__(
+        self, records: pd.DataFrame, paper_hashes: Mapping[tuple[str, str], str], lenient: bool = False
+    ) -> None:
         """`records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to a config hash."""
         self._records = records
         self._hashes = paper_hashes
+        self._lenient = lenient
 
-    def sample(self, task: str, variant: str, metric: str) -> Sample:
+    def sample(self, task: str, variant: str, metric: str, requires: Requirement | None = None) -> Sample:
         """A metric by seed. Raises UserError when two records are of the same run."""
         rows = self._records
         rows = rows[(rows["task"] == task) & (rows["variant"] == variant)]
@@ -69,9 +83,12 @@ class Evidence:
             int(str(seed)): row["reason"] if row["status"] != "finished" else f"no finite {metric}"
             for seed, row in ours.drop(values.index).iterrows()
         }
-        return Sample(
-            variant, values, failed, len(rows) - len(ours), values.index[_at_least(ours, metric)[values.index]]
-        )
+        there = finite(ours, requires.metric).reindex(values.index) if requires else None
+        early = values[:0] if there is None or requires is None else values[~(there >= requires.least)]
+        values = values if self._lenient else values.drop(early.index)
+        bounds = values.index[_at_least(ours, metric)[values.index]]
+        lacking = requires.lacking if requires else ""
+        return Sample(variant, values, failed, len(rows) - len(ours), bounds, early, lacking)
 
 
 def by_seed(rows: pd.DataFrame) -> pd.DataFrame:

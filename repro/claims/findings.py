@@ -73,7 +73,7 @@ def _pair(claim: PaperClaim, relation: Relation, evidence: Evidence) -> _Pair:
     """Both sides over the seeds that they share; a number stands beside every seed of the other side."""
 
     def sample(term: Term) -> Sample:
-        return evidence.sample(claim.task, term.variant, term.metric)
+        return evidence.sample(claim.task, term.variant, term.metric, claim.requires)
 
     terms = (relation.left, relation.right)
     samples = tuple(sample(term) for term in terms if term.variant)

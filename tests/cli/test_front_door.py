@@ -184,7 +184,7 @@ BAD = {
     f"{RUN} --set recurrent=perhaps": "recurrent wants true or false",
     f"{RUN} --set feedback=rondom": "feedback is one of random, symmetric, global",
     f"{RUN} --out {{file}}/runs": "file is not a folder",
-    "reproduce fig9": "unknown figure 'fig9'; did you mean fig3?",
+    "reproduce fig9": "unknown figure 'fig9'; did you mean fig4?",
     "reproduce fig1 --seeds 9-0": "--seeds 9-0: wants a count",
     "reproduce fig1 --jobs 0": "--jobs 0: wants a whole number from 1",
     "reproduce fig1 --panels 9z": "unknown panel '9z' of fig1; known: 1c, 1d, 1e",

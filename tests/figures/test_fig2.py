@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import FIGURES, fig1, fig2, fig2a, fig2b, fig3
+from paper_figures import FIGURES, fig1, fig2, fig2a, fig2b, fig3, fig4
 from paper_figures.table import gather
 from repro.errors import UserError
 from repro.records.store import load, run_folder
@@ -186,7 +186,7 @@ def test_a_record_without_the_arrays_says_so(tmp_path, monkeypatch):
     paper_figures.draw("fig2", tmp_path / "records", ["2a"], tmp_path / "out")
 
 
-@pytest.mark.parametrize(("name", "module"), [("fig1", fig1), ("fig2", fig2), ("fig3", fig3)])
+@pytest.mark.parametrize(("name", "module"), [("fig1", fig1), ("fig2", fig2), ("fig3", fig3), ("fig4", fig4)])
 def test_every_panel_has_a_task_that_is_trained_for_it(name, module):
     assert name in FIGURES
     assert {panel for task in tasks_of(name) for panel in task.panels} == set(module.PANELS)

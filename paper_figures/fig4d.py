@@ -1,0 +1,106 @@
+"""Figure 4d: a stretch of text, and how likely a trained network held each next word (task 3.2)."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+
+from paper_figures import style
+from paper_figures.fig4c import example_of
+from paper_figures.table import Table
+from repro.claims.table import format_number
+
+PAPERS_DATA = "Penn Treebank"
+LETTERS, DIGITS = 6.6, 5.4  # points: words, and the probabilities below them
+ADVANCE = 1233 / 2048  # of a letter of DejaVu Sans Mono, as a share of its size
+LONGEST = 24  # letters of a word that are shown
+LINE, BOX, GAP = 0.315, 0.245, 0.035  # inches: from line to line, a word's box, between boxes
+LEAST, FULL = 1e-4, 0.7  # the probability that is drawn white, and the opacity of certainty
+LEFT, RIGHT, TOP = 0.24, 0.1, 0.56  # inches
+
+
+def source_of(table: Table) -> tuple[str, str]:
+    """Which text this is, and its colour."""
+    return (table.source, style.WARNING) if table.source else (PAPERS_DATA, style.GREY)
+
+
+def panel_d(figure: style.Panel, table: Table) -> None:
+    """Words in boxes as dark as they were likely, the probability below in per cent; one seed."""
+    style.note(figure, *source_of(table))
+    variant = example_of(table, "perplexity", "min")
+    if not variant:
+        style.head(figure, "d", "How likely each next word was held")
+        style.missing(style.grid(figure, 1, 1, left=0.3, right=0.3, top=0.75, bottom=0.38)[0, 0], "no run finished")
+        return
+    record, arrays = table.example(variant, "example_words", "example_probability")
+    words, probability = [str(word) for word in arrays["example_words"]], arrays["example_probability"].astype(float)
+    label = table.task.variants[variant].label
+    style.head(figure, "d", f"{label}, seed {record.seed}: probability of each next word, in %")
+    axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=0.1)[0, 0]
+    width, height = axes.bbox.width / axes.figure.dpi, axes.bbox.height / axes.figure.dpi
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    numbers = ["", *(percent(p) for p in probability)]
+    boxes = flow([_shown(word) for word in words], numbers, width, height - LINE)
+    for (x, y, wide), word, number, p in zip(boxes, words, numbers, [np.nan, *probability], strict=False):
+        _word(axes, x, y, wide, _shown(word), number, p, style.COLOURS[variant])
+    told = probability[: len(boxes) - 1]
+    mean = float(np.exp(-np.log(told).mean())) if len(told) else np.nan
+    after = f"after {record.metrics['epochs']:.0f} epochs; these words: perplexity {format_number(mean)}"
+    axes.text(0, height, after, color=style.GREY, fontsize=6, va="bottom")
+    _key(axes, width, height, style.COLOURS[variant])
+
+
+def _shown(word: str) -> str:
+    return word if len(word) <= LONGEST else f"{word[: LONGEST - 1]}…"
+
+
+def percent(probability: float) -> str:
+    """Two digits of a probability in per cent, without the sign: "34", "0.51", "<0.01"."""
+    if probability < LEAST:
+        return "<0.01"
+    return f"{100 * probability:.0f}" if probability >= 0.0995 else f"{100 * probability:.2g}"
+
+
+def flow(words: list[str], numbers: list[str], width: float, height: float) -> list[tuple[float, float, float]]:
+    """Where words go, line after line in a space of this size: left, top and width of a box each, in inches, as many as
+    there is room for."""
+    boxes: list[tuple[float, float, float]] = []
+    x = y = 0.0
+    for word, number in zip(words, numbers, strict=True):
+        wide = ADVANCE * max(LETTERS * len(word), DIGITS * len(number)) / 72 + 0.06
+        if x and x + wide > width:
+            x, y = 0.0, y + LINE
+        if y + BOX > height:
+            break
+        boxes.append((x, y, wide))
+        x += wide + GAP
+    return boxes
+
+
+def shade(probability: float, colour: str) -> tuple[float, ...]:
+    """White for `LEAST` and less, up to `FULL` of a colour for certainty, by the logarithm."""
+    share = FULL * (1 - np.log(max(probability, LEAST)) / np.log(LEAST))
+    return tuple(float(1 - share * (1 - c)) for c in to_rgb(colour))
+
+
+def _word(axes: Axes, x: float, y: float, wide: float, word: str, number: str, probability: float, colour: str) -> None:
+    """One box; the first word, which nobody predicts, has none."""
+    mono: dict[str, Any] = {"family": ["DejaVu Sans Mono"], "ha": "center", "parse_math": False}
+    if number:
+        axes.fill([x, x + wide, x + wide, x], [y, y, y + BOX, y + BOX], color=shade(probability, colour), ec=style.PALE,
+                  lw=0.4)  # fmt: skip
+    ink = style.INK if number else style.GREY
+    axes.text(x + wide / 2, y + 0.115, word, fontsize=LETTERS, color=ink, va="baseline", **mono)
+    axes.text(x + wide / 2, y + 0.215, number, fontsize=DIGITS, color=style.INK, va="baseline", **mono)
+
+
+def _key(axes: Axes, width: float, height: float, colour: str) -> None:
+    """What the shades mean, at the foot."""
+    swatches = (LEAST, 1e-3, 1e-2, 1e-1, 1.0)
+    for place, p in enumerate(swatches):
+        left = width - 0.24 * (len(swatches) - place)
+        axes.fill_between([left, left + 0.24], height - 0.1, height, color=shade(p, colour), ec=style.PALE, lw=0.4)
+        text = f"{100 * p:g}" + " %" * (p == 1)
+        axes.text(left + 0.12, height - 0.12, text, fontsize=5, color=style.GREY, ha="center", va="bottom")

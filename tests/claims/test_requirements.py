@@ -1,0 +1,102 @@
+"""Runs that have not come to what a claim requires of them have no say."""
+
+import pandas as pd
+import pytest
+
+from repro.claims.check import check, format_table
+from repro.claims.claim import load_claims
+from repro.errors import UserError
+from tests.claims.synthetic import HASHES, TOLERANCES, claims, judged, records
+
+HEAD = TOLERANCES + '\n[requirements]\nflat = { metric = "flat", least = 1, lacking = "still rose" }\n'
+VALUE = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 15; tolerance = "length"; requires = "flat"'
+ORDER = 'kind = "order"; variant = "a"; metric = "mse"; relations = ["a < b"]; requires = "flat"'
+FREE = VALUE.replace('; requires = "flat"', "")
+LENGTHS = {"a": [12.0, 15.0, 19.0], "b": [33.0, 39.0, 45.0]}
+
+
+def rising(bounds: dict[str, set[int]], values: dict[str, list[float]] = LENGTHS) -> pd.DataFrame:
+    """Records of which some seeds still rose."""
+    frame = records(values)
+    flat = [seed not in bounds.get(variant, ()) for variant, seed in zip(frame["variant"], frame["seed"], strict=True)]
+    return frame.assign(flat=[float(was) for was in flat])
+
+
+def test_runs_that_still_rose_are_not_judged(tmp_path):
+    frame = rising({"a": {0, 1, 2}})
+    value, order, free = judged(tmp_path, frame, VALUE, ORDER, FREE, head=HEAD)
+    assert (value.verdict, value.n_seeds, order.verdict) == ("not run", 0, "not run")
+    assert free.verdict == "reproduced" and free.n_seeds == 3  # the same runs, where nothing is required of them
+    assert value.reason == "3 of 3 runs of a still rose (at 12 to 19)."
+    assert "a < b cannot be judged without a common seed" in order.reason and "still rose" in order.reason
+
+
+def test_runs_that_had_flattened_are(tmp_path):
+    value, order = judged(tmp_path, rising({}), VALUE, ORDER, head=HEAD)
+    assert (value.verdict, order.verdict) == ("reproduced", "reproduced")
+    assert "rose" not in value.reason + order.reason
+
+
+def test_the_others_are_judged_without_them(tmp_path):
+    value, order = judged(tmp_path, rising({"a": {2}, "b": {0}}), VALUE, ORDER, head=HEAD)
+    assert (value.verdict, value.n_seeds, value.observed) == ("reproduced", 2, 13.5)
+    assert "1 of 3 runs of a still rose (at 19)" in value.reason
+    assert order.n_seeds == 1 and "1 of 3 runs of b still rose (at 33)" in order.reason
+
+
+def test_a_run_that_does_not_say_whether_it_flattened_does_not_count(tmp_path):
+    (result,) = judged(tmp_path, records(LENGTHS), VALUE, head=HEAD)
+    assert result.verdict == "not run" and "3 of 3 runs of a still rose" in result.reason
+
+
+def test_runs_too_early_are_neither_failures_nor_lack_of_data(tmp_path):
+    frame = rising({"a": {0, 1}}).assign(status=lambda f: ["failed" if s == 2 else "finished" for s in f["seed"]])
+    licensed = HEAD + '\n[licences]\ntoy = "bring your own"\n'
+    (result,) = judged(tmp_path, frame, VALUE, head=licensed)
+    assert result.verdict == "not run"
+    assert "1 of 3 runs of a failed" in result.reason and "2 of 3 runs of a still rose (at 12 to 15)" in result.reason
+    (none,) = judged(tmp_path, records({}), VALUE, head=licensed)
+    assert none.verdict == "no data"
+
+
+def test_the_terminal_says_why_below_the_claims_that_were_not_run(tmp_path):
+    text = format_table(judged(tmp_path, rising({"a": {0, 1, 2}}), VALUE, head=HEAD))
+    assert "): c0\n    c0 3 of 3 runs of a still rose (at 12 to 19)\n1 claims: 1 not run" in text
+    assert "rose" not in format_table(judged(tmp_path, rising({}), VALUE, head=HEAD))
+
+
+def test_smaller_runs_are_told_with_what_they_lack(tmp_path):
+    frame = rising({"a": {0, 1, 2}}).assign(config_hash="small")
+    small = {("toy", variant): ("at a smaller size", "small") for variant in "abc"}
+    value, order = check(claims(tmp_path, VALUE, ORDER, head=HEAD), frame, HASHES, small)
+    assert value.verdict == order.verdict == "not run"
+    assert value.instead.startswith("at a smaller size: mse mean 15.3")
+    assert "a < b holds" in order.instead
+    assert all("3 of 3 runs of a still rose (at 12 to 19)" in result.instead for result in (value, order))
+    flat = check(claims(tmp_path, ORDER, head=HEAD), frame.assign(flat=1.0), HASHES, small)
+    assert "rose" not in flat[0].instead
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (TOLERANCES, "c0: unknown requires 'flat'; known: "),
+        (TOLERANCES + '\n[requirements]\nflat = { metric = "flat" }\n', "requirement 'flat' wants `metric`"),
+        (HEAD.replace("least = 1", 'least = "1"'), "requirement 'flat' wants `metric`, the number `least`"),
+    ],
+)
+def test_a_requirement_that_could_not_be_judged_is_refused(tmp_path, head, says):
+    with pytest.raises(UserError) as error:
+        claims(tmp_path, VALUE, head=head)
+    assert says in str(error.value)
+
+
+def test_lengths_want_a_flat_curve_and_perplexities_all_epochs():
+    judgeable = [claim for claim in load_claims() if claim.figure == "fig4" and claim.kind in ("value", "similar")]
+    assert len(judgeable) == 14
+    wanted = {claim.task: claim.requires for claim in judgeable}
+    assert {claim.requires for claim in judgeable} == set(wanted.values())
+    assert [(task, r.metric, r.least) for task, r in wanted.items() if r] == [
+        ("copy_repeat", "flattened", 1),
+        ("word_prediction", "epochs", 20),
+    ]

@@ -1,0 +1,211 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+import paper_figures
+from paper_figures import fig4e, fig4g, style
+from paper_figures.table import gather
+from repro.records.store import load
+from tasks.copy_repeat.config import TASK as COPY
+from tasks.word_prediction.config import TASK as WORDS
+from tests.figures import synthetic_copy, synthetic_words
+from tests.figures.drawing import Draw, axes_of, copies, texts_of, words_in
+from tests.figures.synthetic_words import PAPER, STAND_IN
+from tests.figures.test_fig1 import WITHOUT_TORCH, texts
+
+ROOT = Path(__file__).parents[2]
+STAMP = "smoke: not the paper's size"
+(SUBSTITUTE,) = [name for name, values in WORDS.substitutes.items() if values == STAND_IN]
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seeds of all variants of both tasks at `smoke`, the words from the stand-in."""
+    where = tmp_path_factory.mktemp("records")
+    synthetic_copy.write_runs(where, (0, 1), profile="smoke")
+    synthetic_words.write_runs(where, (0, 1), profile="smoke", data=STAND_IN)
+    return where
+
+
+@pytest.fixture(scope="module")
+def drawn(records: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """All files of figure 4, name -> bytes."""
+    files = paper_figures.draw("fig4", records, None, tmp_path_factory.mktemp("figures"))
+    return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Draw:
+    """The words of a panel, drawn from records with these settings."""
+    return words_in(tmp_path)
+
+
+def diamonds(axes: Axes) -> list[float]:
+    """The values of the paper that are drawn: full diamonds."""
+    found = [line for line in axes.lines if line.get_marker() == "D" and line.get_markerfacecolor() != "white"]
+    return [float(np.asarray(line.get_xdata())[0]) for line in found]
+
+
+def test_one_svg_and_png_a_panel_and_one_of_all(drawn):
+    stems = [f"fig{panel}" for panel in ("4c", "4d", "4e", "4f", "4g", "4h", "4")]
+    assert list(drawn) == [f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")]
+    assert set("cdefgh") < set(texts(drawn["fig4.svg"]))
+
+
+def test_redrawn_without_torch_in_another_process_to_the_same_bytes(records, drawn, tmp_path):
+    script = WITHOUT_TORCH.replace('"fig1"', '"fig4"')
+    subprocess.run([sys.executable, "-c", script, str(records), str(tmp_path)], cwd=ROOT, check=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == drawn
+
+
+def test_other_records_give_other_bytes(drawn, tmp_path):
+    synthetic_copy.write_runs(tmp_path / "records", (5, 6), profile="smoke")
+    synthetic_words.write_runs(tmp_path / "records", (5, 6), profile="smoke", data=STAND_IN)
+    for path in paper_figures.draw("fig4", tmp_path / "records", None, tmp_path / "out"):
+        assert path.read_bytes() != drawn[path.name], path.name
+
+
+def test_one_task_alone_is_enough(tmp_path):
+    for there, make in (("copy", copies), ("words", texts_of)):
+        make(tmp_path / there, seeds=(0,), profile="smoke")
+        files = paper_figures.draw("fig4", tmp_path / there, None, tmp_path / f"{there} drawn")
+        told = {path.stem: texts(path.read_bytes()) for path in files if path.suffix == ".svg"}
+        missing = {panel for panel in "cdefgh" if f"not run: make fig4 PANELS=4{panel}" in told[f"fig4{panel}"]}
+        assert missing == set("dfh" if there == "copy" else "ceg")
+        assert sum("not run: make" in word for word in told["fig4"]) == 3
+
+
+def test_small_runs_are_stamped_and_meet_no_value_of_the_paper(drawn, words):
+    for panel in "ceg":
+        assert STAMP in texts(drawn[f"fig4{panel}.svg"])
+    for panel in "dfh":
+        found = texts(drawn[f"fig4{panel}.svg"])
+        assert found.count(SUBSTITUTE) == 1 and found.count(f"{SUBSTITUTE}, smoke size") == 1
+    assert "paper (own size)" in texts(drawn["fig4e.svg"]) and "paper (PTB)" in texts(drawn["fig4f.svg"])
+    assert "paper (own size)" in words("4f", {"profile": "smoke"})
+    assert not any("◆" in word or "Jaderberg" in word for word in texts(drawn["fig4.svg"]))
+
+
+def test_runs_of_the_paper_s_size_and_data_are_not_stamped(words):
+    for panel in ("4c", "4d", "4e", "4f", "4h"):
+        found = words(panel, {"profile": "paper", "seeds": (0,), "variants": ["e_prop_3", "bptt_4"]})
+        assert not any("size" in word or "in place of" in word for word in found)
+        assert ("Penn Treebank" in found) == (panel in WORDS.panels)
+
+
+def test_bars_are_means_of_the_records(records, drawn, tmp_path):
+    for task, panel, metric, form in ((COPY, "4e", "length_solved", ".3g"), (WORDS, "4f", "perplexity", ".4g")):
+        found, runs = texts(drawn[f"fig{panel}.svg"]), load(records, task.name)
+        for _, seeds in runs.groupby("variant"):
+            assert f"{seeds[metric].mean():{form}}" in found
+        axes = axes_of(fig4e.panel_e if task is COPY else fig4e.panel_f, gather(task, records))[0]
+        means = runs.groupby("variant")[metric].mean()[list(task.variants)]
+        assert [bar.get_width() for bar in axes.patches] == pytest.approx(list(means))
+        assert [bar.get_width() for bar in axes.patches] != pytest.approx(list(means[::-1]))
+    assert "Longest sequence solved: mean of 2 seeds, 95 % interval" in texts(drawn["fig4e.svg"])
+
+
+def test_the_paper_s_values_are_those_of_the_claims(tmp_path):
+    axes = axes_of(fig4e.panel_e, copies(tmp_path / "copy", profile="paper", seeds=(0,)))
+    assert sorted(diamonds(axes[0])) == [15, 19, 28, 39, 41, 74]
+    (open_one,) = [line for line in axes[0].lines if line.get_markerfacecolor() == "white"]
+    assert np.asarray(open_one.get_xydata()).tolist() == [[39, list(COPY.variants).index("synthetic_gradients")]]
+    assert "Jaderberg et al.: 39" in [text.get_text() for text in axes[0].texts]
+    bars = axes_of(fig4e.panel_f, texts_of(tmp_path / "words", profile="paper", seeds=(0,)))[0]
+    assert sorted(diamonds(bars)) == [113, 113, 115, 116, 118, 121, 122.67]
+    small = {"seeds": (0,), "profile": "smoke"}
+    assert diamonds(axes_of(fig4e.panel_e, copies(tmp_path / "small copy", **small))[0]) == []
+    assert diamonds(axes_of(fig4e.panel_f, texts_of(tmp_path / "small words", **small))[0]) == []
+
+
+def test_a_run_that_still_rose_is_a_triangle(tmp_path):
+    late = {"e_prop_3": (4, 1.0), "bptt_4": (4, 0.1)}
+    table = copies(tmp_path, variants=late, rungs=late)
+    assert set(table.values("e_prop_3", "flattened")) == {0} and set(table.values("bptt_4", "flattened")) == {1}
+    axes = Figure().subplots(2)
+    for place, variant in zip(axes, late, strict=True):
+        fig4e._bar(place, 0, fig4e._lengths(table, variant), "#123456")
+    counts = [[len(np.asarray(dots.get_offsets())) for dots in place.collections[-2:]] for place in axes]
+    assert counts == [[0, 3], [3, 0]]  # dots, triangles
+    told = axes_of(fig4e.panel_e, table)[0].get_xlabel()
+    assert "still rose" in told
+    only = {"bptt_4": (4, 0.1)}
+    assert "rose" not in axes_of(fig4e.panel_e, copies(tmp_path / "flat", variants=only, rungs=only))[0].get_xlabel()
+
+
+def test_unfinished_runs_are_open_and_say_how_far_they_came(words, tmp_path):
+    whole, part = {"profile": "paper", "variants": ["bptt_20"]}, {"profile": "paper", "variants": ["e_prop_3"]}
+    found = words("4f", whole, part | {"epochs": 7})
+    assert {"epochs", "7 of 20", "20"} < set(found)
+    assert not {"epochs", "20", "7 of 20"} & set(words("4f", whole, part))
+    table = gather(WORDS, tmp_path / "records0")
+    bars = axes_of(fig4e.panel_f, table)[0].patches
+    assert [(bar.get_fill(), bar.get_linestyle() == "solid") for bar in bars] == [(True, True), (False, False)]
+    curves = axes_of(fig4g.panel_h, table)[0]
+    ((ring,),) = [[line for line in curves.lines if line.get_marker() == "o"]]
+    valid = table.arrays("e_prop_3", "valid_perplexity")["valid_perplexity"]
+    assert np.asarray(ring.get_xydata()) == pytest.approx(np.array([[7, valid.mean(0)[6]]]))
+    assert to_hex(ring.get_markeredgecolor()) == style.COLOURS["e_prop_3"]
+
+
+def test_lengths_are_drawn_as_steps_of_seeds_and_of_their_mean(tmp_path):
+    table = copies(tmp_path, variants=["e_prop_3"], profile="smoke")
+    curves = table.arrays("e_prop_3", "length_solved")["length_solved"]
+    axes = axes_of(fig4g.panel_g, table)[0]
+    for line, wanted in zip(axes.lines, [*curves, curves.mean(0)], strict=True):
+        at = np.arange(1, curves.shape[1] + 1)
+        drawn = np.asarray(line.get_ydata())[np.searchsorted(np.asarray(line.get_xdata()), at, side="right") - 1]
+        assert np.array_equal(drawn, wanted) and line.get_drawstyle() == "steps-post"
+    assert len(np.asarray(axes.lines[0].get_xdata())) < 20  # and not a point an iteration
+    assert not np.array_equal(curves[0], curves.mean(0))
+    assert [text.get_text() for text in axes.texts if text.get_color() == style.COLOURS["e_prop_3"]] == ["e-prop 3"]
+
+
+def test_perplexities_are_drawn_by_epoch(tmp_path):
+    table = texts_of(tmp_path, variants=["bptt_4"])
+    curves = table.arrays("bptt_4", "valid_perplexity")["valid_perplexity"]
+    (*single, mean) = axes_of(fig4g.panel_h, table)[0].lines
+    assert np.allclose([line.get_ydata() for line in single], curves) and np.allclose(mean.get_ydata(), curves.mean(0))
+    assert np.asarray(mean.get_xdata()).tolist() == [1, 2, 3, 4, 5]
+    assert mean.get_lw() > single[0].get_lw()
+
+
+def test_seeds_of_unequal_ends_have_a_mean_as_far_as_all_of_them_came():
+    curves = np.array([[4.0, 3.0, 2.0], [6.0, 5.0, np.nan]])
+    assert fig4g.common(curves).tolist() == [[4, 3], [6, 5]]
+    axes = Figure().subplots()
+    assert fig4g._stairs(axes, curves, "#123456") == 4
+    assert [np.asarray(line.get_xdata())[-1] for line in axes.lines] == [3, 2, 2]
+
+
+def test_single_seeds_are_told_only_where_there_are_several(words):
+    for panel in ("4g", "4h"):
+        assert any("single seeds" in word for word in words(panel, {"profile": "smoke", "seeds": (0, 1)}))
+        assert not any("single seeds" in word for word in words(panel, {"profile": "smoke", "seeds": (0,)}))
+
+
+def test_what_was_not_run_or_failed_is_drawn_as_missing(words, drawn):
+    smoke = {"profile": "smoke", "seeds": (0,)}
+    for task, bars, curves in ((COPY, "4e", "4g"), (WORDS, "4f", "4h")):
+        made = smoke | {"variants": ["bptt_4"]}, smoke | {"variants": ["e_prop_1"], "failed": True}
+        found = words(bars, *made)
+        assert found.count("not run") == len(task.variants) - 2 and found.count("failed") == 1
+        assert "0 of 1" in found
+        told = words(curves, *made)
+        assert told.count("not run:") == told.count("failed:") == 1
+    for panel in ("4c", "4d", "4g", "4h"):
+        assert "no run finished" in words(panel, smoke | {"failed": True})
+    for panel, task in (("4e", COPY), ("4f", WORDS)):
+        assert words(panel, smoke | {"failed": True}).count("failed") == len(task.variants)
+    assert not any(re.search("not run|failed|finished", word) for word in texts(drawn["fig4.svg"]))
+
+
+def test_the_readings_are_told(drawn):
+    assert fig4e.READING in texts(drawn["fig4f.svg"]) and PAPER["corpus"] == "ptb"
