@@ -26,7 +26,7 @@ class CopyRepeatConfig(WindowSettings):
         0.0, "not named; 0: weights uniform within one over the root of the units", low=0.0, high=100.0
     )
     solved_bits: float = paper(0.15, TEXT + ": bits a sequence, mean over the batch", low=0.0, high=1e6)
-    iterations: int = assumed(200_000, "batches; the text names no number", low=1, high=1_000_000_000)
+    iterations: int = assumed(60_000, "batches; the text names no number", low=1, high=1_000_000_000)
     batch_size: int = paper(256, IMPLEMENTATION, low=1, high=100_000)
     learning_rate: float = paper(1e-4, TEXT, low=0.0, high=3.4e38)
     clip_norm: float = assumed(0.0, "the norm that gradients are clipped at; 0: the text names none", low=0.0, high=1e9)

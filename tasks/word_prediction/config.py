@@ -137,7 +137,7 @@ TASK = Task(
     headline="perplexity",
     data_here=data_here,
     substitutes={
-        "the standard library's text in place of Penn Treebank": {"corpus": "stand_in"},
+        "Python's language reference in place of Penn Treebank": {"corpus": "stand_in"},
         "a text of your own in place of Penn Treebank": {"corpus": "text"},
     },
 )

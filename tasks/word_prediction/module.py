@@ -110,7 +110,7 @@ class WordPredictionModule(TaskModule):
             torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip_norm)
 
     def evaluate(self, done: int) -> dict[str, float]:
-        """Perplexity after an epoch: of the validation text in as many streams as are trained, of the test text in one."""
+        """Perplexity after an epoch: of the validation text in as many streams as are trained, of the test in one."""
         trainer: Any = self.trainer
         splits, stack = trainer.datamodule.corpus.splits, self.as_stack()
 
