@@ -21,10 +21,8 @@ REACH = 2.0  # ratios are told apart from 2^-REACH to 2^REACH
 def panel_10(figure: style.Panel, table: Table) -> None:
     """Maps over coupling and memory: a column a window length and kind of network, a row a quality of synthetic
     gradients. Colours are means over seeds of the log of the ratio."""
-    caption = "Eq. 10: expected squared error of e-prop 3's gradient over that of BPTT in the same windows with the same boundaries"
-    style.head(
-        figure, "", f"{caption}, {table.of_seeds('mean', 'measured').removesuffix(', 95 % interval')}", left=-0.1
-    )
+    caption = "Eq. 10: expected squared error of e-prop 3's gradient over that of BPTT, same windows and boundaries"
+    style.head(figure, "", f"{caption}; {_seeds(table)}", left=-0.1)
     if reason := table.absence("measured"):
         axes = style.grid(figure, 1, 1, left=LEFT, right=LEFT, top=TOP, bottom=BOTTOM)[0, 0]
         style.missing(axes, reason)
@@ -48,6 +46,11 @@ def panel_10(figure: style.Panel, table: Table) -> None:
             for axes, ratio in zip(row, np.moveaxis(ratios[f"{kind}_ratio"][:, level], 1, 0), strict=True):
                 image = draw_map(axes, ratio)
     _legend(figure, image)
+
+
+def _seeds(table: Table) -> str:
+    seeds = len(table.values("measured", "seed"))
+    return "one seed" if seeds == 1 else f"mean of {seeds} seeds"
 
 
 def quality(explained: float) -> str:
