@@ -166,7 +166,7 @@ BAD = {
     "comand": "unknown command 'comand'; known: reproduce, run",
     "lst": "did you mean list?",
     "list variant": "unknown table 'variant'; did you mean variants?",
-    "run": "the following arguments are required: TASK, --variant",
+    "run": "the following arguments are required: TASK",
     "run patern_generation --variant bptt": "unknown task 'patern_generation'; did you mean pattern_generation?",
     "run pattern_generation --variant eprop1": "unknown variant 'eprop1' of pattern_generation; did you mean e_prop_1?",
     "run pattern_generation --variant bptt --profile quik": "unknown profile 'quik'",

@@ -55,7 +55,7 @@ def test_one_sheet_and_no_panel_beside_it(tmp_path):
     assert {"rate network", "LSTM", "memory (steps)", "e-prop 3", "worse", "better"} < set(found)
     assert found.count("window 4") == 2 and found.count("coupling (gain of the recurrent weights)") == 2
     assert any(word.endswith("mean of 2 seeds") for word in found) and not any("size" in word for word in found)
-    assert theory.PANELS == TASK.panels
+    assert TASK.panels == theory.PANELS
     again = paper_figures.draw("theory", tmp_path / "records", ["10"], tmp_path / "again")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files]
 
