@@ -101,7 +101,7 @@ TASK = Task(
     variants=VARIANTS,
     profiles=PROFILES,
     measure="tasks.theory.measure:measure",
-    seconds={"measured": 60.0},
+    seconds={"measured": 35.0},
     megabytes=0.1,
     headline="eq10_rate_share",
 )
