@@ -79,8 +79,8 @@ PROFILES = {
         (0,),
     ),
     "quick": Profile(
-        "64 units in place of 256, batches of 32, a larger learning rate, 20,000 batches",
-        {**SCALED_DOWN, "iterations": 20_000},
+        "64 units in place of 256, batches of 32, a larger learning rate, 12,000 batches",
+        {**SCALED_DOWN, "iterations": 12_000},
         (0,),
     ),
     "paper": Profile("the paper's own size, three seeds", {}, (0, 1, 2)),
