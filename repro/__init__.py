@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = ["__version__", "load", "load_curves"]
 
 
