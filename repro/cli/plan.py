@@ -10,7 +10,13 @@ from repro.errors import UserError
 from repro.task import Task
 
 STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
-SIZES = ("iterations", "trial_ms", "n_rec", "batch_size")  # keys that the work of a run is about proportional to
+SIZES = (
+    "iterations",
+    "trial_ms",
+    "n_rec",
+    "batch_size",
+    "training_words",
+)  # keys that the work of a run is about proportional to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +75,8 @@ def relative_work(task: Task, variant: str, config: Any) -> float:
     ratio = 1.0
     for key in SIZES:
         if hasattr(full, key):
-            ratio *= getattr(config, key) / getattr(full, key)
+            size, of = (getattr(each, key) or task.whole[key] for each in (config, full))
+            ratio *= size / of
     return ratio
 
 

@@ -134,6 +134,7 @@ TASK = Task(
         "bptt_20_two_layers": 6000.0,
     },
     megabytes=1.0,
+    whole={"training_words": 929_589},
     headline="perplexity",
     data_here=data_here,
     substitutes={
