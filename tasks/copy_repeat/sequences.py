@@ -44,14 +44,6 @@ class Level(NamedTuple):
         return Level(self.pattern, self.repeats + 1)
 
 
-def solved_level(length: int) -> Level:
-    """The level of the ladder whose sequences are `length` steps long; the first if there is none."""
-    level = Level()
-    while level.length < length:
-        level = level.harder()
-    return level if level.length == length else Level()
-
-
 class Sequences(NamedTuple):
     """Inputs and targets [batch, step, channel], zeros and ones; targets count from `level.asked_from` on."""
 
@@ -80,11 +72,13 @@ class Curriculum:
         self.solved_bits = solved_bits
         self.level, self.solved = Level(), 0
 
-    def report(self, bits: float) -> None:
-        """The error of a batch, in bits a sequence: below the threshold its level is solved."""
-        if bits < self.solved_bits:
-            self.solved = self.level.length
-            self.level = self.level.harder()
+    def report(self, bits: float) -> Level | None:
+        """The error of a batch, in bits a sequence: below the threshold its level is solved, and returned."""
+        if bits >= self.solved_bits:
+            return None
+        solved = self.level
+        self.solved, self.level = solved.length, solved.harder()
+        return solved
 
     def state_dict(self) -> dict[str, int]:
         """For a checkpoint."""

@@ -5,13 +5,14 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from repro.errors import UserError
-from repro.records.record import read_arrays
+from repro.records.record import read_arrays, read_record
 from repro.rules.window_callback import WindowRuleCallback
 from repro.task import Profile
 from repro.training.run import run
@@ -141,6 +142,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert len(arrays["loss"]) == 8
     assert arrays["length"][0] == 5 and arrays["length"][-1] > 5, "the curriculum did not move"
     assert whole.metrics["length_solved"] == arrays["length_solved"][-1] > 0
+    assert len(arrays["example_output"]) == whole.metrics["length_solved"], "not of the hardest level that was solved"
 
     class Stop(pl.Callback):
         """In the middle of a sequence."""
@@ -149,12 +151,27 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
             if trainer.global_step == 13 and not outputs["metrics"]:
                 raise KeyboardInterrupt
 
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
+    with pytest.raises(KeyboardInterrupt):
         run(TASK, "e_prop_3", "tiny", 0, out=tmp_path / "parts", callbacks=[Stop()])
+    (parts,) = (tmp_path / "parts/copy_repeat").glob("*/seed-0")
+    came = len(read_arrays(parts, read_record(parts))["loss"])
+    assert 0 < came < 8 and read_record(parts).reason == f"{came} of 8 iterations"
     resumed = run(TASK, "e_prop_3", "tiny", 0, out=tmp_path / "parts")
     assert resumed.weights_sha256 == whole.weights_sha256
     assert resumed.metrics == whole.metrics
     assert run(TASK, "e_prop_3", "tiny", 1, out=tmp_path / "other").weights_sha256 != whole.weights_sha256  # control
+
+
+@pytest.mark.parametrize(
+    ("solved", "after", "flattened"),
+    [([0, 5, 5, 5], 2, 1), ([0, 0, 5, 5], 3, 0), ([5, 5, 5, 7], 4, 0), ([5], 1, 0), ([0, 0, 0, 0], 0, 0)],
+)
+def test_a_curve_has_flattened_where_something_was_solved_and_nothing_more_in_the_second_half(
+    solved: list[int], after: int, flattened: int
+) -> None:
+    found = CopyRepeatModule.summary({"length_solved": np.array(solved, float)}, CopyRepeatConfig())
+    assert (found["solved_after"], found["flattened"]) == (after, flattened)
+    assert found["length_solved"] == solved[-1]
 
 
 @pytest.mark.parametrize(
