@@ -20,24 +20,25 @@ READING = "of the test text, as is printed of 122.67 alone: a reading"
 
 
 class Seeds(NamedTuple):
-    """A bar's runs: value [seed], whether it came to an end before its time [seed], and what it says in that column."""
+    """A bar's runs: value [seed], whether it still changes [seed], and how far it has come where it is unfinished."""
 
     values: np.ndarray
-    early: np.ndarray
-    told: str
+    rising: np.ndarray
+    progress: str
 
 
 def panel_e(figure: style.Panel, table: Table) -> None:
     """A bar a variant: mean length of the longest sequence solved, 95 % interval, every seed a dot, or a triangle where
-    it still rose; the paper's value, and another group's."""
+    it still rose; the paper's value, and another group's. Open and dashed where runs are unfinished."""
+    table = table.with_unfinished()
     style.head(figure, "e", f"Longest sequence solved: {table.of_seeds('mean')}")
     style.note(figure, "P (R + 1) + 3 steps: pattern of P characters, stop, count, R copies, stop")
     seeds = {variant: _lengths(table, variant) for variant in table.task.variants}
     paper, others = table.claimed("4e"), {} if table.stamp else table.claimed("text")
-    axes = _bars(figure, table, seeds, paper, "{:.3g}")
+    axes = _bars(figure, table, seeds, paper, "{:.3g}", "iterations")
     for variant, value in others.items():
         _literature(axes, value, list(seeds).index(variant))
-    rising = any(len(found.early) and found.early.any() for found in seeds.values())
+    rising = any(found.rising.any() for found in seeds.values())
     shown = [*np.concatenate([found.values for found in seeds.values()]), *others.values()]
     shown += [] if table.stamp else [*paper.values()]
     axes.set(xlim=(0, 1.08 * max([*shown, 5])), xlabel=f"steps ({RISING}: still rose)" if rising else "steps")
@@ -46,19 +47,21 @@ def panel_e(figure: style.Panel, table: Table) -> None:
 
 def _lengths(table: Table, variant: str) -> Seeds:
     """A run's length is a lower bound where its curve had not flattened."""
-    return Seeds(table.values(variant, "length_solved"), table.values(variant, "flattened") == 0, "")
+    rising = table.values(variant, "flattened") == 0
+    return Seeds(table.values(variant, "length_solved"), rising, table.progress(variant))
 
 
 def panel_f(figure: style.Panel, table: Table) -> None:
     """A bar a variant: mean perplexity after the last epoch, 95 % interval, every seed a dot, the paper's value; open
-    and dashed where runs have not had all their epochs."""
+    and dashed where runs are unfinished."""
+    table = table.with_unfinished()
     style.head(figure, "f", f"Perplexity, lower is better: {table.of_seeds('mean')}")
     source, colour = source_of(table)
     style.note(figure, source, colour)
     style.note(figure, f"\n{READING}")
     seeds = {variant: _perplexities(table, variant) for variant in table.task.variants}
     paper = table.claimed("4f") | table.claimed("text")
-    axes = _bars(figure, table, seeds, paper, "{:.4g}")
+    axes = _bars(figure, table, seeds, paper, "{:.4g}", "epochs")
     shown = [*np.concatenate([found.values for found in seeds.values()]), *([] if table.stamp else paper.values())]
     low, high = min(shown, default=100.0), max(shown, default=200.0)
     span = max(high - low, 0.05 * high)
@@ -67,20 +70,23 @@ def panel_f(figure: style.Panel, table: Table) -> None:
 
 
 def _perplexities(table: Table, variant: str) -> Seeds:
-    """Runs that have had fewer epochs than their config asks for are early."""
-    epochs = table.values(variant, "epochs")
-    if not len(epochs):
-        return Seeds(epochs, epochs > 0, "")
-    wanted = table.example(variant)[0].config["iterations"]
-    early = epochs < wanted
-    told = f"{epochs.min():.0f} of {wanted}" if early.any() else f"{wanted}"
-    return Seeds(table.values(variant, "perplexity"), early, told)
+    """A perplexity has no mark for curves that still fall."""
+    values = table.values(variant, "perplexity")
+    return Seeds(values, np.zeros(len(values), bool), table.progress(variant))
 
 
-def _bars(figure: style.Panel, table: Table, seeds: Mapping[str, Seeds], paper: Mapping[str, float], form: str) -> Axes:
-    """Bars and the numbers beside them; the paper's values across the bars where runs are of its size and data."""
+def _bars(
+    figure: style.Panel,
+    table: Table,
+    seeds: Mapping[str, Seeds],
+    paper: Mapping[str, float],
+    form: str,
+    iterations: str,
+) -> Axes:
+    """Bars and the numbers beside them; the paper's values across the bars where runs are of its size and data.
+    `iterations` is what those of the task are called."""
     variants = list(seeds)
-    columns = _columns(table, seeds, paper, form)
+    columns = _columns(table, seeds, paper, form, iterations)
     numbers = sum(width for width, _, _ in columns)
     across = style.size(figure)[0] - LEFT - RIGHT
     axes, gutter = style.grid(
@@ -101,21 +107,20 @@ def _bars(figure: style.Panel, table: Table, seeds: Mapping[str, Seeds], paper: 
 
 
 def _bar(axes: Axes, row: int, found: Seeds, colour: str, faint: bool = False) -> None:
-    """One variant: open where runs told how far they had got, dashed if not all the way."""
-    values, early, told = found
+    """One variant: open and dashed where it is unfinished."""
+    values, rising, progress = found
     if not len(values):
         return
-    dashed = bool(told and early.any())
-    outline: dict[str, Any] = {"fill": False, "edgecolor": colour, "lw": 0.6, "ls": (0, (3, 2)) if dashed else "-"}
-    look: dict[str, Any] = outline if dashed or faint else {"color": colour, "alpha": 0.45}
+    outline: dict[str, Any] = {"fill": False, "edgecolor": colour, "lw": 0.6, "ls": (0, (3, 2)) if progress else "-"}
+    look: dict[str, Any] = outline if progress or faint else {"color": colour, "alpha": 0.45}
     mean = values.mean()
     axes.barh(row, mean, 0.74, **look)
     if len(values) > 1:
         low, high = bootstrap_interval(values)
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=1.5, zorder=4)
     height = row + style.jitter(len(values))
-    style.dots(axes, values[~early], row, colour)
-    axes.scatter(values[early], height[early], s=7, marker=">", color="white", edgecolor=colour, lw=0.5, zorder=3)
+    style.dots(axes, values[~rising], row, colour)
+    axes.scatter(values[rising], height[rising], s=7, marker=">", color="white", edgecolor=colour, lw=0.5, zorder=3)
 
 
 def _literature(axes: Axes, value: float, row: int) -> None:
@@ -125,18 +130,26 @@ def _literature(axes: Axes, value: float, row: int) -> None:
     axes.annotate(f"{LITERATURE}: {value:g}", (value, row), (4, 0), **at)
 
 
-def _columns(table: Table, seeds: Mapping[str, Seeds], paper: Mapping[str, float], form: str) -> list[style.Column]:
-    """The numbers behind the bars; epochs only where some are lacking, seeds only where bars differ in them."""
+def _columns(
+    table: Table, seeds: Mapping[str, Seeds], paper: Mapping[str, float], form: str, iterations: str
+) -> list[style.Column]:
+    """The numbers behind the bars; iterations only where some are lacking, seeds only where bars differ in them."""
     ours = {v: table.absence(v) or form.format(found.values.mean()) for v, found in seeds.items()}
     pale = (0.66, "paper (PTB)") if table.source else (0.86, "paper (own size)")
     name = pale if table.stamp else (0.48, "\N{BLACK DIAMOND} paper")
     columns: list[style.Column] = [(0.38, "ours", ours), (*name, {v: f"{value:g}" for v, value in paper.items()})]
-    if any(found.told and found.early.any() for found in seeds.values()):
-        columns.append((0.48, "epochs", {variant: found.told for variant, found in seeds.items()}))
+    if any(found.progress for found in seeds.values()):
+        done = {v: _done(table, v, found.progress) for v, found in seeds.items() if len(found.values)}
+        columns.append((0.06 * max(map(len, [iterations, *done.values()])), iterations, done))
     counts = {variant: table.count(variant) for variant in seeds if table.absence(variant) != "not run"}
     if len(set(counts.values())) > 1:
         columns.append((0.36, "seeds", counts))
     return columns
+
+
+def _done(table: Table, variant: str, progress: str) -> str:
+    """How many iterations the runs of a variant have done: "20", or "7 of 20"."""
+    return progress.removesuffix(" iterations") or str(table.example(variant)[0].config["iterations"])
 
 
 def two_lines(label: str) -> str:

@@ -16,14 +16,19 @@ THIN: dict[str, Any] = {"lw": 0.4, "alpha": 0.5}
 
 
 def panel_g(figure: style.Panel, table: Table) -> None:
-    """Mean length over seeds against iterations, thin lines of single seeds; both rise in steps."""
+    """Mean length over seeds against iterations, thin lines of single seeds; both rise in steps. A ring where runs are
+    unfinished."""
+    table = table.with_unfinished()
     style.head(figure, "g", f"Longest sequence solved so far{_seeds(table)}")
     axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM)[0, 0]
     found = table.curves("length_solved")
     if not found:
         style.missing(axes, "no run finished")
         return
-    ends = {variant: _stairs(axes, curves, style.COLOURS[variant]) for variant, curves in in_order(table, found)}
+    ends = {}
+    for variant, curves in in_order(table, found):
+        ends[variant] = _stairs(axes, curves, style.COLOURS[variant])
+        _ring(axes, table, variant, curves)
     solved = np.concatenate([np.flatnonzero((curves > 0).any(0)) + 1 for curves in found.values()])
     last, top = max(curves.shape[1] for curves in found.values()), max(np.nanmax(curves) for curves in found.values())
     axes.set(xscale="log", xlim=(min([last / 10, *solved]), last), ylim=(0, 1.05 * max(top, 5)))
@@ -35,7 +40,8 @@ def panel_g(figure: style.Panel, table: Table) -> None:
 
 def panel_h(figure: style.Panel, table: Table) -> None:
     """Perplexity of the validation text after each epoch, mean over seeds, thin lines of single seeds; a ring where
-    runs end before they have had all their epochs."""
+    runs are unfinished."""
+    table = table.with_unfinished()
     style.head(figure, "h", f"Perplexity of the validation text{_seeds(table)}")
     style.note(figure, *source_of(table))
     axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM)[0, 0]
@@ -43,18 +49,17 @@ def panel_h(figure: style.Panel, table: Table) -> None:
     if not found:
         style.missing(axes, "no run finished")
         return
-    wanted = {variant: int(table.example(variant)[0].config["iterations"]) for variant in found}
+    wanted = max(int(table.example(variant)[0].config["iterations"]) for variant in found)
     ends = {}
     for variant, curves in in_order(table, found):
         colour, dashes = style.COLOURS[variant], (0, (2, 1.5)) if variant == ASIDE else "-"
         epoch, mean = np.arange(1, curves.shape[1] + 1), common(curves).mean(0)
         axes.plot(epoch, curves.T, **THIN, color=colour, ls=dashes)
         axes.plot(epoch[: len(mean)], mean, color=colour, ls=dashes)
-        if len(mean) < wanted[variant]:
-            axes.plot(len(mean), mean[-1], marker="o", ms=3, mfc="white", mec=colour, mew=0.8)
+        _ring(axes, table, variant, curves)
         ends[variant] = float(mean[-1])
     floor = min(ends.values()) / 1.08  # so that the names of the lowest ends stand beside the axis
-    axes.set(yscale="log", xlim=(0, max(wanted.values())), ylim=(floor, None), xlabel="epoch", ylabel="perplexity")
+    axes.set(yscale="log", xlim=(0, wanted), ylim=(floor, None), xlabel="epoch", ylabel="perplexity")
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))  # of a decade, whose own ticks would be few
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -86,6 +91,14 @@ def _stairs(axes: Axes, curves: np.ndarray, colour: str) -> float:
     mean = common(curves).mean(0)
     axes.plot(*corners(mean), color=colour, drawstyle="steps-post")
     return float(mean[-1])
+
+
+def _ring(axes: Axes, table: Table, variant: str, curves: np.ndarray) -> None:
+    """Mark where the mean of curves [seed, iteration] ends for now, if their runs are unfinished."""
+    if table.progress(variant):
+        mean = common(curves).mean(0)
+        look: dict[str, Any] = {"mfc": "white", "mec": style.COLOURS[variant], "mew": 0.8}
+        axes.plot(len(mean), mean[-1], marker="o", ms=3, **look)
 
 
 def corners(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

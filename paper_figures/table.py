@@ -33,18 +33,33 @@ class Size(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Table:
     """The runs of a task at one size: a row a run, as `repro.records.store.load` gives them; no rows where there is
-    nothing to draw. `stamp` and `source` are those of the `Size`."""
+    nothing to draw. `stamp` and `source` are those of the `Size`; with `so_far`, unfinished runs count as finished ones
+    where a variant has no others."""
 
     task: Task
     runs: pd.DataFrame
     where: str | Path
     stamp: str
     source: str
+    so_far: bool = False
 
     @property
     def finished(self) -> pd.DataFrame:
-        """The rows of runs that ended with a result."""
-        return self.runs[self.runs.status == "finished"]
+        """The rows of runs that ended with a result; see `so_far`."""
+        ended = self.runs.status == "finished"
+        if self.so_far:
+            ended |= (self.runs.status == "unfinished") & ~self.runs.variant.isin(self.runs.variant[ended])
+        return self.runs[ended]
+
+    def with_unfinished(self) -> "Table":
+        """The same runs, with `so_far`."""
+        return dataclasses.replace(self, so_far=True)
+
+    def progress(self, variant: str) -> str:
+        """How far the runs that stand for a variant have come, in the words of the one that is least far: "13 of 20
+        iterations"; empty where they finished."""
+        reasons = self.finished[self.finished.variant == variant].reason
+        return min(reasons, key=lambda text: (len(text), text), default="")
 
     def values(self, variant: str, metric: str) -> np.ndarray:
         """One number a finished seed; [seed]."""
@@ -52,8 +67,8 @@ class Table:
         return np.asarray(rows.reindex(columns=[metric])[metric], dtype=float)
 
     def failures(self, variant: str) -> int:
-        """How many seeds of a variant ended without a result."""
-        return int(((self.runs.variant == variant) & (self.runs.status != "finished")).sum())
+        """How many seeds of a variant were lost."""
+        return int(((self.runs.variant == variant) & (self.runs.status == "failed")).sum())
 
     def count(self, variant: str) -> str:
         """How many seeds stand behind a bar, in words: "10", or "9 of 10" when one failed."""
@@ -135,9 +150,16 @@ def gather(task: Task, where: str | Path) -> Table:
 
 
 def choose(task: Task, runs: pd.DataFrame) -> tuple[Size, pd.DataFrame]:
-    """The paper's size on the paper's data if any of a task's runs is, else the size that has most; and its runs."""
+    """The paper's size on the paper's data if any of a task's runs is, else the size that has most; and its runs.
+    Unfinished ones decide only where there are no others."""
     found = [(size, runs[runs.config_hash == runs.variant.map(size.hashes)]) for size in sizes(task)]
-    return max(found, key=lambda pair: (not pair[0].stamp and len(pair[1]) > 0, len(pair[1])))
+
+    def weight(pair: tuple[Size, pd.DataFrame]) -> tuple[bool, int, int]:
+        size, rows = pair
+        ended = int((rows.status != "unfinished").sum())
+        return not size.stamp and ended > 0, ended, len(rows)
+
+    return max(found, key=weight)
 
 
 def sizes(task: Task) -> list[Size]:

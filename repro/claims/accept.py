@@ -29,8 +29,8 @@ class _Move:
 def accept(folders: Sequence[Path], into: Path, replace: bool = False, allow_dirty: bool = False) -> list[Path]:
     """Copy record and arrays of every run folder to `into`/TASK/VARIANT-HASH/seed-N; returns those folders.
 
-    Failed runs are kept like finished ones: leaving them out would flatter a result. Nothing is copied unless every
-    run passes. Raises UserError when a record cannot be read, is of a run that did not end, was made by uncommitted
+    Failed runs are kept like finished ones: leaving them out would flatter a result; unfinished ones for their curves.
+    Nothing is copied unless every run passes. Raises UserError when a record cannot be read, was made by uncommitted
     code (unless `allow_dirty`), when its arrays are not the ones it was written with, or when another record of the
     same run is there already (unless `replace`).
     """
@@ -50,10 +50,10 @@ def accept(folders: Sequence[Path], into: Path, replace: bool = False, allow_dir
 
 def _validated(folder: Path, allow_dirty: bool) -> RunRecord:
     if not (folder / RECORD).is_file():
-        raise UserError(f"{folder} has no {RECORD}: it is not the folder of a run that ended")
+        raise UserError(f"{folder} has no {RECORD}: it is not the folder of a run that was recorded")
     record = read_record(folder)
-    if record.status not in ("finished", "failed"):
-        raise UserError(f"{folder} is {record.status!r}; only finished and failed runs are accepted")
+    if record.status not in ("finished", "failed", "unfinished"):
+        raise UserError(f"{folder} is {record.status!r}; runs are finished, failed or unfinished")
     read_arrays(folder, record)
     if record.git_dirty and not allow_dirty:
         raise UserError(f"{folder} was made by code that was not committed; commit, and run it again")

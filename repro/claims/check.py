@@ -12,7 +12,8 @@ A value that fits while its order fails is not reproduced, because over seeds an
 claim of orders alone is reproduced when all hold. A number of another group gets no verdict; an order stated with it
 can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that never got
 where a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value. A run that
-lacks what a claim requires, such as a curve that has flattened, has no say: without others the claim is not run.
+is unfinished, or lacks what a claim requires, such as a curve that has flattened, has no say: without others the claim
+is not run.
 
 Runs on data in place of the paper's, and runs of a smaller size, change no verdict. Where there are no others ("no
 data", "not run"), the orders that they came to are told beside it, and of smaller runs the values too.
@@ -44,7 +45,7 @@ class ClaimResult:
     `claimed` is the paper's number, or the order that it states; `observed` the mean (median) over `n_seeds` seeds
     with its 95 % bootstrap interval `low` to `high`, nan where there is none; `bound` says that it is a lower bound,
     because some runs never got there; `indicative` that the seeds were too few (below 3, or too few for any
-    significance); `instead` what data in place of the paper's, a smaller size or runs too early to judge say, where the
+    significance); `instead` what data in place of the paper's, a smaller size or runs without a say yet tell, where the
     verdict is "no data" or "not run".
     """
 
@@ -103,7 +104,7 @@ def _told(
         parts = [f"{claim.metric} {_ours(claim, sample, low, high)}"] if comparable else []
         sides = [sample] * bool(parts) + [side for f in seen for side in f.samples]
         parts += [f.text for f in seen]
-        parts += dict.fromkeys(text for side in sides if side.failed or len(side.early) for text in side.remarks())
+        parts += dict.fromkeys(text for side in sides if side.failed or side.to_come for text in side.remarks())
         told[claim.id] = f"{before[claim.task]}: {'; '.join(parts)}" if parts else ""
     return told
 
@@ -121,7 +122,7 @@ def _judge(claim: PaperClaim, sample: Sample, findings: Sequence[Finding], inste
         reason = f"{reason.removesuffix('.')}; {instead}."
     elif verdict == "not run":
         sides = [sample, *(side for finding in findings for side in finding.samples)]
-        instead = "; ".join(dict.fromkeys(text for side in sides if len(side.early) for text in side.remarks()))
+        instead = "; ".join(dict.fromkeys(text for side in sides if side.to_come for text in side.remarks()))
     n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in findings), default=0)
     judged = verdict in ("reproduced", "ordering only", "not reproduced")
     few = min([n_seeds, *(f.n for f in findings if f.n)]) < FEW or any(f.by_means for f in findings)
@@ -179,8 +180,8 @@ def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, findings: Sequ
 
 
 def _without_values(claim: PaperClaim, samples: Sequence[Sample]) -> str:
-    """A claim that lacks values: its runs ended too early or failed, its data is licensed, or it was not run."""
-    if any(len(sample.early) for sample in samples):
+    """A claim that lacks values: its runs have no say yet or failed, its data is licensed, or it was not run."""
+    if any(sample.to_come for sample in samples):
         return "not run"
     if any(sample.failed and sample.values.empty for sample in samples):
         return "not reproduced"

@@ -15,15 +15,16 @@ from repro.errors import UserError
 class Sample:
     """One metric of one variant at the paper's size.
 
-    `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value; `other` counts the
-    variant's records of other settings, which may not meet a claim; `bounds` are the seeds whose value is only a lower
-    bound: runs that ended before they got where the metric measures; `early` [seed] are values of runs that lack what
-    the claim requires, and `lacking` says what that is.
+    `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value, `unfinished` to how
+    far it came; `other` counts the variant's records of other settings, which may not meet a claim; `bounds` are the
+    seeds whose value is only a lower bound: runs that ended before they got where the metric measures; `early` [seed] are
+    values of runs that lack what the claim requires, and `lacking` says what that is.
     """
 
     name: str
     values: pd.Series
     failed: Mapping[int, str]
+    unfinished: Mapping[int, str]
     other: int
     bounds: pd.Index
     early: pd.Series
@@ -35,27 +36,33 @@ class Sample:
         return self.values.where(~self.values.index.isin(self.bounds), np.inf)
 
     def remarks(self) -> list[str]:
-        """What a reader must know beside the values: bounds, failures, runs too early, and why there are no values."""
+        """What a reader must know beside the values: bounds, failures, runs unfinished or too early, and why there are
+        no values."""
         remarks = []
         if len(self.bounds):
             least = format_number(float(self.values[self.bounds].min()))
             count = f"{len(self.bounds)} of {len(self.values)} runs"
             remarks.append(f"{count} of {self.name} never got there: {least} is a lower bound")
-        if self.failed:
-            seeds = ", ".join(map(str, sorted(self.failed)))
-            why = ", ".join(sorted(set(self.failed.values())))
-            remarks.append(f"{len(self.failed)} of {self._runs} runs of {self.name} failed (seed {seeds}: {why})")
+        for word, runs in (("failed", self.failed), ("are unfinished", self.unfinished)):
+            if runs:
+                seeds, why = ", ".join(map(str, sorted(runs))), ", ".join(sorted(set(runs.values())))
+                remarks.append(f"{len(runs)} of {self._runs} runs of {self.name} {word} (seed {seeds}: {why})")
         if len(self.early):
             came = " to ".join(dict.fromkeys(map(format_number, (self.early.min(), self.early.max()))))
             remarks.append(f"{len(self.early)} of {self._runs} runs of {self.name} {self.lacking} (at {came})")
-        elif self.values.empty and not self.failed:
+        elif self.values.empty and not self.failed and not self.unfinished:
             other = f" ({self.other} of other settings do not count)" if self.other else ""
             remarks.append(f"no finished run of {self.name} at the paper's size{other}")
         return remarks
 
     @property
+    def to_come(self) -> bool:
+        """Whether there are runs that have no say yet: unfinished ones, and those that lack what is required."""
+        return bool(self.unfinished) or len(self.early) > 0
+
+    @property
     def _runs(self) -> int:
-        return len(self.failed) + len(self.values.index.union(self.early.index))
+        return len(self.failed) + len(self.unfinished) + len(self.values.index.union(self.early.index))
 
 
 class Evidence:
@@ -79,16 +86,18 @@ class Evidence:
         rows = rows[(rows["task"] == task) & (rows["variant"] == variant)]
         ours = by_seed(rows[rows["config_hash"] == self._hashes.get((task, variant), "")])
         values = finite(ours, metric)
+        without = ours.drop(values.index)
+        unfinished = without[without["status"] == "unfinished"]["reason"].to_dict()
         failed = {
-            int(str(seed)): row["reason"] if row["status"] != "finished" else f"no finite {metric}"
-            for seed, row in ours.drop(values.index).iterrows()
+            int(str(seed)): row["reason"] if row["status"] == "failed" else f"no finite {metric}"
+            for seed, row in without.drop(list(unfinished)).iterrows()
         }
         there = finite(ours, requires.metric).reindex(values.index) if requires else None
         early = values[:0] if there is None or requires is None else values[~(there >= requires.least)]
         values = values if self._lenient else values.drop(early.index)
         bounds = values.index[_at_least(ours, metric)[values.index]]
         lacking = requires.lacking if requires else ""
-        return Sample(variant, values, failed, len(rows) - len(ours), bounds, early, lacking)
+        return Sample(variant, values, failed, unfinished, len(rows) - len(ours), bounds, early, lacking)
 
 
 def by_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,8 @@ over all cells) and the means differ by at least half an accepted standard devia
 that fits errors, rates and accuracies alike. With fewer new seeds, each is held against the accepted run of its own
 seed: bit-equal is the same, and a distance beyond three accepted standard deviations has moved. All this on a log scale
 where every value is positive, because the spread of an error grows with the error. A run that fails or gives NaN where
-the accepted one finished has moved. Five new seeds against ten see shifts of about two standard deviations.
+the accepted one finished has moved; unfinished runs are left out. Five new seeds against ten see shifts of about two
+standard deviations.
 """
 
 import dataclasses
@@ -47,6 +48,7 @@ class CellResult:
 
 def regress(runs: pd.DataFrame, accepted: pd.DataFrame) -> list[CellResult]:
     """Judge every cell that has accepted values; both frames as repro.records.store.load returns them."""
+    runs, accepted = (records[records["status"] != "unfinished"] for records in (runs, accepted))
     metrics = [name for name in accepted.columns if name not in NOT_METRICS]
     cells = [
         _Cell(key, metric, _rows(accepted, key), _rows(runs, key))

@@ -97,8 +97,8 @@ def _reason(child: Child) -> str:
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     with contextlib.suppress(UserError):
-        if status == 1 and (folder / RECORD).exists() and (reason := read_record(folder).reason):
-            return reason
+        if status == 1 and (folder / RECORD).exists() and (record := read_record(folder)).status == "failed":
+            return record.reason
     return last_words(folder) or "it said nothing"
 
 

@@ -27,6 +27,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="replace a value of the config; may be repeated"
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write here in place of results/runs")
+    parser.add_argument(
+        "--minutes",
+        metavar="M",
+        type=lambda text: checked_int("--minutes", text, 0),
+        help="stop after so many minutes, with the iteration it is in, and record how far it came; "
+        "the same command goes on. 0 trains nothing: it records the checkpoint of a run that was killed",
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
 
 
@@ -46,9 +53,10 @@ def execute(args: argparse.Namespace) -> int:
     from repro.training.run import run
 
     with _interrupt_as_sentence():
-        record = run(task, variant, args.profile, args.seed, overrides, args.out, args.device)
+        record = run(task, variant, args.profile, args.seed, overrides, args.out, args.device, minutes=args.minutes)
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
-    print(f"{title}: finished, {metrics} ({shown(folder)})")
+    came = f"{record.status}, {record.reason}" if record.reason else record.status
+    print(f"{title}: {came}, {metrics} ({shown(folder)})")
     return 0
 
 
@@ -76,13 +84,8 @@ def _already_finished(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _interrupt_as_sentence() -> Iterator[None]:
-    """Ctrl-C during training; Lightning turns it into an exit of its own."""
-    sentence = "interrupted; the same command resumes where it stopped"
+    """Ctrl-C during training, or a request to end."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(sentence) from None
-    except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt(sentence) from None
-        raise
+        raise KeyboardInterrupt("interrupted; the same command resumes where it stopped") from None

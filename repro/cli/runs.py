@@ -33,30 +33,34 @@ def execute(args: argparse.Namespace) -> int:
     print(table(rows, HEADER))
     states = [row[4] for row in rows]
     print("\n" + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))
-    if "interrupted" in states:
-        print("an interrupted run goes on when the command that started it is called again")
+    if {"interrupted", "unfinished"} & set(states):
+        print("an interrupted or unfinished run goes on when the command that started it is called again")
     return 0
 
 
 def status(folder: Path) -> tuple[str, str, str, str, str, str]:
-    """Task, variant, config hash, seed, status (finished, failed, broken, running, interrupted) and details."""
+    """Task, variant, config hash, seed, details, and before these the status: finished, unfinished, failed, broken,
+    running or interrupted."""
     from repro.records.record import RECORD, read_record
 
     variant, _, digest = folder.parent.name.rpartition("-")
     told = (folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-"))
     if not (folder / RECORD).exists():
-        return (*told, *_unfinished(folder))
+        return (*told, *_without_record(folder))
     try:
         record = read_record(folder)
     except UserError as error:
         return (*told, "broken", str(error))
-    if record.status != "finished":
-        return (*told, *(_unfinished(folder) if _in_hand(folder) else (record.status, record.reason)))
+    if record.status != "finished" and _in_hand(folder):
+        return (*told, *_without_record(folder))
+    if record.status == "failed":
+        return (*told, record.status, record.reason)
     metrics = [f"{key} {value:.3g}" for key, value in record.metrics.items()]
-    return (*told, record.status, ", ".join([f"profile {record.profile}", duration(record.wall_s), *metrics]))
+    how_far = record.reason or duration(record.wall_s)
+    return (*told, record.status, ", ".join([f"profile {record.profile}", how_far, *metrics]))
 
 
-def _unfinished(folder: Path) -> tuple[str, str]:
+def _without_record(folder: Path) -> tuple[str, str]:
     event = last_event(folder)
     told = [f"{event['event']} {event.get('time', '')}".strip()] if "event" in event else ["before its first trial"]
     told += [f"{LOG} ends: {words}"] if (words := last_words(folder)) else []

@@ -23,7 +23,8 @@ class RunRecord:
     """What one run was and what came of it.
 
     `config` is the resolved flat config, `config_hash` its name; `metrics` are the final numbers; `arrays_sha256` is
-    the hash of arrays.npz (curves per trial, snapshots); `status` is "finished" or "failed", `reason` says why.
+    the hash of arrays.npz (curves per trial, snapshots); `status` is "finished",
+    "failed" (`reason` says why) or "unfinished" (how far it came: "13 of 20 iterations").
     """
 
     task: str
@@ -106,6 +107,6 @@ def read_arrays(folder: Path, record: RunRecord) -> dict[str, np.ndarray]:
 
 
 def append_journal(folder: Path, event: str, **details: Any) -> None:
-    """Add one line to a run's journal: started, resumed, finished, failed. Never rewritten."""
+    """Add one line to a run's journal: started, resumed, finished, failed, unfinished. Never rewritten."""
     with (folder / JOURNAL).open("a") as file:
         file.write(json.dumps({"event": event, **details}, sort_keys=True) + "\n")

@@ -90,16 +90,36 @@ class Recorder(pl.Callback):
         return {name: np.asarray(values, np.float32) for name, values in self.series.items()}
 
 
-class Saver(pl.Callback):
-    """Saves to one path, every so many iterations; where an iteration is several windows, between two of them."""
+class OutOfTime(Exception):
+    """Training has had its minutes; the checkpoint is of its last iteration."""
 
-    def __init__(self, recorder: Recorder, path: Path, every: int) -> None:
-        self.recorder, self.path, self.every = recorder, path, every
+
+class Saver(pl.Callback):
+    """Saves to one path, every so many iterations; where an iteration is several windows, between two of them. After so
+    many minutes it saves and raises OutOfTime, unless no iteration is left; before the first one it never does."""
+
+    def __init__(self, recorder: Recorder, path: Path, every: int, iterations: int, minutes: float) -> None:
+        self.recorder, self.path, self.every, self.iterations = recorder, path, every, iterations
+        self.end = time.monotonic() + 60 * minutes
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The minutes may be over with the checkpoint that is gone on from."""
+        if self.recorder.done and self._is_late(trainer):
+            raise OutOfTime
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
         """A step with metrics ends an iteration."""
-        if outputs["metrics"] and self.recorder.done % self.every == 0:
+        if not outputs["metrics"]:
+            return
+        late = self._is_late(trainer)
+        if late or self.recorder.done % self.every == 0:
             trainer.save_checkpoint(self.path)
+        if late:
+            raise OutOfTime
+
+    def _is_late(self, trainer: pl.Trainer) -> bool:
+        left = self.recorder.done < self.iterations and not trainer.should_stop
+        return left and time.monotonic() >= self.end
 
 
 class Bar(TQDMProgressBar):

@@ -2,19 +2,17 @@
 
 import contextlib
 import dataclasses
-import datetime
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -22,14 +20,14 @@ from repro.config import config_hash
 from repro.errors import Busy, RunFailed, UserError
 from repro.kernels.heap import keep_freed_memory
 from repro.records import wandb_mirror
-from repro.records.record import RECORD, RunRecord, append_journal, pack_arrays, read_record, write_record
+from repro.records.record import RECORD, RunRecord, read_record
 from repro.records.store import run_folder
 from repro.rules.callback import learning_rules
 from repro.rules.settings import WindowSettings
 from repro.task import Task
 from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
-from repro.training.provenance import git_state, versions
-from repro.training.recorder import Bar, LogLine, Recorder, Saver
+from repro.training.outcome import Outcome, Run
+from repro.training.recorder import Bar, LogLine, OutOfTime, Recorder, Saver
 
 CHECKPOINTS = 20  # a run
 
@@ -43,12 +41,16 @@ def run(
     out: Path | None = None,
     device: str = "cpu",
     callbacks: Sequence[pl.Callback] = (),
+    minutes: float | None = None,
 ) -> RunRecord:
     """Train one variant with one seed (or measure, where a task trains nothing), or read the record if that is done.
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
+    After `minutes` training stops with the iteration that it is in, and the record is of an unfinished run; 0 minutes
+    make that record of the checkpoint that is there. Called again, an unfinished run goes on from its checkpoint.
     Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
-    when training was lost (its record says why).
+    when training was lost (its record says why), KeyboardInterrupt when it was interrupted (the record is then of an
+    unfinished run, if there is a checkpoint).
     """
     config = task.resolve(variant, profile, overrides)
     rules = learning_rules(config)  # a combination without a meaning is told before anything is written
@@ -61,12 +63,21 @@ def run(
         record = read_record(folder)
         if record.status == "finished":
             return record
-    if task.measure:
-        with _claimed(folder):
-            return _measure(task, variant, profile, seed, config, folder)
-    data = task.load("data")(config, seed)
+    if minutes is not None:
+        _check_minutes(task, minutes, folder)
+    data = None if task.measure else task.load("data")(config, seed)
     with _claimed(folder):
-        return _train(task, variant, profile, seed, config, data, folder, device, rules, callbacks)
+        this = Run(task, variant, profile, seed, config, folder, device)
+        if data is None:
+            return _measure(this)
+        return _train(this, data, rules, callbacks, math.inf if minutes is None else minutes)
+
+
+def _check_minutes(task: Task, minutes: float, folder: Path) -> None:
+    if task.measure:
+        raise UserError(f"--minutes {minutes:g}: {task.name} is measured at one go; leave --minutes out")
+    if not minutes and not (folder / LAST).exists():
+        raise UserError(f"--minutes 0: there is no checkpoint in {folder} to make a record of; train for a while first")
 
 
 @contextlib.contextmanager
@@ -86,139 +97,81 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 def _train(
-    task: Task,
-    variant: str,
-    profile: str,
-    seed: int,
-    config: Any,
+    run: Run,
     data: pl.LightningDataModule,
-    folder: Path,
-    device: str,
     rules: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
+    minutes: float,
 ) -> RunRecord:
     _quiet()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     keep_freed_memory()
-    settings, started, clock = dataclasses.asdict(config), _now(), time.monotonic()
-    identity = f"{task.name} {variant} {config_hash(config)} seed {seed}"
-    checkpoint = resumable(folder, identity)
-    append_journal(folder, "resumed" if checkpoint else "started", time=started, profile=profile, seed=seed)
-    module = task.load("module")(config, seed)
-    recorder = Recorder()
-    mirror = wandb_mirror.logger(folder, task.figure, task.name, variant, profile, seed, settings)
-    trainer = _trainer(config, recorder, mirror, folder, identity, device, rules, callbacks)
-    status, reason = "finished", ""
+    checkpoint = resumable(run.folder, run.identity)
+    run.begin("resumed" if checkpoint else "started")
+    module, recorder = run.task.load("module")(run.config, run.seed), Recorder()
+    settings = dataclasses.asdict(run.config)
+    mirror = wandb_mirror.logger(
+        run.folder, run.task.figure, run.task.name, run.variant, run.profile, run.seed, settings
+    )
+    trainer = _trainer(run, recorder, mirror, rules, callbacks, minutes)
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
     except RunFailed as error:
-        status, reason = "failed", str(error)
+        run.record(Outcome("failed", str(error), {}, recorder.arrays(), weights_hash(module)))
+        (run.folder / LAST).unlink(missing_ok=True)
+        raise RunFailed(f"{run.identity}: {error}") from None
+    except OutOfTime:
+        return run.record_unfinished()
+    except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of an interrupt, and of a request to end
+        if (run.folder / LAST).exists():
+            run.record_unfinished()
+        raise KeyboardInterrupt from None
     finally:
         if mirror is not None:
             mirror.experiment.finish()
-    weights, arrays, metrics = weights_hash(module), recorder.arrays(), {}
-    if status == "finished":
-        found, drawn = module.analysis(data, recorder.snapshots)
-        metrics, arrays = module.summary(recorder.series, config) | found, arrays | drawn
-    outcome = Outcome(status, reason, metrics, arrays, weights)
-    record = _record(task, variant, profile, seed, config, folder, device, started, clock, outcome)
-    if status == "failed":
-        (folder / LAST).unlink(missing_ok=True)
-        raise RunFailed(f"{identity}: {reason}")
-    return record
+    found, drawn = module.analysis(data, recorder.snapshots)
+    metrics, arrays = module.summary(recorder.series, run.config) | found, recorder.arrays() | drawn
+    return run.record(Outcome("finished", "", metrics, arrays, weights_hash(module)))
 
 
-class Outcome(NamedTuple):
-    """What came of a run: "finished", or "failed" for a reason; the hash of its weights, empty where it has none."""
-
-    status: str
-    reason: str
-    metrics: Mapping[str, float]
-    arrays: Mapping[str, np.ndarray]
-    weights: str
-
-
-def _measure(task: Task, variant: str, profile: str, seed: int, config: Any, folder: Path) -> RunRecord:
+def _measure(run: Run) -> RunRecord:
     """A run without training: no checkpoint, no mirror."""
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
-    started, clock = _now(), time.monotonic()
-    append_journal(folder, "started", time=started, profile=profile, seed=seed)
-    metrics, arrays = task.load("measure")(config, seed)
-    outcome = Outcome("finished", "", metrics, arrays, "")
-    return _record(task, variant, profile, seed, config, folder, "cpu", started, clock, outcome)
-
-
-def _record(
-    task: Task,
-    variant: str,
-    profile: str,
-    seed: int,
-    config: Any,
-    folder: Path,
-    device: str,
-    started: str,
-    clock: float,
-    outcome: Outcome,
-) -> RunRecord:
-    """Write the record of a run that started at `started`, when the clock stood at `clock` seconds."""
-    packed = pack_arrays(outcome.arrays)
-    commit, dirty = git_state()
-    record = RunRecord(
-        task.name,
-        variant,
-        profile,
-        seed,
-        dataclasses.asdict(config),
-        config_hash(config),
-        outcome.status,
-        outcome.reason,
-        outcome.metrics,
-        hashlib.sha256(packed).hexdigest(),
-        outcome.weights,
-        commit,
-        dirty,
-        versions(),
-        device,
-        torch.get_num_threads(),
-        started,
-        round(time.monotonic() - clock, 2),
-    )
-    write_record(folder, record, packed)
-    append_journal(folder, outcome.status, time=_now(), reason=outcome.reason, metrics=outcome.metrics)
-    return record
+    run.begin("started")
+    metrics, arrays = run.task.load("measure")(run.config, run.seed)
+    return run.record(Outcome("finished", "", metrics, arrays, ""))
 
 
 def _trainer(
-    config: Any,
+    run: Run,
     recorder: Recorder,
     mirror: Any,
-    folder: Path,
-    identity: str,
-    device: str,
     rules: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
+    minutes: float,
 ) -> pl.Trainer:
-    every = max(1, config.iterations // CHECKPOINTS)
+    config, every = run.config, max(1, run.config.iterations // CHECKPOINTS)
+    saver = Saver(recorder, run.folder / LAST, every, config.iterations, minutes)
     bar = [Bar(recorder, config.iterations)] if sys.stderr.isatty() else [LogLine(recorder, every, config.iterations)]
     return pl.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
+        accelerator="gpu" if run.device == "cuda" else "cpu",
         devices=1,
         max_epochs=1,
         max_steps=-1 if isinstance(config, WindowSettings) else config.iterations,  # the data end by themselves
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*rules, recorder, Saver(recorder, folder / LAST, every), *bar, *callbacks],
-        enable_checkpointing=False,  # Saver's are enough
+        callbacks=[*rules, recorder, saver, *bar, *callbacks],
+        enable_checkpointing=False,  # the saver's are enough
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
-        plugins=[AtomicCheckpoints(identity)],
+        plugins=[AtomicCheckpoints(run.identity)],
         use_distributed_sampler=False,
-        default_root_dir=folder,
+        default_root_dir=run.folder,
     )
 
 
@@ -228,10 +181,6 @@ def weights_hash(module: torch.nn.Module) -> str:
     for name, parameter in sorted(module.named_parameters()):
         digest.update(name.encode() + parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _quiet() -> None:

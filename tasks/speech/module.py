@@ -125,7 +125,10 @@ class SpeechModule(SpikingModule):
 
     @staticmethod
     def summary(series: Mapping[str, np.ndarray[Any, Any]], config: SpeechConfig) -> dict[str, float]:
-        """A run's final numbers: test accuracy where that on the validation set was highest, and at the end."""
+        """A run's final numbers: test accuracy where that on the validation set was highest, and at the end; none
+        before either was measured."""
+        if "validation_accuracy" not in series:
+            return {}
         best = int(np.argmax(series["validation_accuracy"]))
         found = {
             "accuracy": float(series["test_accuracy"][best]),

@@ -32,12 +32,14 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_records_and_arrays_are_copied_and_nothing_else(tmp_path):
     into = tmp_path / "accepted"
-    accepted = accept([run(tmp_path / "r0"), run(tmp_path / "r1", seed=1, status="failed", reason="NaN")], into)
-    assert accepted == [into / "toy" / "a-0badcafe" / f"seed-{seed}" for seed in (0, 1)]
+    failed = run(tmp_path / "r1", seed=1, status="failed", reason="NaN")
+    unfinished = run(tmp_path / "r2", seed=2, status="unfinished", reason="2 of 4 iterations")
+    accepted = accept([run(tmp_path / "r0"), failed, unfinished], into)
+    assert accepted == [into / "toy" / "a-0badcafe" / f"seed-{seed}" for seed in (0, 1, 2)]
     assert all({path.name for path in folder.iterdir()} == NAMES for folder in accepted)
     assert sorted(path.name for path in into.iterdir()) == ["toy"]
     assert read_arrays(accepted[0], read_record(accepted[0]))["nmse"].tolist() == [0.01] * 4
-    assert load(into)["status"].tolist() == ["finished", "failed"]
+    assert load(into)["status"].tolist() == ["finished", "failed", "unfinished"]
 
 
 def damaged(folder: Path, name: str, data: bytes) -> Path:
@@ -51,7 +53,7 @@ def damaged(folder: Path, name: str, data: bytes) -> Path:
         (lambda p: damaged(run(p), RECORD, b'{"task": "to'), "not a complete record"),
         (lambda p: damaged(run(p), ARRAYS, b"PK"), "is not the file that its record was written with"),
         (lambda p: run(p, git_dirty=True), "made by code that was not committed"),
-        (lambda p: run(p, status="running"), "only finished and failed runs"),
+        (lambda p: run(p, status="running"), "runs are finished, failed or unfinished"),
         (lambda p: p, "has no record.json"),
         (lambda p: run(p, nmse=0.02), "different records of one run"),
     ],

@@ -58,6 +58,15 @@ def test_equal_bits_are_the_same_whatever_the_spread():
     assert "bit-equal" not in regress(records({"a": OLD[:2] + 1e-9}), ACCEPTED)[0].reason
 
 
+def test_unfinished_runs_are_left_out():
+    late = ACCEPTED["seed"] >= 5
+    unfinished = ACCEPTED.assign(status=ACCEPTED["status"].where(~late, "unfinished"), mse=ACCEPTED["mse"] + 9 * late)
+    for cells in (regress(unfinished, ACCEPTED), regress(ACCEPTED, unfinished)):
+        assert [cell.verdict for cell in cells] == ["same"]
+    assert verdict(unfinished.replace("unfinished", "failed")) == "moved"  # control
+    assert regress(ACCEPTED, ACCEPTED.assign(status="unfinished")) == []
+
+
 def test_few_seeds_are_held_against_the_accepted_run_of_their_seed():
     spread = np.log(OLD).std(ddof=1)
     assert verdict(records({"a": OLD[:2] * np.exp([0, 2.9 * spread])})) == "same"

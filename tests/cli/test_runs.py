@@ -23,9 +23,10 @@ def jobs(results: Path) -> list[Job]:
 
 
 def test_each_status(jobs: list[Job], write: Callable[..., object]) -> None:
-    finished, failed, broken, running, stopped, again, empty, *_ = jobs
+    finished, failed, broken, running, stopped, again, empty, unfinished, *_ = jobs
     write(finished)
     write(failed, "failed", "the loss is NaN at trial 7")
+    write(unfinished, "unfinished", "13 of 20 iterations")
     write(broken)
     (broken.folder / "record.json").write_text((broken.folder / "record.json").read_text()[:100])
     for job in (running, stopped, again):
@@ -39,6 +40,7 @@ def test_each_status(jobs: list[Job], write: Callable[..., object]) -> None:
         said = {job: runs.status(job.folder)[4:] for job in jobs}
     assert said[finished] == ("finished", "profile quick, 11 s, nmse 0.012")
     assert said[failed] == ("failed", "the loss is NaN at trial 7")
+    assert said[unfinished] == ("unfinished", "profile quick, 13 of 20 iterations")
     assert said[broken][0] == "broken" and "is not a complete record" in said[broken][1]
     assert said[running] == said[again] == ("running", "started noon")
     assert said[stopped] == ("interrupted", "started noon; log.txt ends: MemoryError: no room")
@@ -62,7 +64,7 @@ def test_the_table(jobs: list[Job], write: Callable[..., object], capsys: pytest
     assert lines[1 + len(jobs) :] == [
         "",
         "1 finished, 8 interrupted",
-        "an interrupted run goes on when the command that started it is called again",
+        "an interrupted or unfinished run goes on when the command that started it is called again",
     ]
 
 

@@ -93,8 +93,9 @@ def write(
     config: Any,
     metrics: dict[str, float],
     arrays: dict[str, np.ndarray],
+    unfinished: str = "",
 ) -> None:
-    """Write one record; a run without arrays has failed."""
+    """Write one record; a run without arrays has failed, and one that came no further than `unfinished` says so."""
     folder = run_folder(task.name, variant, config_hash(config), seed, where)
     folder.mkdir(parents=True, exist_ok=True)
     packed = pack_arrays(arrays)
@@ -105,8 +106,8 @@ def write(
         seed=seed,
         config=dataclasses.asdict(config),
         config_hash=config_hash(config),
-        status="finished" if arrays else "failed",
-        reason="" if arrays else "loss is NaN in trial 7",
+        status="unfinished" if unfinished else "finished" if arrays else "failed",
+        reason=unfinished if arrays else "loss is NaN in trial 7",
         metrics=metrics,
         arrays_sha256=hashlib.sha256(packed).hexdigest(),
         weights_sha256="0" * 64,

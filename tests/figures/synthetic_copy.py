@@ -30,18 +30,24 @@ def write_runs(
     profile: str = "quick",
     failed: bool = False,
     rungs: Mapping[str, tuple[int, float]] | None = None,
+    iterations: int | None = None,
 ) -> None:
     """Write one record for each variant and seed, as a run of `profile` would; `rungs` replaces `TYPICAL`, and a rung
-    of -1 is none."""
+    of -1 is none; after `iterations`, if given, it was recorded unfinished."""
     for variant in variants:
         for seed in seeds:
             config = TASK.resolve(variant, profile, data={})
             rng = np.random.default_rng([seed, *variant.encode()])
             last, share = (TYPICAL | dict(rungs or {}))[variant]
             rung = last if last < 0 else max(0, last + int(rng.integers(-1, 2)))
-            arrays = {} if failed else make_curves(config, rung, share, rng) | make_example(rung, rng)
+            arrays = {} if failed else make_curves(config, rung, share, rng)
+            came = f"{iterations} of {config.iterations} iterations" if iterations else ""
+            if iterations:
+                arrays = {name: series[:iterations] for name, series in arrays.items()}
+            elif arrays:
+                arrays |= make_example(rung, rng)
             metrics = {} if failed else make_metrics(arrays["length_solved"])
-            write(TASK, where, variant, profile, seed, config, metrics, arrays)
+            write(TASK, where, variant, profile, seed, config, metrics, arrays, came)
 
 
 def make_metrics(length_solved: np.ndarray) -> dict[str, float]:

@@ -46,8 +46,11 @@ def write_runs(
             config = TASK.resolve(variant, profile, data=data)
             rng = np.random.default_rng([seed, *variant.encode()])
             done, reached = epochs or config.iterations, TYPICAL[variant] + 0.2 * rng.normal()
-            arrays = {} if failed else make_curves(config, reached, done, rng) | make_example(text, rng)
-            write(TASK, where, variant, profile, seed, config, {} if failed else make_metrics(arrays), arrays)
+            arrays = {} if failed else make_curves(config, reached, done, rng)
+            metrics, came = {} if failed else make_metrics(arrays), f"{done} of {config.iterations} iterations"
+            if arrays and not epochs:
+                arrays |= make_example(text, rng)
+            write(TASK, where, variant, profile, seed, config, metrics, arrays, came if epochs else "")
 
 
 def make_metrics(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -150,9 +150,29 @@ def test_unfinished_runs_are_open_and_say_how_far_they_came(words, tmp_path):
     assert [(bar.get_fill(), bar.get_linestyle() == "solid") for bar in bars] == [(True, True), (False, False)]
     curves = axes_of(fig4g.panel_h, table)[0]
     ((ring,),) = [[line for line in curves.lines if line.get_marker() == "o"]]
-    valid = table.arrays("e_prop_3", "valid_perplexity")["valid_perplexity"]
+    valid = table.with_unfinished().arrays("e_prop_3", "valid_perplexity")["valid_perplexity"]
     assert np.asarray(ring.get_xydata()) == pytest.approx(np.array([[7, valid.mean(0)[6]]]))
     assert to_hex(ring.get_markeredgecolor()) == style.COLOURS["e_prop_3"]
+    assert words("4d", part | {"epochs": 7}).count("no run finished") == 1
+
+
+def test_lengths_of_unfinished_runs_too(tmp_path):
+    copies(tmp_path, variants=["bptt_4"])
+    table = copies(tmp_path, variants=["e_prop_3"], iterations=5000)
+    axes = axes_of(fig4e.panel_e, table)
+    assert [bar.get_fill() for bar in axes[0].patches] == [True, False]
+    assert {"iterations", "5000 of 12000", "12000"} < {text.get_text() for text in axes[1].texts}
+    ((ring,),) = [[line for line in axes_of(fig4g.panel_g, table)[0].lines if line.get_marker() == "o"]]
+    assert np.asarray(ring.get_xdata()).tolist() == [5000]
+
+
+def test_an_unfinished_run_neither_joins_nor_outweighs_finished_ones(tmp_path):
+    texts_of(tmp_path, variants=["bptt_4"], seeds=(0, 1))
+    table = texts_of(tmp_path, variants=["bptt_4"], seeds=(2,), epochs=3).with_unfinished()
+    assert (len(table.values("bptt_4", "seed")), table.progress("bptt_4"), table.count("bptt_4")) == (2, "", "2")
+    paper = {"profile": "paper", "variants": ["e_prop_3"]}
+    assert texts_of(tmp_path, **paper, seeds=(0, 1, 2), epochs=3).stamp == "quick: not the paper's size"
+    assert texts_of(tmp_path, **paper, seeds=(3,)).stamp == ""  # control: one that finished
 
 
 def test_lengths_are_drawn_as_steps_of_seeds_and_of_their_mean(tmp_path):

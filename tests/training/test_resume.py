@@ -1,4 +1,4 @@
-"""A run killed at any moment ends where an undisturbed one ends, to the last bit."""
+"""A run killed, interrupted or stopped at any moment ends where an undisturbed one ends, to the last bit."""
 
 import json
 import os
@@ -7,11 +7,15 @@ import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
+from repro.errors import UserError
 from repro.records.record import ARRAYS, JOURNAL, RECORD, RunRecord, read_arrays, read_record
 from repro.training.checkpoints import LAST
+from repro.training.recorder import Recorder
 from repro.training.run import run
 from tasks.pattern_generation.config import TASK
 from tests.training.workers import MOMENTS, train
@@ -71,6 +75,93 @@ def test_killed_from_outside(processes: ForkServerContext, tmp_path: Path) -> No
     record = run(TASK, "e_prop_1", "smoke", 0, settings, tmp_path)
     assert events(only_run(tmp_path)) == ["started", "resumed", "finished"]
     assert content(record) == content(run(TASK, "e_prop_1", "smoke", 0, settings, tmp_path / "again"))
+
+
+class Interrupt(pl.Callback):
+    """Ctrl-C at the end of an iteration."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        (recorder,) = (callback for callback in trainer.callbacks if isinstance(callback, Recorder))
+        if recorder.done == self.iteration:
+            raise KeyboardInterrupt
+
+
+def is_unfinished(folder: Path, iterations: int, whole: RunRecord, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether a folder's record is of the first iterations of a run, and its checkpoint is there."""
+    record = read_record(folder)
+    told = (record.status, record.reason) == ("unfinished", f"{iterations} of 40 iterations")
+    series = read_arrays(folder, record)
+    first = all(np.array_equal(values, arrays[name][:iterations]) for name, values in series.items())
+    last = record.metrics["nmse"] == pytest.approx(arrays["nmse"][:iterations][-whole.config["final_trials"] :].mean())
+    return told and first and last and "loss" in series and (folder / LAST).exists()
+
+
+def go_on(out: Path, **options: float) -> RunRecord:
+    return run(TASK, "e_prop_1", "smoke", 0, SETTINGS, out, **options)
+
+
+@pytest.fixture(scope="module")
+def arrays(undisturbed: RunRecord, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """The series of the undisturbed run."""
+    return read_arrays(only_run(next(tmp_path_factory.getbasetemp().glob("undisturbed*"))), undisturbed)
+
+
+def test_an_interrupted_run_is_recorded_as_unfinished_and_goes_on(
+    undisturbed: RunRecord, arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    for iteration in (23, 31):  # a checkpoint every second one
+        with pytest.raises(KeyboardInterrupt):
+            run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path, callbacks=[Interrupt(iteration)])
+        assert is_unfinished(only_run(tmp_path), iteration - 1, undisturbed, arrays)
+    assert not is_unfinished(only_run(tmp_path), 22, undisturbed, arrays)  # control
+    assert content(go_on(tmp_path)) == content(undisturbed)
+    assert events(only_run(tmp_path)) == ["started", "unfinished", "resumed", "unfinished", "resumed", "finished"]
+
+
+def test_interrupted_before_the_first_checkpoint_a_run_has_no_record(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path, callbacks=[Interrupt(1)])
+    assert not (only_run(tmp_path) / RECORD).exists()
+
+
+def test_minutes_end_with_an_iteration_and_a_checkpoint(
+    undisturbed: RunRecord, arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    for _ in range(2):  # the second time they are over before anything is trained
+        assert go_on(tmp_path, minutes=1e-9).status == "unfinished"
+        assert is_unfinished(only_run(tmp_path), 1, undisturbed, arrays)
+    assert content(go_on(tmp_path, minutes=60)) == content(undisturbed)
+    assert content(go_on(tmp_path, minutes=0)) == content(undisturbed)  # finished: nothing is recorded anew
+
+
+def test_a_killed_run_is_recorded_by_0_minutes(
+    processes: ForkServerContext, undisturbed: RunRecord, arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="--minutes 0: there is no checkpoint in"):
+        go_on(tmp_path, minutes=0)
+    assert not list(tmp_path.iterdir())
+    process = processes.Process(target=train, args=(tmp_path, SETTINGS, "in the middle"))
+    process.start()
+    process.join(500)
+    go_on(tmp_path, minutes=0)
+    assert is_unfinished(only_run(tmp_path), 22, undisturbed, arrays)
+    assert content(go_on(tmp_path)) == content(undisturbed)
+
+
+def test_a_request_to_end_is_an_interrupt(processes: ForkServerContext, tmp_path: Path) -> None:
+    settings = {"iterations": "4000"}
+    process = processes.Process(target=train, args=(tmp_path, settings))
+    process.start()
+    while not list(tmp_path.glob(f"*/*/*/{LAST}")) and process.is_alive():
+        time.sleep(0.01)
+    process.terminate()
+    process.join(500)
+    assert process.exitcode == 70
+    assert read_record(only_run(tmp_path)).reason.endswith(" of 4000 iterations")
+    assert events(only_run(tmp_path)) == ["started", "unfinished"]
 
 
 @pytest.mark.parametrize("sown", [0, 12345])

@@ -12,6 +12,7 @@ import torch
 
 import repro.records.record as record
 import repro.rules.callback as callback
+import repro.training.outcome as outcome
 import repro.training.run as running
 import tasks.pattern_generation.module  # noqa: F401  for the process server: nothing is left to import
 from repro.errors import RunFailed, UserError
@@ -110,6 +111,6 @@ MOMENTS = {
     "in the last iteration": _in_iteration(40),
     "in half a checkpoint": _in_half_a_checkpoint,
     "with a checkpoint not yet in place": _before_placing(LAST),
-    "before the record": lambda: _before(running, "write_record", lambda *_: True),
+    "before the record": lambda: _before(outcome, "write_record", lambda *_: True),
     "with arrays and no record": lambda: _before(record, "write_atomically", lambda path, _: path.name == RECORD),
 }

@@ -1,0 +1,96 @@
+"""What came of a run, and its record: after the last iteration, of a run that was lost, or out of a checkpoint."""
+
+import dataclasses
+import datetime
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from repro.config import config_hash
+from repro.records.record import RunRecord, append_journal, pack_arrays, write_record
+from repro.task import Task
+from repro.training.checkpoints import LAST
+from repro.training.provenance import git_state, versions
+from repro.training.recorder import Recorder
+
+
+class Outcome(NamedTuple):
+    """What came of a run: "finished", "failed" for a reason, or "unfinished" after so many iterations; the hash of its
+    weights, empty where it has none or they are not its last."""
+
+    status: str
+    reason: str
+    metrics: Mapping[str, float]
+    arrays: Mapping[str, np.ndarray]
+    weights: str
+
+
+def now() -> str:
+    """The time, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run, its folder, and since when this process has had it in hand: the time, and where the clock stood [s]."""
+
+    task: Task
+    variant: str
+    profile: str
+    seed: int
+    config: Any
+    folder: Path
+    device: str
+    started: str = dataclasses.field(default_factory=now)
+    clock: float = dataclasses.field(default_factory=time.monotonic)
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint must be of."""
+        return f"{self.task.name} {self.variant} {config_hash(self.config)} seed {self.seed}"
+
+    def begin(self, event: str) -> None:
+        """Tell the journal."""
+        append_journal(self.folder, event, time=self.started, profile=self.profile, seed=self.seed)
+
+    def record(self, outcome: Outcome) -> RunRecord:
+        """Write the record."""
+        packed = pack_arrays(outcome.arrays)
+        commit, dirty = git_state()
+        record = RunRecord(
+            self.task.name,
+            self.variant,
+            self.profile,
+            self.seed,
+            dataclasses.asdict(self.config),
+            config_hash(self.config),
+            outcome.status,
+            outcome.reason,
+            outcome.metrics,
+            hashlib.sha256(packed).hexdigest(),
+            outcome.weights,
+            commit,
+            dirty,
+            versions(),
+            self.device,
+            torch.get_num_threads(),
+            self.started,
+            round(time.monotonic() - self.clock, 2),
+        )
+        write_record(self.folder, record, packed)
+        append_journal(self.folder, outcome.status, time=now(), reason=outcome.reason, metrics=outcome.metrics)
+        return record
+
+    def record_unfinished(self) -> RunRecord:
+        """Write how far the run had come at its checkpoint, from which it can go on: series and final numbers of them,
+        nothing that would have to be computed. Raises FileNotFoundError when there is no checkpoint."""
+        saved, recorder = torch.load(self.folder / LAST, map_location="cpu", weights_only=True), Recorder()
+        recorder.load_state_dict(saved["callbacks"][recorder.state_key])
+        metrics = self.task.load("module").summary(recorder.series, self.config)
+        reason = f"{recorder.done} of {self.config.iterations} iterations"
+        return self.record(Outcome("unfinished", reason, metrics, recorder.arrays(), ""))
