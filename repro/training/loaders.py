@@ -41,3 +41,8 @@ class SequenceLoader(IndexedLoader):
     def __iter__(self) -> Iterator[Any]:
         for windows in super().__iter__():
             yield from windows
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the iteration that `state_dict` names; after the last one there is none, and Lightning, which
+        counts windows, does not know."""
+        self._start = self._next = state_dict["next"]

@@ -36,9 +36,10 @@ class WindowBatch(NamedTuple):
 
 
 class WordPredictionData(pl.LightningDataModule):
-    """The training text once an epoch, from its beginning.
+    """The training text once an epoch, from its beginning; `evaluated`, the streams [stream, word] of validation and
+    test text: as many as are trained, and one.
 
-    Raises UserError where it is too short for a window, or has too many different words.
+    Raises UserError where a text is too short for its streams or a window, or has too many different words.
     """
 
     def __init__(self, config: WordPredictionConfig, seed: int) -> None:
@@ -46,9 +47,18 @@ class WordPredictionData(pl.LightningDataModule):
         self.config, self.corpus = config, corpus(config.corpus)
         if len(self.corpus.words) > config.vocabulary:
             raise UserError(f"vocabulary={config.vocabulary}: the text has {len(self.corpus.words)} different words")
-        training = self.corpus.splits["training"][: config.training_words or None]
-        self.streams = torch.from_numpy(streams(training, config.batch_size)).long()
+        self.streams = self._cut("training", config.training_words, config.batch_size)
+        self.evaluated = {
+            "validation": self._cut("validation", config.evaluated_words, config.batch_size),
+            "test": self._cut("test", config.evaluated_words, 1),
+        }
         self.windows = windows_per_epoch(self.streams.shape[1], config.truncation_steps)
+
+    def _cut(self, split: str, words: int, count: int) -> Tensor:
+        try:
+            return torch.from_numpy(streams(self.corpus.splits[split][: words or None], count)).long()
+        except UserError as error:
+            raise UserError(f"the {split} text is too short: {error}") from None
 
     def state_dict(self) -> dict[str, Any]:
         """Which text it is."""

@@ -17,9 +17,8 @@ from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.data import Piece, WindowBatch, WordPredictionData
 from tasks.word_prediction.reading import log_probabilities, perplexity
 from tasks.word_prediction.stack import StackedLSTM, State
-from tasks.word_prediction.streams import streams
 
-EXAMPLE = slice(1000, 1025)  # words of the test text, for Fig. 4d
+EXAMPLE_FROM, EXAMPLE_WORDS = 1000, 25  # of the test text, for Fig. 4d; of a shorter one its end
 
 
 class WordPredictionModule(TaskModule):
@@ -37,7 +36,7 @@ class WordPredictionModule(TaskModule):
         self.embedding = nn.Parameter(c.init_scale * (2 * torch.rand(c.vocabulary, c.units, generator=random) - 1))
         self.stack: StackedLSTM | None = None
         if c.algorithm == "autograd":
-            self.stack = StackedLSTM(c.units, c.layers, c.vocabulary, c.init_scale, random)
+            self.stack = StackedLSTM(c.units, c.layers, c.vocabulary, c.forget_bias, c.init_scale, random)
         else:
             unit = LSTM(True, c.forget_bias)
             self.network = GatedNetwork(unit, c.units, c.units, c.vocabulary, c.init_scale, random)
@@ -112,32 +111,24 @@ class WordPredictionModule(TaskModule):
     def evaluate(self, done: int) -> dict[str, float]:
         """Perplexity after an epoch: of the validation text in as many streams as are trained, of the test in one."""
         trainer: Any = self.trainer
-        splits, stack = trainer.datamodule.corpus.splits, self.as_stack()
-
-        def measured(split: str, count: int) -> float:
-            text = streams(splits[split][: self.config.evaluated_words or None], count)
-            return perplexity(self.embedding, stack, self._on_device(text))
-
-        valid, test = measured("validation", self.config.batch_size), measured("test", 1)
+        texts, stack = trainer.datamodule.evaluated, self.as_stack()
+        valid, test = (
+            perplexity(self.embedding, stack, texts[split].to(self.device)) for split in ("validation", "test")
+        )
         return {"valid_perplexity": valid, "test_perplexity": test}
-
-    def _on_device(self, text: Any) -> Tensor:
-        return torch.from_numpy(text).long().to(self.embedding.device)
 
     def as_stack(self) -> StackedLSTM:
         """The network as torch's own LSTM."""
         if self.stack is not None:
             return self.stack
         c, network = self.config, self.network
-        stack = StackedLSTM(c.units, 1, c.vocabulary, 0.0, self.generator("none")).to(self.embedding)
-        bias = network.bias.detach().clone()
-        bias[c.units : 2 * c.units] += c.forget_bias
-        own = stack.lstm.weight_ih_l0, stack.lstm.weight_hh_l0, stack.lstm.bias_ih_l0, stack.w_out, stack.b_out
+        stack = StackedLSTM(c.units, 1, c.vocabulary, c.forget_bias, 0.0, self.generator("none")).to(self.embedding)
+        lstm: Any = stack.lstm
+        theirs = lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, stack.w_out, stack.b_out
+        ours = network.w_in, network.w_rec, network.bias, network.w_out, network.b_out
         with torch.no_grad():
-            for theirs, ours in zip(
-                own, (network.w_in, network.w_rec, bias, network.w_out, network.b_out), strict=True
-            ):
-                theirs.copy_(ours)
+            for copied, weights in zip(theirs, ours, strict=True):
+                copied.copy_(weights)
         return stack
 
     @staticmethod
@@ -150,10 +141,10 @@ class WordPredictionModule(TaskModule):
         self, data: WordPredictionData, snapshots: Mapping[int, Mapping[str, Tensor]]
     ) -> tuple[dict[str, float], Any]:
         """A stretch of the test text, read from its beginning, and the probability of each word of it but the first."""
-        words = data.corpus.splits["test"][: EXAMPLE.stop]
-        found = log_probabilities(self.embedding, self.as_stack(), self._on_device(words[None]))[0].exp()
-        shown = np.array([data.corpus.words[k] for k in words[EXAMPLE]])
-        probability = found[-(len(shown) - 1) :].cpu().numpy().astype(np.float32)
+        read = torch.from_numpy(data.corpus.splits["test"][None, : EXAMPLE_FROM + EXAMPLE_WORDS]).long()
+        found = log_probabilities(self.embedding, self.as_stack(), read.to(self.device))[0].exp()
+        shown = np.array([data.corpus.words[k] for k in read[0, -EXAMPLE_WORDS:]])
+        probability = found[1 - EXAMPLE_WORDS :].cpu().numpy().astype(np.float32)
         return {}, {"example_words": shown, "example_probability": probability}
 
 

@@ -9,10 +9,12 @@ State = tuple[Tensor, Tensor]
 class StackedLSTM(nn.Module):
     """Layers of units from embedded words [batch, step, unit] to the logits of the next [batch, step, word].
 
-    Torch adds a second bias to each gate; it is zero and does not learn.
+    Torch adds a second bias to each gate; it does not learn, and is zero but for the forget gate's.
     """
 
-    def __init__(self, units: int, layers: int, words: int, scale: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, units: int, layers: int, words: int, forget_bias: float, scale: float, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.lstm = nn.LSTM(units, units, layers, batch_first=True)
         self.w_out, self.b_out = nn.Parameter(torch.empty(words, units)), nn.Parameter(torch.zeros(words))
@@ -21,7 +23,8 @@ class StackedLSTM(nn.Module):
                 nn.init.zeros_(parameter)
             else:
                 nn.init.uniform_(parameter, -scale, scale, generator=generator)
-            parameter.requires_grad_("bias_hh" not in name)
+            if "bias_hh" in name:
+                parameter.requires_grad_(False)[units : 2 * units] = forget_bias
 
     def forward(self, embedded: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits, and the state after the last step."""

@@ -1,0 +1,41 @@
+"""Word prediction in two processes that share a text's streams: what each of them does."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from repro.rules.window_callback import WindowRuleCallback
+from tasks.word_prediction.data import WordPredictionData
+from tasks.word_prediction.module import WordPredictionModule
+from tests.tasks import made_up
+from tests.training.small import trainer_of, weights
+
+# The last window of an epoch predicts nothing: DDP has to look for parameters without a gradient.
+STRATEGY = {
+    "bptt_4": "ddp",
+    "e_prop_3": "ddp_find_unused_parameters_true",
+    "bptt_20_two_layers": "ddp",
+}
+
+
+def fit(variant: str, batch_size: int = 4, **options: Any) -> dict[str, torch.Tensor]:
+    """The weights after two epochs, most of their windows clipped."""
+    values = {"truncation_steps": 4, "iterations": 2, "clip_norm": 1.0, "learning_rate": 0.3, "init_scale": 0.5}
+    config = made_up.config(variant, **{**values, "batch_size": batch_size})
+    module = WordPredictionModule(config, 3).double()
+    trainer = trainer_of(WindowRuleCallback(config), gradient_clip_val=config.clip_norm, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        made_up.use(patch)
+        trainer.fit(module, datamodule=WordPredictionData(config, 3))
+    return weights(module)
+
+
+def share(rank: int, port: int, folder: Path) -> None:
+    """One of two processes that train together, each variant; saves the weights."""
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank), NODE_RANK="0")
+    os.environ.update(GLOO_SOCKET_IFNAME="lo")
+    for variant, strategy in STRATEGY.items():
+        torch.save(fit(variant, devices=2, strategy=strategy), folder / f"{variant}-{rank}.pt")

@@ -1,0 +1,36 @@
+"""Two processes that each read half of the streams (DDP on gloo) train as one that reads all of them."""
+
+import socket
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.sharing import STRATEGY, fit, share
+from tests.training.small import apart
+
+
+@pytest.fixture(scope="module")
+def folder(processes: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where both processes left their weights after each variant."""
+    folder = tmp_path_factory.mktemp("ddp")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    both = [processes.Process(target=share, args=(rank, port, folder)) for rank in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(500)
+        if process.is_alive():
+            process.kill()
+    assert [process.exitcode for process in both] == [0, 0]
+    return folder
+
+
+@pytest.mark.parametrize("variant", STRATEGY)
+def test_two_processes_are_one_with_all_streams(folder: Path, variant: str) -> None:
+    first, second = (torch.load(folder / f"{variant}-{rank}.pt") for rank in range(2))
+    assert apart(first, second) == 0
+    assert apart(first, fit(variant)) < 1e-10
+    assert apart(first, fit(variant, batch_size=2)) > 1e-3  # control: other streams of the same text
