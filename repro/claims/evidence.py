@@ -17,8 +17,8 @@ class Sample:
 
     `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value, `unfinished` to how
     far it came; `other` counts the variant's records of other settings, which may not meet a claim; `bounds` are the
-    seeds whose value is only a lower bound: runs that ended before they got where the metric measures; `early` [seed] are
-    values of runs that lack what the claim requires, and `lacking` says what that is.
+    seeds whose value is only a lower bound: runs that ended before they got where the metric measures; `early` [seed]
+    are values of runs that lack what the claim requires, and `lacking` says what that is.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Sample:
             least = format_number(float(self.values[self.bounds].min()))
             count = f"{len(self.bounds)} of {len(self.values)} runs"
             remarks.append(f"{count} of {self.name} never got there: {least} is a lower bound")
-        for word, runs in (("failed", self.failed), ("are unfinished", self.unfinished)):
+        for word, runs in (("failed", self.failed), ("did not finish", self.unfinished)):
             if runs:
                 seeds, why = ", ".join(map(str, sorted(runs))), ", ".join(sorted(set(runs.values())))
                 remarks.append(f"{len(runs)} of {self._runs} runs of {self.name} {word} (seed {seeds}: {why})")

@@ -104,7 +104,7 @@ def unfinished(seeds: set[int], came: str = "13 of 20 iterations") -> pd.DataFra
 def test_unfinished_runs_are_not_judged_and_have_not_failed(tmp_path):
     value, order = judged(tmp_path, unfinished({0, 1, 2}), FREE, ORDER.replace('; requires = "flat"', ""))
     assert (value.verdict, value.n_seeds, order.verdict) == ("not run", 0, "not run")
-    assert value.reason == "3 of 3 runs of a are unfinished (seed 0, 1, 2: 13 of 20 iterations)."
+    assert value.reason == "3 of 3 runs of a did not finish (seed 0, 1, 2: 13 of 20 iterations)."
     assert value.instead and value.instead in order.reason and "failed" not in order.reason
     failed = unfinished({0, 1, 2}).replace("unfinished", "failed")
     assert judged(tmp_path, failed, FREE)[0].verdict == "not reproduced"  # control
@@ -113,7 +113,7 @@ def test_unfinished_runs_are_not_judged_and_have_not_failed(tmp_path):
 def test_the_others_are_judged_without_unfinished_ones(tmp_path):
     value, order = judged(tmp_path, unfinished({2}), FREE, ORDER.replace('; requires = "flat"', ""))
     assert (value.verdict, value.n_seeds, value.observed) == ("reproduced", 2, 13.5)
-    assert order.verdict == "reproduced" and "1 of 3 runs of a are unfinished (seed 2: " in order.reason
+    assert order.verdict == "reproduced" and "1 of 3 runs of a did not finish (seed 2: " in order.reason
     finished = unfinished({2}).replace("unfinished", "finished")
     assert judged(tmp_path, finished, FREE)[0].observed > 300  # control
 
