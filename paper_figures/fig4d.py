@@ -36,7 +36,7 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     record, arrays = table.example(variant, "example_words", "example_probability")
     words, probability = [str(word) for word in arrays["example_words"]], arrays["example_probability"].astype(float)
     label = table.task.variants[variant].label
-    style.head(figure, "d", f"{label}, seed {record.seed}: probability of each next word, in %")
+    style.head(figure, "d", f"{label}, seed {record.seed}: each next word, foreseen in %")
     axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=0.1)[0, 0]
     width, height = axes.bbox.width / axes.figure.dpi, axes.bbox.height / axes.figure.dpi
     axes.set(xlim=(0, width), ylim=(height, 0))

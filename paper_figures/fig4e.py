@@ -127,7 +127,7 @@ def _literature(axes: Axes, value: float, row: int) -> None:
     """Another group's value, beside ours and not compared."""
     axes.plot(value, row, marker="D", ms=3.4, mfc="white", mec=style.GREY, mew=0.7, zorder=5)
     at: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": style.GREY}
-    axes.annotate(f"{LITERATURE}: {value:g}", (value, row), (4, 0), **at)
+    axes.annotate(LITERATURE, (value, row), (4, 0), **at)
 
 
 def _columns(
