@@ -17,6 +17,7 @@ from repro.records.record import ARRAYS, JOURNAL, RECORD, RunRecord, read_arrays
 from repro.training.checkpoints import LAST
 from repro.training.recorder import Recorder
 from repro.training.run import run
+from tasks import get_task
 from tasks.pattern_generation.config import TASK
 from tests.training.workers import MOMENTS, train
 
@@ -149,6 +150,12 @@ def test_a_killed_run_is_recorded_by_0_minutes(
     go_on(tmp_path, minutes=0)
     assert is_unfinished(only_run(tmp_path), 22, undisturbed, arrays)
     assert content(go_on(tmp_path)) == content(undisturbed)
+
+
+def test_what_is_measured_at_one_go_has_no_minutes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="leave --minutes out"):
+        run(get_task("theory"), "measured", "smoke", 0, out=tmp_path, minutes=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_request_to_end_is_an_interrupt(processes: ForkServerContext, tmp_path: Path) -> None:
