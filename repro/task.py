@@ -35,9 +35,10 @@ class Task:
     `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch; a task
     that trains nothing has in their place `measure`, the path of a function (config, seed) -> (metrics, arrays).
     `panels` are those of the figure that its records draw. `seconds` maps a variant to what one run of the paper's size
-    costs on one core, and `whole` a size to what its 0 means, for estimates only. `headline` is the metric that a bar of the figure shows. `data_here` gives the
-    config values that follow from which data this machine has; `substitutes` are data in place of the paper's (name on
-    the figures -> config values), from which no value of the paper can be judged.
+    costs on one core, and `whole` a size to what its 0 means, for estimates only. `headline` is the metric that a bar
+    of the figure shows. `data_here` gives the config values that follow from which data this machine has; `substitutes`
+    are data in place of the paper's (name on the figures -> config values), from which no value of the paper can be
+    judged.
     """
 
     name: str

@@ -24,9 +24,7 @@ from tasks.copy_repeat.sequences import Level, sequences
 
 # Every second batch or so is "solved", so that the curriculum moves.
 TINY: dict[str, Any] = {"units": 7, "synthetic_hidden": 5, "batch_size": 4, "learning_rate": 0.01, "solved_bits": 17.5}
-TASK = dataclasses.replace(
-    REGISTERED, panels=(), profiles={"tiny": Profile("a test", {**TINY, "iterations": 8}, (0,))}
-)
+TASK = dataclasses.replace(REGISTERED, panels=(), profiles={"tiny": Profile("a test", {**TINY, "iterations": 8}, (0,))})
 
 
 class NoTrainer:
