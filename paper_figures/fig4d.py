@@ -91,9 +91,15 @@ def _word(axes: Axes, x: float, y: float, wide: float, word: str, number: str, p
     if number:
         axes.fill([x, x + wide, x + wide, x], [y, y, y + BOX, y + BOX], color=shade(probability, colour), ec=style.PALE,
                   lw=0.4)  # fmt: skip
-    ink = style.INK if number else style.GREY
+    ink = _legible(shade(probability, colour)) if number else style.GREY
     axes.text(x + wide / 2, y + 0.115, word, fontsize=LETTERS, color=ink, va="baseline", **mono)
-    axes.text(x + wide / 2, y + 0.215, number, fontsize=DIGITS, color=style.INK, va="baseline", **mono)
+    axes.text(x + wide / 2, y + 0.215, number, fontsize=DIGITS, color=ink, va="baseline", **mono)
+
+
+def _legible(ground: Any) -> str:
+    """The colour of letters on a box."""
+    red, green, blue = to_rgb(ground)
+    return style.INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
 
 
 def _key(axes: Axes, width: float, height: float, colour: str) -> None:
