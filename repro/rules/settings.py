@@ -3,6 +3,7 @@
 import dataclasses
 
 from repro.config import assumed, paper
+from repro.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +72,14 @@ class WindowSettings:
         "without that of the units' own states",
         choices=("whole", "across"),
     )
+
+    def __post_init__(self) -> None:
+        """Raises UserError where values do not go together."""
+        if self.vectors == "truncated" and not self.recurrence:
+            raise UserError(
+                "recurrence=false is e-prop 1, which the paper has with carried vectors: leave vectors alone"
+            )
+        if self.synthetic and (not self.recurrence or not self.truncation_steps):
+            raise UserError(
+                "synthetic=true predicts what follows a window: it wants recurrence=true and truncation_steps above 0"
+            )

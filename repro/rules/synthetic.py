@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.gated import GatedNetwork, Walk
-from repro.neurons.lstm import LSTMState
+from repro.neurons.lstm import LSTMLocal, LSTMState
 from repro.rules import windows
 from repro.rules.windows import WindowRule
 
@@ -100,7 +100,7 @@ def learn(
     heard = _hear(network, walk, window, readout=True)
     found = _Predicted(windows.no_edge(walk.after), {}, 0.0, walk.h.new_zeros(()))
     if predictor is not None and following is not None:
-        found = _predict(network, predictor, walk, window, following, algorithm)
+        found = _predict(network, predictor, walk.after, following, algorithm)
     by_h = torch.cat([heard.by_h[:-1], heard.by_h[-1:] + found.by_h])
     back = windows.backward(network, walk, by_h, found.edge, rule)
     gradients = windows.gradient(network, walk, back, found.edge, vectors) | heard.readout
@@ -121,21 +121,22 @@ def learn(
 def _predict(
     network: GatedNetwork,
     predictor: SyntheticGradient,
-    walk: Walk,
-    window: Window,
+    after: LSTMState,
     following: Window,
     algorithm: Algorithm,
 ) -> _Predicted:
     """The boundary that is predicted for the right edge, and how far from its target the prediction is."""
-    target = _at_first_step(network, predictor, following, walk.after, algorithm.factor)
+    later = network.walk(following.inputs, after)
+    target = _at_first_step(network, predictor, following, later, algorithm.factor)
     weights = dict(predictor.named_parameters())
     with torch.enable_grad():
-        last = walk.after.h.detach().requires_grad_()
+        last = after.h.detach().requires_grad_()
         predicted = predictor(last)
         squares = 0.5 * (predicted - target).square().sum()
         error = squares / network.n if algorithm.mean_over_units else squares
         by_h, *gradients = torch.autograd.grad(error, [last, *weights.values()])
-    edge = _edge(network, walk, window, algorithm.factor * predicted.detach())
+    first = LSTMLocal(*(series[0] for series in later.local))
+    edge = windows.edge_through(network, first, algorithm.factor * predicted.detach())
     named = dict(zip(weights, gradients, strict=True))
     return _Predicted(edge, named, by_h if algorithm.into_network else 0.0, error.detach())
 
@@ -150,17 +151,12 @@ def _hear(network: GatedNetwork, walk: Walk, window: Window, readout: bool) -> _
     return _Heard(by_h, dict(zip(wanted, gradients, strict=True)), error.detach())
 
 
-def _edge(network: GatedNetwork, walk: Walk, window: Window, predicted: Tensor) -> windows.Edge:
-    if window.beyond is None:
-        return windows.no_edge(walk.after)
-    return windows.synthetic_edge(network, walk.after, window.beyond, predicted)
-
-
 @torch.no_grad()
 def _at_first_step(
-    network: GatedNetwork, predictor: SyntheticGradient, window: Window, state: LSTMState, factor: float
+    network: GatedNetwork, predictor: SyntheticGradient, window: Window, walk: Walk, factor: float
 ) -> Tensor:
     """dE/dc at the first step of a window, its own boundary included [batch, unit]."""
-    walk = network.walk(window.inputs, state)
-    edge = _edge(network, walk, window, factor * predictor(walk.after.h))
+    edge = windows.no_edge(walk.after)
+    if window.beyond is not None:
+        edge = windows.synthetic_edge(network, walk.after, window.beyond, factor * predictor(walk.after.h))
     return windows.backward(network, walk, _hear(network, walk, window, False).by_h, edge, WindowRule("none")).first

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from repro.gated import GatedNetwork, Walk
 from repro.kernels.carried import carry
-from repro.neurons.lstm import REMEMBERED, LSTMState
+from repro.neurons.lstm import REMEMBERED, LSTMLocal, LSTMState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,13 @@ class Backward(NamedTuple):
 
 def synthetic_edge(network: GatedNetwork, after: LSTMState, beyond: Tensor, predicted: Tensor) -> Edge:
     """The edge from a prediction of dE/dc^(t+1) [batch, unit] for the step after the window, whose input is `beyond`
-    [batch, input] (Eq. 67). What the weights of that step owe to it belongs to the next window."""
-    _, _, local = network.step(network.weights(), after, beyond)
+    [batch, input]."""
+    return edge_through(network, network.step(network.weights(), after, beyond)[2], predicted)
+
+
+def edge_through(network: GatedNetwork, local: LSTMLocal, predicted: Tensor) -> Edge:
+    """The same where the derivatives of that step are known (Eq. 67). What its weights owe to the prediction belongs to
+    the next window."""
     currents = (predicted[:, None] * local.by_gate).flatten(start_dim=1)
     return Edge(currents @ network.w_rec.detach()[: REMEMBERED * network.n], predicted * local.d)
 

@@ -1,4 +1,4 @@
-"""What the Lightning modules of all spiking tasks share."""
+"""What the Lightning modules of all tasks share."""
 
 import abc
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from repro.errors import UserError
 from repro.neurons.neuron import NeuronState
 from repro.rules.callback import LearningRuleCallback, Outcome
 from repro.rules.rate import RateTerm
+from repro.rules.synthetic import SyntheticGradient
+from repro.rules.window_callback import WindowRuleCallback
 from repro.training.seeds import generator
 
 WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
@@ -83,6 +85,23 @@ class TaskModule(pl.LightningModule):
         if getattr(c, "decay", "every") == "once":
             schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class WindowedModule(TaskModule):
+    """Learns in windows, by a WindowRuleCallback, which also brings the `predictor`, if its rule has one."""
+
+    learning_rule: WindowRuleCallback | None = None
+
+    def __init__(self, config: Any, seed: int) -> None:
+        super().__init__(config, seed)
+        self.predictor: SyntheticGradient | None = None
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """For an optimizer: "network" is all but the "synthetic gradients", a group of their own if there are any."""
+        apart = [] if self.predictor is None else list(self.predictor.parameters())
+        own = {id(p) for p in apart}
+        groups = [{"params": [p for p in self.parameters() if id(p) not in own], "name": "network"}]
+        return [*groups, {"params": apart, "name": "synthetic gradients"}] if apart else groups
 
 
 class SpikingModule(TaskModule, abc.ABC):

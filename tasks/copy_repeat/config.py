@@ -7,7 +7,6 @@ with an update after each of them; `tasks/copy_repeat/sequences.py` shows a sequ
 import dataclasses
 
 from repro.config import Value, assumed, paper
-from repro.errors import UserError
 from repro.rules.settings import WindowSettings
 from repro.task import Profile, Task, Variant
 
@@ -30,17 +29,6 @@ class CopyRepeatConfig(WindowSettings):
     batch_size: int = paper(256, IMPLEMENTATION, low=1, high=100_000)
     learning_rate: float = paper(1e-4, TEXT, low=0.0, high=3.4e38)
     clip_norm: float = assumed(0.0, "the norm that gradients are clipped at; 0: the text names none", low=0.0, high=1e9)
-
-    def __post_init__(self) -> None:
-        """Raises UserError where values do not go together."""
-        if self.vectors == "truncated" and not self.recurrence:
-            raise UserError(
-                "recurrence=false is e-prop 1, which the paper has with carried vectors: leave vectors alone"
-            )
-        if self.synthetic and (not self.recurrence or not self.truncation_steps):
-            raise UserError(
-                "synthetic=true predicts what follows a window: it wants recurrence=true and truncation_steps above 0"
-            )
 
 
 PLAIN: dict[str, Value] = {"vectors": "none", "synthetic": False}

@@ -9,19 +9,17 @@ from torch import Tensor
 
 from repro.gated import GatedNetwork
 from repro.neurons.lstm import LSTM
-from repro.rules.synthetic import SyntheticGradient, Window
-from repro.rules.window_callback import WindowRuleCallback
-from repro.training.module import TaskModule
+from repro.rules.synthetic import Window
+from repro.training.module import WindowedModule
 from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.data import CopyRepeatData, Piece, WindowBatch, bits
 from tasks.copy_repeat.sequences import CHANNELS, Level, sequences
 
 
-class CopyRepeatModule(TaskModule):
+class CopyRepeatModule(WindowedModule):
     """LSTM units and nine readouts, each the logarithm of the odds that its channel is one."""
 
     config: CopyRepeatConfig
-    learning_rule: WindowRuleCallback | None = None
 
     def __init__(self, config: CopyRepeatConfig, seed: int) -> None:
         super().__init__(config, seed)
@@ -29,7 +27,6 @@ class CopyRepeatModule(TaskModule):
         scale = c.init_scale or c.units**-0.5
         unit = LSTM(c.squash, c.forget_bias)
         self.network = GatedNetwork(unit, CHANNELS, c.units, CHANNELS, scale, self.generator("weights"))
-        self.predictor: SyntheticGradient | None = None  # the learning rule's
         self._bits: Tensor | float = 0.0
 
     def window(self, piece: Piece) -> Window:
@@ -55,10 +52,7 @@ class CopyRepeatModule(TaskModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with default moments; the synthetic gradients are a group of their own."""
-        groups = [{"params": list(self.network.parameters()), "name": "network"}]
-        if self.predictor is not None:
-            groups.append({"params": list(self.predictor.parameters()), "name": "synthetic gradients"})
-        return torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)
+        return torch.optim.Adam(self.parameter_groups(), lr=self.config.learning_rate, fused=True)
 
     @staticmethod
     def summary(series: Mapping[str, np.ndarray[Any, Any]], config: CopyRepeatConfig) -> dict[str, float]:

@@ -62,14 +62,9 @@ class WordPredictionConfig(WindowSettings):
             raise UserError("algorithm=autograd is BPTT: it wants vectors=none, synthetic=false and recurrence=true")
         if self.layers > 1 and self.algorithm != "autograd":
             raise UserError(f"layers={self.layers}: more than one layer trains by algorithm=autograd")
-        if self.vectors == "truncated" and not self.recurrence:
-            raise UserError(
-                "recurrence=false is e-prop 1, which the paper has with carried vectors: leave vectors alone"
-            )
-        if self.synthetic and not self.recurrence:
-            raise UserError("synthetic=true predicts what learning signals look ahead to: it wants recurrence=true")
         if not self.truncation_steps:
             raise UserError("truncation_steps=0: a text is one sequence; name the steps of a window")
+        super().__post_init__()
 
 
 PLAIN: dict[str, Value] = {"vectors": "none", "synthetic": False}

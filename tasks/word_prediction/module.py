@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from repro.gated import GatedNetwork
 from repro.neurons.lstm import LSTM
-from repro.rules.synthetic import SyntheticGradient, Window
-from repro.rules.window_callback import WindowRuleCallback
-from repro.training.module import TaskModule
+from repro.rules.synthetic import Window
+from repro.training.module import WindowedModule
 from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.data import Piece, WindowBatch, WordPredictionData
 from tasks.word_prediction.reading import log_probabilities, perplexity
@@ -21,14 +20,13 @@ from tasks.word_prediction.stack import StackedLSTM, State
 EXAMPLE_FROM, EXAMPLE_WORDS = 1000, 25  # of the test text, for Fig. 4d; of a shorter one its end
 
 
-class WordPredictionModule(TaskModule):
+class WordPredictionModule(WindowedModule):
     """Words as vectors, LSTM units h = o tanh(c), a softmax over all words.
 
     `embedding` [word, unit] and the network of a learning rule, or with algorithm=autograd a `stack` of torch's layers.
     """
 
     config: WordPredictionConfig
-    learning_rule: WindowRuleCallback | None = None
 
     def __init__(self, config: WordPredictionConfig, seed: int) -> None:
         super().__init__(config, seed)
@@ -40,7 +38,6 @@ class WordPredictionModule(TaskModule):
         else:
             unit = LSTM(True, c.forget_bias)
             self.network = GatedNetwork(unit, c.units, c.units, c.vocabulary, c.init_scale, random)
-        self.predictor: SyntheticGradient | None = None  # the learning rule's
         self._nats: Tensor | float = 0.0
         self._state: State | None = None
 
@@ -94,12 +91,7 @@ class WordPredictionModule(TaskModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Plain gradient descent; the synthetic gradients are a group of their own."""
-        apart = [] if self.predictor is None else list(self.predictor.parameters())
-        own = {id(p) for p in apart}
-        groups = [{"params": [p for p in self.parameters() if id(p) not in own], "name": "network"}]
-        if apart:
-            groups.append({"params": apart, "name": "synthetic gradients"})
-        return torch.optim.SGD(groups, lr=self.config.learning_rate, fused=True)
+        return torch.optim.SGD(self.parameter_groups(), lr=self.config.learning_rate, fused=True)
 
     def configure_gradient_clipping(self, optimizer: Any, *limit: Any, **options: Any) -> None:
         """By the norm of all gradients together, or of all but the synthetic gradients'."""

@@ -1,6 +1,5 @@
 """Word prediction in two processes that share a text's streams: what each of them does."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from repro.rules.window_callback import WindowRuleCallback
 from tasks.word_prediction.data import WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
 from tests.tasks import made_up
+from tests.training.pair import meet
 from tests.training.small import trainer_of, weights
 
 # The last window of an epoch predicts nothing: DDP has to look for parameters without a gradient.
@@ -35,7 +35,6 @@ def fit(variant: str, batch_size: int = 4, **options: Any) -> dict[str, torch.Te
 
 def share(rank: int, port: int, folder: Path) -> None:
     """One of two processes that train together, each variant; saves the weights."""
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank), NODE_RANK="0")
-    os.environ.update(GLOO_SOCKET_IFNAME="lo")
+    meet(rank, port)
     for variant, strategy in STRATEGY.items():
         torch.save(fit(variant, devices=2, strategy=strategy), folder / f"{variant}-{rank}.pt")

@@ -1,12 +1,12 @@
 """Two processes that share a batch (DDP on gloo) train as one process with the whole batch."""
 
-import socket
 from multiprocessing.context import ForkServerContext
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.training.pair import train_together
 from tests.training.small import apart, fit, small, together, trial, weights
 from tests.training.workers import SHARED, UPDATES, share
 
@@ -19,16 +19,7 @@ Weights = dict[str, Tensor]
 def shared(processes: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Weights]]:
     """The weights of both processes for each way of SHARED."""
     folder = tmp_path_factory.mktemp("ddp")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    both = [processes.Process(target=share, args=(rank, port, folder)) for rank in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(500)
-        if process.is_alive():
-            process.kill()
-    assert [process.exitcode for process in both] == [0, 0]
+    train_together(processes, share, folder)
     return {name: [torch.load(folder / f"{name}-{rank}.pt") for rank in range(2)] for name in SHARED}
 
 

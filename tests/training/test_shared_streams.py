@@ -1,12 +1,12 @@
 """Two processes that each read half of the streams (DDP on gloo) train as one that reads all of them."""
 
-import socket
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.training.pair import train_together
 from tests.training.sharing import STRATEGY, fit, share
 from tests.training.small import apart
 
@@ -15,16 +15,7 @@ from tests.training.small import apart
 def folder(processes: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where both processes left their weights after each variant."""
     folder = tmp_path_factory.mktemp("ddp")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    both = [processes.Process(target=share, args=(rank, port, folder)) for rank in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(500)
-        if process.is_alive():
-            process.kill()
-    assert [process.exitcode for process in both] == [0, 0]
+    train_together(processes, share, folder)
     return folder
 
 

@@ -20,6 +20,7 @@ from repro.records.record import RECORD
 from repro.training.checkpoints import LAST, AtomicCheckpoints
 from repro.training.recorder import Recorder
 from tasks.pattern_generation.config import TASK
+from tests.training.pair import meet
 from tests.training.small import fit, small, trial, weights
 
 SHARED: dict[
@@ -39,8 +40,7 @@ UPDATES = 4
 
 def share(rank: int, port: int, folder: Path) -> None:
     """One of two processes that train together, in each way of SHARED; saves the weights."""
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_RANK=str(rank), NODE_RANK="0")
-    os.environ.update(GLOO_SOCKET_IFNAME="lo")
+    meet(rank, port)
     for name, (settings, options, micro_batches) in SHARED.items():
         together = callback._mean_over_processes
         if name == "each process its own rates":
