@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro.kernels.events import Held, SpikeTrains, spike_trains
+from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
 from repro.training.seeds import generator
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import Batch

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from repro.bidirectional import Bidirectional
+from repro.eprop.neurons.surrogates import spike
 from repro.network import RecurrentNetwork
-from repro.neurons.spike import spike
 
 
 def sent(network: RecurrentNetwork | Bidirectional, inputs: Tensor, e_prop: bool = False) -> list[Tensor]:

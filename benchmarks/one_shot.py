@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from repro.neurons.lif import LIF
-from repro.neurons.spike import pseudo_derivative, spike
+from repro.eprop.neurons.lif import LIF
+from repro.eprop.neurons.surrogates import pseudo_derivative, spike
 from repro.rules.error_module import LinearErrorModule, SpikingErrorModule
 
 

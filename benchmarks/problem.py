@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import batches
-from repro.kernels.events import Held, SpikeTrains
+from repro.eprop.kernels.events import Held, SpikeTrains
 from repro.rules.callback import learning_rules
 from repro.rules.settings import RuleSettings
 from repro.task import Task

@@ -134,8 +134,8 @@ def main() -> None:
     import pytorch_lightning  # noqa: F401  (sets its loggers up)
     import torch
 
+    from repro.eprop.kernels.malloc import keep_freed_memory
     from repro.errors import RunFailed
-    from repro.kernels.heap import keep_freed_memory
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

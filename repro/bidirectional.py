@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from repro.kernels.events import Spikes
+from repro.eprop.kernels.events import Spikes
+from repro.eprop.neurons.neuron import Neuron
 from repro.network import Direction, RecurrentNetwork
-from repro.neurons.neuron import Neuron
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 
 
 class Bidirectional(nn.Module):

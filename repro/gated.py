@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.neurons.lstm import GATES, LSTM, LSTMLocal, LSTMState
+from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 
 
 class Walk(NamedTuple):
@@ -14,14 +14,14 @@ class Walk(NamedTuple):
 
     pre: Tensor
     h: Tensor
-    local: LSTMLocal
+    local: LSTMJacobians
     after: LSTMState
 
 
 class GatedNetwork(nn.Module):
     """Units all to all, inputs that act in the step in which they arrive, outputs one step later (Eq. 31-36).
 
-    Weights are [post, pre], the four gates' rows one after the other (`repro.neurons.lstm.GATES`): `w_in`
+    Weights are [post, pre], the four gates' rows one after the other (`repro.eprop.neurons.lstm.GATES`): `w_in`
     [4 * unit, input], `w_rec` [4 * unit, unit], `bias` [4 * unit]; readout `w_out` [readout, unit], `b_out` [readout].
     Drawn from U(-scale, scale), biases zero.
     """
@@ -49,7 +49,7 @@ class GatedNetwork(nn.Module):
         """y [..., readout] of outputs h [..., unit]; on the tape for the readout's weights."""
         return nn.functional.linear(h, self.w_out, self.b_out)
 
-    def step(self, weights: Tensor, state: LSTMState, arriving: Tensor) -> tuple[Tensor, LSTMState, LSTMLocal]:
+    def step(self, weights: Tensor, state: LSTMState, arriving: Tensor) -> tuple[Tensor, LSTMState, LSTMJacobians]:
         """One step with the input [batch, input]: presynaptic activity [batch, pre], the state after, derivatives."""
         pre = torch.cat([arriving, state.h, arriving.new_ones(len(arriving), 1)], dim=1)
         return pre, *self.neuron.step(state.c, pre @ weights.T)
@@ -60,11 +60,11 @@ class GatedNetwork(nn.Module):
         weights = self.weights()
         heard: list[Tensor] = []
         sent: list[Tensor] = []
-        locals_: list[LSTMLocal] = []
+        locals_: list[LSTMJacobians] = []
         for arriving in inputs.unbind(dim=1):
             pre, state, local = self.step(weights, state, arriving)
             heard.append(pre)
             sent.append(state.h)
             locals_.append(local)
-        along = LSTMLocal(*(torch.stack(series) for series in zip(*locals_, strict=True)))
+        along = LSTMJacobians(*(torch.stack(series) for series in zip(*locals_, strict=True)))
         return Walk(torch.stack(heard), torch.stack(sent), along, state)

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.kernels import events
-from repro.kernels.events import Inputs, Spikes
-from repro.kernels.ragged import flip
-from repro.neurons.neuron import Neuron, NeuronState, Own, Trajectory
-from repro.neurons.readout import Readout
+from repro.eprop.kernels import events
+from repro.eprop.kernels.events import Inputs, Spikes
+from repro.eprop.kernels.padding import flip
+from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
+from repro.readout import Readout
 
 
 class RecurrentNetwork(nn.Module):
@@ -61,7 +61,9 @@ class RecurrentNetwork(nn.Module):
         """The state before the first step of a trial."""
         return self.neuron.initial_state(batch, self.n_rec, full_precision(self.w_in))
 
-    def unroll(self, inputs: Inputs, detach_recurrence: bool = False, detach_reset: bool = False) -> tuple[Tensor, Own]:
+    def unroll(
+        self, inputs: Inputs, detach_recurrence: bool = False, detach_reset: bool = False
+    ) -> tuple[Tensor, Variables]:
         """Step by step, on autograd's tape: the reference. Returns outputs and variables, [batch, time, neuron].
 
         `detach_recurrence` cuts what an output does to other neurons, `detach_reset` what it does to its own reset.
@@ -76,17 +78,17 @@ class RecurrentNetwork(nn.Module):
                 current = current + (state.z.detach() if detach_recurrence else state.z) @ w_rec.T
             state = self.neuron.step(state, current, detach_reset)
             states.append(state)
-        own = tuple(torch.stack(series, dim=1) for series in zip(*(s.own for s in states), strict=True))
+        own = tuple(torch.stack(series, dim=1) for series in zip(*(s.variables for s in states), strict=True))
         return torch.stack([s.z for s in states], dim=1), own
 
     @torch.no_grad()
     def simulate(
-        self, inputs: Inputs, state: NeuronState | None = None, keep_own: bool = True
+        self, inputs: Inputs, state: NeuronState | None = None, keep_variables: bool = True
     ) -> tuple[Trajectory, NeuronState]:
-        """The whole sequence without a tape. Returns the trajectory (with the neurons' variables if `keep_own`) and the
+        """The whole sequence without a tape. Returns the trajectory (with the variables if `keep_variables`) and the
         state after it."""
         before = state or self.initial_state(inputs.shape[0])
-        return self.neuron.simulate(self.drive(inputs), self.recurrent_weights(), before, keep_own)
+        return self.neuron.simulate(self.drive(inputs), self.recurrent_weights(), before, keep_variables)
 
     def drive(self, inputs: Inputs) -> Tensor:
         """What the inputs send [batch, time, neuron], off the tape; in memory time comes first, as the kernels want."""

@@ -10,11 +10,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.events import Inputs
+from repro.eprop.kernels.padding import real_steps
+from repro.eprop.neurons.neuron import Trajectory
 from repro.errors import RunFailed, UserError
-from repro.kernels.events import Inputs
-from repro.kernels.ragged import real_steps
 from repro.network import Direction
-from repro.neurons.neuron import Trajectory
 from repro.rules.attach import attach
 from repro.rules.online import online_eprop
 from repro.rules.rate import RateTerm
@@ -111,11 +111,11 @@ class LearningRuleCallback(pl.Callback):
 
     def _factored(self, module: Any, batch: Any, batch_idx: int) -> Outcome:
         passages = self._simulate(module, batch)
-        readout = module.network.join([p.trajectory.sent for p in passages], passages[0].lengths)
+        readout = module.network.join([p.trajectory.spikes for p in passages], passages[0].lengths)
         task_loss = module.objective(readout, batch)
         (error,) = torch.autograd.grad(task_loss, readout, retain_graph=True)
         z = passages[0].trajectory.z
-        rates = torch.cat([self.rate.rates_hz(p.trajectory.sent, p.lengths) for p in passages])
+        rates = torch.cat([self.rate.rates_hz(p.trajectory.spikes, p.lengths) for p in passages])
         rates = _mean_over_processes(rates.to(z.dtype))
         micro_batches = self._trainer.accumulate_grad_batches if self._trainer else 1
         gradients: Gradients = {}
@@ -138,7 +138,7 @@ class LearningRuleCallback(pl.Callback):
             trajectory, after = network.simulate(inputs, module.state_before(), self.rule.reads_variables)
             module.state_after(after)
             # NaN stays in a voltage, but silences the neuron: no loss sees it.
-            if not torch.isfinite(after.own[0]).all():
+            if not torch.isfinite(after.variables[0]).all():
                 raise RunFailed("membrane voltages are no longer finite: try a lower learning_rate")
             rows = slice(first_row, first_row := first_row + network.n_rec)
             passages.append(Passage(direction, inputs, trajectory, lengths, rows))
@@ -195,7 +195,7 @@ class LearningRuleCallback(pl.Callback):
         held, self._held = self._held, []
         steps = [passages[0].steps for passages in held]
         rates = [
-            torch.cat([self.rate.rates_hz(p.trajectory.sent, p.lengths) for p in passages]) * share
+            torch.cat([self.rate.rates_hz(p.trajectory.spikes, p.lengths) for p in passages]) * share
             for passages, share in zip(held, steps, strict=True)
         ]
         like = held[0][0].trajectory.z

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.kernels.events import Spikes, linear
-from repro.kernels.ops import exponential_filter
+from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.kernels.events import Spikes, linear
+from repro.eprop.neurons import differentiable
+from repro.eprop.neurons.differentiable import DifferentiableTrajectory
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.network import RecurrentNetwork
-from repro.neurons import taped
-from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.taped import Activity
 
 
 class Heard(NamedTuple):
@@ -24,7 +24,7 @@ class Heard(NamedTuple):
     """
 
     inputs: Spikes  # x [batch, time, input]
-    activity: Activity  # of the network: z [batch, time, neuron]; its h is not listened to
+    activity: DifferentiableTrajectory  # of the network: z [batch, time, neuron]; its h is not listened to
     target: Tensor  # y* [batch, time, feature]
 
 
@@ -64,10 +64,10 @@ class SpikingErrorModule(ErrorModule):
         """See `ErrorModule.forward`."""
         n_in, n = heard.inputs.shape[2], heard.activity.z.shape[2]
         by_input, by_spikes, by_target = self.w_in.tensor_split((n_in, n_in + n), dim=1)
-        drive = linear(heard.inputs, by_input) + taped.linear(heard.activity, by_spikes)
+        drive = linear(heard.inputs, by_input) + differentiable.linear(heard.activity, by_spikes)
         drive = drive + linear(heard.target, by_target)
-        own = taped.simulate(self.neuron, drive, without_autapses(self.w_rec))
-        return Taught(exponential_filter(taped.linear(own, self.w_out), self.decay, reverse=False), own.z)
+        own = differentiable.simulate(self.neuron, drive, without_autapses(self.w_rec))
+        return Taught(exponential_filter(differentiable.linear(own, self.w_out), self.decay, reverse=False), own.z)
 
 
 class LinearErrorModule(ErrorModule):
@@ -85,7 +85,7 @@ class LinearErrorModule(ErrorModule):
 
     def forward(self, heard: Heard) -> Taught:
         """See `ErrorModule.forward`."""
-        spikes = linear(heard.inputs, self.w_in) + taped.linear(heard.activity, self.w_rec)
+        spikes = linear(heard.inputs, self.w_in) + differentiable.linear(heard.activity, self.w_rec)
         signal = exponential_filter(spikes, self.decay, reverse=False) + linear(heard.target, self.w_target)
         return Taught(signal, heard.activity.z[:, :, :0])
 
@@ -100,7 +100,7 @@ class Weights(NamedTuple):
 class Trial(NamedTuple):
     """What a network did, and its readouts [batch, time, readout]."""
 
-    activity: Activity
+    activity: DifferentiableTrajectory
     readout: Tensor
 
 
@@ -131,9 +131,9 @@ def one_shot(
 
 def run(network: RecurrentNetwork, weights: Weights, inputs: Spikes) -> Trial:
     """A trial from rest, with weights of all trials or of each."""
-    drive = linear(inputs, weights.w_in) if weights.w_in.ndim == 2 else taped.linear_each(inputs, weights.w_in)
+    drive = linear(inputs, weights.w_in) if weights.w_in.ndim == 2 else differentiable.linear_each(inputs, weights.w_in)
     assert isinstance(network.neuron, IntegrateAndFire)
-    activity = taped.simulate(network.neuron, drive, weights.w_rec)
+    activity = differentiable.simulate(network.neuron, drive, weights.w_rec)
     return Trial(activity, network.read_out(activity.z))
 
 
@@ -149,8 +149,8 @@ def updated(
     post = signal * trial.activity.h
     if trace == "full":
         post = exponential_filter(post, network.neuron.alpha, reverse=True)
-    moved_in = taped.synaptic_sum(post, inputs)
-    moved_rec = without_autapses(taped.synaptic_sum(post, trial.activity))
+    moved_in = differentiable.synaptic_sum(post, inputs)
+    moved_rec = without_autapses(differentiable.synaptic_sum(post, trial.activity))
     return Weights(weights.w_in - rate * moved_in, weights.w_rec - rate * moved_rec)
 
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from repro.kernels.events import delayed
-from repro.kernels.ops import online_traces
+from repro.eprop.kernels import dispatch
+from repro.eprop.kernels.events import delayed
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory
 from repro.network import RecurrentNetwork
-from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.neuron import Neuron, NeuronState, Trajectory
 from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients
 from repro.rules.signals import BroadcastSignal
@@ -61,7 +61,9 @@ class FusedSynapses(Synapses):
     def advance(self, trajectory: Trajectory, signal: Tensor, presynaptic: Tensor, kappa: float) -> None:
         """See `Synapses.advance`."""
         written = self.trace, self.adapted, self.filtered, self.gradient, self.summed
-        online_traces(trajectory.h, signal, presynaptic, self.beta, *written, self.neuron.alpha, self.neuron.rho, kappa)
+        dispatch.of(signal).online_traces(
+            trajectory.h, signal, presynaptic, self.beta, *written, self.neuron.alpha, self.neuron.rho, kappa
+        )
 
 
 class AnySynapses(Synapses):

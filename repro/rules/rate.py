@@ -5,8 +5,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from repro.kernels.events import Spikes
-from repro.kernels.ragged import spikes_of
+from repro.eprop.kernels.events import Spikes
+from repro.eprop.kernels.padding import spikes_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.events import Inputs, delayed_outer, outer
+from repro.eprop.neurons.neuron import Trajectory
 from repro.errors import UserError
-from repro.kernels.events import Inputs, delayed_outer, outer
 from repro.network import RecurrentNetwork
-from repro.neurons.neuron import Trajectory
 from repro.rules.settings import RuleSettings
 from repro.rules.signals import BroadcastSignal
 from repro.rules.traces import Trace
@@ -39,7 +39,7 @@ class LearningRule(abc.ABC):
         delta = self.delta(network, trajectory, signal.to(trajectory.h.dtype))
         found = {"w_in": outer(delta, inputs)}
         if network.w_rec is not None:
-            found["w_rec"] = delayed_outer(delta, trajectory.sent, trajectory.before.z).fill_diagonal_(0)
+            found["w_rec"] = delayed_outer(delta, trajectory.spikes, trajectory.before.z).fill_diagonal_(0)
         return found
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from repro.kernels.ops import exponential_filter
-from repro.neurons.readout import Readout
+from repro.eprop.kernels.dispatch import exponential_filter
+from repro.readout import Readout
 
 SIGNALS = ("random", "symmetric", "global")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from repro.eprop.neurons.lstm import LSTMJacobians, LSTMState
 from repro.gated import GatedNetwork, Walk
-from repro.neurons.lstm import LSTMLocal, LSTMState
 from repro.rules import windows
 from repro.rules.windows import WindowRule
 
@@ -135,7 +135,7 @@ def _predict(
         squares = 0.5 * (predicted - target).square().sum()
         error = squares / network.n if algorithm.mean_over_units else squares
         by_h, *gradients = torch.autograd.grad(error, [last, *weights.values()])
-    first = LSTMLocal(*(series[0] for series in later.local))
+    first = LSTMJacobians(*(series[0] for series in later.local))
     edge = windows.edge_through(network, first, algorithm.factor * predicted.detach())
     named = dict(zip(weights, gradients, strict=True))
     return _Predicted(edge, named, by_h if algorithm.into_network else 0.0, error.detach())

@@ -3,13 +3,13 @@
 import dataclasses
 import math
 
-import torch
 from torch import Tensor
 
+from repro.eprop.kernels.dispatch import exponential_filter, of
+from repro.eprop.neurons.integrate_and_fire import refractory_mask
+from repro.eprop.neurons.lif import LIF
+from repro.eprop.neurons.neuron import Neuron, Trajectory
 from repro.errors import UserError
-from repro.kernels.ops import exponential_filter, local_reverse
-from repro.neurons.lif import LIF
-from repro.neurons.neuron import Neuron, Trajectory
 
 CLOPATH_TAU_MS = 10.0  # below Eq. 57
 
@@ -40,13 +40,13 @@ class Trace:
             if not isinstance(neuron, LIF):
                 raise UserError(f"trace=clopath is defined for LIF neurons (Eq. 57), not for {type(neuron).__name__}")
             factor, no_adaptation = self.clopath_factor(trajectory, neuron), signal.new_empty(0)
-            return local_reverse(factor, signal, no_adaptation, neuron.alpha, 0.0)
+            return of(signal).local_reverse(factor, signal, no_adaptation, neuron.alpha, 0.0)
         return trajectory.h * signal if self.kind == "truncated" else signal
 
     def clopath_factor(self, trajectory: Trajectory, neuron: LIF) -> Tensor:
         """[v - v+]+ [v-hat - v-]+ (Eq. 57), zero while refractory like the pseudo-derivative that it replaces."""
         decay = math.exp(-neuron.dt_ms / CLOPATH_TAU_MS)
-        (v,) = trajectory.own
+        (v,) = trajectory.variables
         v_hat = (1 - decay) * exponential_filter(v, decay, reverse=False)
         low, high = neuron.v_th / 4, 0.0
         if self.clopath_thresholds == "swapped":
@@ -54,12 +54,4 @@ class Trace:
         now = v - high
         if self.clopath_rectified:
             now = now.clamp(min=0)
-        return now * (v_hat - low).clamp(min=0) * ~refractory(trajectory.z, neuron.refractory_steps)
-
-
-def refractory(z: Tensor, steps: int) -> Tensor:
-    """Where [batch, time, neuron] a neuron is held silent by a spike of its own less than `steps` steps ago."""
-    spikes = torch.cumsum(z, dim=1)
-    before = torch.nn.functional.pad(spikes, (0, 0, steps, 0))
-    recent = before[:, steps - 1 : -1] - before[:, : z.shape[1]] if steps else torch.zeros_like(z)
-    return recent > 0
+        return now * (v_hat - low).clamp(min=0) * ~refractory_mask(trajectory.z, neuron.refractory_steps)

@@ -10,9 +10,9 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
+from repro.eprop.kernels.cuda_graph import Replayed
+from repro.eprop.neurons.lstm import LSTMState
 from repro.errors import UserError
-from repro.kernels.replay import Replayed
-from repro.neurons.lstm import LSTMState
 from repro.rules import windows
 from repro.rules.attach import attach
 from repro.rules.settings import WindowSettings

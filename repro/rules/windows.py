@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.eligibility_vectors import carry
+from repro.eprop.neurons.lstm import N_CELL_GATES, LSTMJacobians, LSTMState
 from repro.gated import GatedNetwork, Walk
-from repro.kernels.carried import carry
-from repro.neurons.lstm import REMEMBERED, LSTMLocal, LSTMState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +52,11 @@ def synthetic_edge(network: GatedNetwork, after: LSTMState, beyond: Tensor, pred
     return edge_through(network, network.step(network.weights(), after, beyond)[2], predicted)
 
 
-def edge_through(network: GatedNetwork, local: LSTMLocal, predicted: Tensor) -> Edge:
+def edge_through(network: GatedNetwork, local: LSTMJacobians, predicted: Tensor) -> Edge:
     """The same where the derivatives of that step are known (Eq. 67). What its weights owe to the prediction belongs to
     the next window."""
     currents = (predicted[:, None] * local.by_gate).flatten(start_dim=1)
-    return Edge(currents @ network.w_rec.detach()[: REMEMBERED * network.n], predicted * local.d)
+    return Edge(currents @ network.w_rec.detach()[: N_CELL_GATES * network.n], predicted * local.d)
 
 
 def no_edge(after: LSTMState) -> Edge:
@@ -96,15 +96,15 @@ def gradient(
         rows = walk.local.by_gate * since[:, :, None]
         # The next window hears the boundary of a unit's own state, from the vectors as they are then: not this one too.
         carried = carry(vectors, before[0], rows, walk.pre, back.left - before[0] * edge.by_c)
-        remembered, at_output = delta.split([REMEMBERED, 1], dim=2)
+        remembered, at_output = delta.split([N_CELL_GATES, 1], dim=2)
         delta = torch.cat([remembered - edge.by_c[:, None] * rows, at_output], dim=2)
     total = delta.flatten(end_dim=1).flatten(start_dim=1).T @ walk.pre.flatten(end_dim=1)
     if carried is not None:
-        total[: REMEMBERED * network.n] += carried.reshape(REMEMBERED * network.n, -1)
+        total[: N_CELL_GATES * network.n] += carried.reshape(N_CELL_GATES * network.n, -1)
     return network.apart(total)
 
 
 def no_vectors(network: GatedNetwork, batch: int) -> Tensor:
     """Eligibility vectors of a network that has seen nothing, [unit, batch, 3, pre]."""
     pre = network.w_in.shape[1] + network.n + 1
-    return network.w_in.new_zeros(network.n, batch, REMEMBERED, pre)
+    return network.w_in.new_zeros(network.n, batch, N_CELL_GATES, pre)

@@ -9,8 +9,8 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
+from repro.eprop.neurons.neuron import NeuronState
 from repro.errors import UserError
-from repro.neurons.neuron import NeuronState
 from repro.rules.callback import LearningRuleCallback, Outcome
 from repro.rules.rate import RateTerm
 from repro.rules.synthetic import SyntheticGradient
@@ -147,7 +147,7 @@ class SpikingModule(TaskModule, abc.ABC):
         """The rule's name, and the state that the next batch begins in."""
         super().on_save_checkpoint(checkpoint)
         if self._state is not None:
-            checkpoint[STATE_KEY] = [*self._state.own, self._state.z, self._state.refractory]
+            checkpoint[STATE_KEY] = [*self._state.variables, self._state.z, self._state.refractory]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """See `TaskModule.on_load_checkpoint`."""

@@ -17,8 +17,8 @@ import pytorch_lightning as pl
 import torch
 
 from repro.config import config_hash
+from repro.eprop.kernels.malloc import keep_freed_memory
 from repro.errors import Busy, RunFailed, UserError
-from repro.kernels.heap import keep_freed_memory
 from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, read_record
 from repro.records.store import run_folder

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytorch_lightning as pl
 from torch import Tensor
 
-from repro.kernels.events import SpikeTrains, spike_trains
+from repro.eprop.kernels.events import SpikeTrains, spike_trains
 from repro.training.loaders import IndexedLoader
 from repro.training.seeds import generator
 from tasks.arm_reaching.config import ArmReachingConfig

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.lif import LIF
 from repro.errors import RunFailed
 from repro.network import RecurrentNetwork
-from repro.neurons.lif import LIF
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.rules import error_module
 from repro.rules.error_module import ErrorModule, Heard, LinearErrorModule, SpikingErrorModule, Taught, Trial, Weights
 from repro.rules.rate import RateTerm

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.lif import LIF
 from repro.network import RecurrentNetwork
-from repro.neurons.lif import LIF
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.training.module import SpikingModule
 from tasks.pattern_generation.config import PatternGenerationConfig
 from tasks.pattern_generation.data import Trial

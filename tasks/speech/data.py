@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.events import Held
 from repro.errors import UserError
-from repro.kernels.events import Held
 from repro.training.loaders import IndexedLoader
 from repro.training.seeds import generator
 from tasks.speech.config import SpeechConfig

@@ -35,7 +35,7 @@ def _spikes(module: Any, batch: Batch) -> np.ndarray[Any, Any]:
     c, found = module.config, []
     for direction in module.network.directions:
         inputs = direction.sees(batch.inputs, batch.lengths)
-        z = direction.network.simulate(inputs, keep_own=False)[0].z
+        z = direction.network.simulate(inputs, keep_variables=False)[0].z
         spikes = direction.sees(z, batch.lengths)[0].T.cpu().numpy().astype(np.uint8)
         found += [spikes[: min(OF_EACH, c.n_lif)], spikes[c.n_lif :][:OF_EACH]]
     return np.concatenate(found)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from repro.kernels.ragged import flip
+from repro.eprop.kernels.padding import flip
 
 
 class BidirectionalLSTM(nn.Module):

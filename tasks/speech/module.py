@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from repro.bidirectional import Bidirectional
-from repro.kernels.ragged import real_steps
-from repro.neurons.alif import ALIF
-from repro.neurons.readout import Readout
+from repro.eprop.kernels.padding import real_steps
+from repro.eprop.neurons.alif import ALIF
+from repro.readout import Readout
 from repro.rules.callback import Outcome
 from repro.training.module import SpikingModule
 from tasks.speech import example
@@ -85,7 +85,7 @@ class SpeechModule(SpikingModule):
         if self.config.model == "lstm":
             return self.network(batch.inputs.frames, batch.lengths // batch.inputs.steps_each)
         sent = [
-            direction.network.simulate(direction.sees(batch.inputs, batch.lengths), keep_own=False)[0].sent
+            direction.network.simulate(direction.sees(batch.inputs, batch.lengths), keep_variables=False)[0].sent
             for direction in self.network.directions
         ]
         return self.network.join(sent, batch.lengths)

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from repro.kernels.events import SpikeTrains
+from repro.eprop.kernels.events import SpikeTrains
 from repro.training.loaders import IndexedLoader
 from repro.training.seeds import generator
 from tasks.store_recall.config import StoreRecallConfig

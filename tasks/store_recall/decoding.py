@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro.neurons.alif import ALIF
-from repro.neurons.neuron import Trajectory
+from repro.eprop.neurons.alif import ALIF
+from repro.eprop.neurons.neuron import Trajectory
 from repro.rules.online import FusedSynapses
 from repro.training.seeds import generator
 from tasks.store_recall.config import AGES, StoreRecallConfig
@@ -125,7 +125,7 @@ def halves(neuron: ALIF, trajectory: Trajectory, presynaptic: Tensor, first: int
         if start >= first:
             trace.append(synapses.summed / width)
             slow = (synapses.summed - (synapses.adapted - before)) / ((1 - neuron.rho) * width)
-            adapted.append(slow[:, n - neuron.n_adaptive :])
+            adapted.append(slow[:, neuron.adaptation(slow.new_empty(n)) > 0])
     return torch.stack(adapted), torch.stack(trace)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from repro.neurons.alif import ALIF
+from repro.eprop.neurons.alif import ALIF
 from tasks.store_recall.data import Trial, trials
 
 SEARCHED = 20  # batches, for a trial with as many RECALLs as the paper's example shows

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.alif import ALIF
 from repro.network import RecurrentNetwork
-from repro.neurons.alif import ALIF
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.training.module import SpikingModule
 from tasks.store_recall import decoding, example
 from tasks.store_recall.config import AGES, StoreRecallConfig
@@ -78,8 +78,8 @@ class StoreRecallModule(SpikingModule):
         """The error on validation batch number `index`, with the weights as they are."""
         batch = trials(self.config, self.seed, "validation", index)
         batch = self.transfer_batch_to_device(batch, self.network.w_in.device, 0)
-        trajectory, _ = self.network.simulate(batch.inputs, self.state_before(), keep_own=False)
-        return self.metrics(self.network.read_out(trajectory.sent), batch)["error"]
+        trajectory, _ = self.network.simulate(batch.inputs, self.state_before(), keep_variables=False)
+        return self.metrics(self.network.read_out(trajectory.spikes), batch)["error"]
 
     def is_solved(self, series: Mapping[str, list[float]]) -> bool:
         """Whether training may stop: below 5 % on separate validation trials."""

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from repro.kernels.events import delayed
+from repro.eprop.kernels.events import delayed
+from repro.eprop.neurons.lif import LIF
+from repro.eprop.neurons.neuron import Trajectory
+from repro.eprop.neurons.rate import Rate
 from repro.network import RecurrentNetwork
-from repro.neurons.lif import LIF
-from repro.neurons.neuron import Trajectory
-from repro.neurons.rate import Rate
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.rules.online import AnySynapses, online_eprop
 from repro.rules.rate import RateTerm
 from repro.rules.signals import BroadcastSignal

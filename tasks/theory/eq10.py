@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.lstm import N_CELL_GATES, LSTMJacobians, LSTMState
 from repro.gated import Walk
-from repro.neurons.lstm import REMEMBERED, LSTMLocal, LSTMState
 from repro.rules import windows
 from repro.rules.windows import Backward, Edge, WindowRule
 from tasks.theory.config import TheoryConfig
@@ -127,7 +127,7 @@ def responses(case: Case, window: Window, beyond: Tensor, before: Tensor, after:
     )
     values = [torch.cat([x.view(batch, n, n), y[:, None]], dim=1) for x, y in zip(unit, window.edge, strict=True)]
     edge = Edge(*(x.flatten(end_dim=1) for x in values))
-    local = LSTMLocal(*(x.repeat_interleave(n + 1, dim=1) for x in window.walk.local))
+    local = LSTMJacobians(*(x.repeat_interleave(n + 1, dim=1) for x in window.walk.local))
     h = window.walk.h.new_zeros(len(window.walk.h), batch * (n + 1), n)
     back = windows.backward(network, window.walk._replace(local=local, h=h), h, edge, RULE)
     delta = back.delta.view(len(h), batch, n + 1, -1)
@@ -135,5 +135,5 @@ def responses(case: Case, window: Window, beyond: Tensor, before: Tensor, after:
     own = torch.einsum("bvj,jbgi->bvgji", back.left.view(batch, n + 1, n), before)
     own -= torch.einsum("bvj,jbgi->bvgji", edge.by_c.view(batch, n + 1, n), after)
     e_prop = bptt.clone()
-    e_prop[:, :, : REMEMBERED * n] += own.flatten(start_dim=2, end_dim=3)
+    e_prop[:, :, : N_CELL_GATES * n] += own.flatten(start_dim=2, end_dim=3)
     return torch.stack([bptt, e_prop])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from repro.neurons.lstm import GATES, REMEMBERED, LSTMState
+from repro.eprop.neurons.lstm import GATES, N_CELL_GATES, LSTMState
 from repro.rules import windows
 from repro.rules.windows import Edge, WindowRule
 from repro.training.seeds import generator
@@ -92,7 +92,7 @@ def ideal_bound(case: Case, output_gate: bool = True) -> Bound:
     def bound(after: LSTMState, t: int) -> Edge:
         edge = windows.synthetic_edge(network, after, case.inputs[:, t], by_cell[t])
         _, _, local = network.step(network.weights(), after, case.inputs[:, t])
-        through = (by_h[t] * local.direct) @ network.w_rec.detach()[REMEMBERED * network.n :]
+        through = (by_h[t] * local.direct) @ network.w_rec.detach()[N_CELL_GATES * network.n :]
         return Edge(edge.by_h + through, edge.by_c) if output_gate else edge
 
     return bound

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.gated import GatedNetwork, Walk
-from repro.neurons.lstm import LSTM, LSTMLocal, LSTMState
 from repro.training.seeds import generator
 from tasks.theory.config import TheoryConfig
 
@@ -23,13 +23,13 @@ class Leaky(LSTM):
 
     alpha: float = 0.0
 
-    def step(self, c: Tensor, currents: Tensor) -> tuple[LSTMState, LSTMLocal]:
+    def step(self, c: Tensor, currents: Tensor) -> tuple[LSTMState, LSTMJacobians]:
         """See `LSTM.step`."""
         after = self.alpha * c + currents.unflatten(1, (4, -1))[:, 2]
         z = after.tanh()
         none, all_of_it = torch.zeros_like(z), torch.ones_like(z)
         by_gate = torch.stack([none, none, all_of_it], dim=1)
-        return LSTMState(after, z), LSTMLocal(self.alpha * all_of_it, by_gate, 1 - z.square(), none)
+        return LSTMState(after, z), LSTMJacobians(self.alpha * all_of_it, by_gate, 1 - z.square(), none)
 
 
 class Case(NamedTuple):

@@ -5,14 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from repro.kernels.events import delayed
+from repro.eprop.kernels.events import delayed
+from repro.eprop.neurons.alif import ALIF
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.neurons.lif import LIF
+from repro.eprop.neurons.neuron import Neuron, Trajectory
+from repro.eprop.neurons.rate import Rate
 from repro.network import RecurrentNetwork
-from repro.neurons.alif import ALIF
-from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.lif import LIF
-from repro.neurons.neuron import Neuron, Trajectory
-from repro.neurons.rate import Rate
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.rules.online import synapses_onto
 from repro.rules.rule import EProp
 from repro.rules.signals import BroadcastSignal

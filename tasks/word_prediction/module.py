@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from repro.eprop.neurons.lstm import LSTM
 from repro.gated import GatedNetwork
-from repro.neurons.lstm import LSTM
 from repro.rules.synthetic import Window
 from repro.training.module import WindowedModule
 from tasks.word_prediction.config import WordPredictionConfig

@@ -9,9 +9,9 @@ import torch
 
 from benchmarks import agreement, catalogue, contenders, eager, run, worker
 from benchmarks.problem import Problem
+from repro.eprop.kernels import dispatch
+from repro.eprop.neurons.alif import ALIF
 from repro.errors import RunFailed, UserError
-from repro.kernels.ops import local_reverse
-from repro.neurons.alif import ALIF
 from tasks.store_recall import module as store_recall
 
 SIZES = {
@@ -121,7 +121,7 @@ def test_a_gradient_without_adaptation_is_not_timed(monkeypatch) -> None:
     monkeypatch.setattr(
         ALIF,
         "e_prop_delta",
-        lambda self, trajectory, signal: local_reverse(
+        lambda self, trajectory, signal: dispatch.of(signal).local_reverse(
             trajectory.h, signal, 0 * adaptation(self, signal), self.alpha, self.rho
         ),
     )

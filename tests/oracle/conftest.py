@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.alif import ALIF
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.neurons.lif import LIF
+from repro.eprop.neurons.neuron import Neuron
 from repro.network import RecurrentNetwork
-from repro.neurons.alif import ALIF
-from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.lif import LIF
-from repro.neurons.neuron import Neuron
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.training.seeds import generator
 
 
@@ -86,8 +86,8 @@ def unrolled(neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor) -> tuple[
     state, outputs, slopes = neuron.initial_state(batch, n, current), [], []
     for arriving in current.unbind(dim=1):
         state = neuron.step(state, arriving + torch.einsum("bi,bji->bj", state.z, w_rec.expand(batch, n, n)))
-        v = state.own[0]
-        threshold = neuron.v_th + neuron.adaptation(v) * state.own[1] if len(state.own) > 1 else neuron.v_th
+        v = state.variables[0]
+        threshold = neuron.v_th + neuron.adaptation(v) * state.variables[1] if len(state.variables) > 1 else neuron.v_th
         triangle = torch.clamp(1 - torch.abs((v - threshold) / neuron.v_th), min=0)
         slopes.append((state.refractory == 0) * neuron.dampening / neuron.v_th * triangle)
         outputs.append(state.z)

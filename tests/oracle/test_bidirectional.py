@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.kernels.events import Held
-from repro.kernels.ragged import flip
+from repro.eprop.kernels.events import Held
+from repro.eprop.kernels.padding import flip
 from repro.rules.callback import LearningRuleCallback
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import PADDING, Batch

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.kernels import events
+from repro.eprop.kernels import events
+from repro.eprop.neurons.lif import LIF
 from repro.network import RecurrentNetwork
-from repro.neurons.lif import LIF
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.rules import error_module
 from repro.rules.error_module import ErrorModule, Heard, LinearErrorModule, SpikingErrorModule, Taught
 from tests.oracle.conftest import relative, unrolled

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.kernels import events, fallback, ops
-from repro.kernels.carried import carry
+from repro.eprop.kernels import dispatch, events, reference
+from repro.eprop.kernels.eligibility_vectors import carry
 from tests.oracle.conftest import relative
 
 INTERPRETED, ON_GPU = os.environ.get("TRITON_INTERPRET") == "1", torch.cuda.is_available()
@@ -21,7 +21,7 @@ WRONG = 1e-3
 NUMBERS: Any = 0.93, 0.97, 0.6, 3, 0.3  # alpha, rho, v_th, refractory steps, dampening
 
 if INTERPRETED or ON_GPU:
-    from repro.kernels import gpu_ops
+    from repro.eprop.kernels.triton_cuda import launch
 
 runs_kernels = pytest.mark.skipif(not (INTERPRETED or ON_GPU), reason="the interpreter wants a process of its own")
 wants_gpu = pytest.mark.skipif(INTERPRETED or not ON_GPU, reason="torch finds no GPU here")
@@ -61,24 +61,24 @@ def test_kernels_equal_the_fallback(
     n, batch, steps = (200, 5, 80) if many else (20, 5, 80)
     if INTERPRETED:  # which is slow: the same paths with fewer neurons
         n, batch, steps = (7, 2, 5) if many else (5, 2, 5)
-        monkeypatch.setattr(gpu_ops, "FEW_NEURONS", 5)
-        monkeypatch.setattr(gpu_ops, "TILE", 32)
+        monkeypatch.setattr(launch, "FEW_NEURONS", 5)
+        monkeypatch.setattr(launch, "TILE", 32)
     arrays = network(n, batch, steps, dtype, adapts)
-    z, h, v, *last, refractory, channel, start = gpu_ops.lif_forward(*[*arrays, *NUMBERS, True])
-    wanted = fallback.lif_forward(*arrays, *NUMBERS)
+    z, h, v, *last, refractory, channel, start = launch.lif_forward(*[*arrays, *NUMBERS, True])
+    wanted = reference.lif_forward(*arrays, *NUMBERS)
     assert 0.01 < float(wanted[0].mean()) < 0.5
     assert torch.equal(z, wanted[0])
-    assert torch.equal(refractory, wanted[4])
+    assert torch.equal(refractory, wanted[5])
     assert relative(h, wanted[1]) < tolerance
     assert relative(v, wanted[2]) < tolerance
     assert torch.equal(last[0], v[:, -1])
-    assert not adapts or relative(last[1], wanted[3]) < tolerance
+    assert not adapts or relative(last[1], wanted[4]) < tolerance
     assert channel.numel() == start.numel() == 0
     own = [arrays[0], torch.stack([k * arrays[1] for k in range(1, batch + 1)]), *arrays[2:]]  # weights of each trial
-    each = gpu_ops.lif_forward(*[*own, *NUMBERS, False])[1]
-    assert relative(each, fallback.lif_forward(*[*own, *NUMBERS])[1]) < tolerance
+    each = launch.lif_forward(*[*own, *NUMBERS, False])[1]
+    assert relative(each, reference.lif_forward(*[*own, *NUMBERS])[1]) < tolerance
     assert relative(each, h) > WRONG  # control: one of them for all
-    alone = gpu_ops.lif_forward(*[arrays[0], arrays[1][:0, :0], *arrays[2:], *NUMBERS, False])
+    alone = launch.lif_forward(*[arrays[0], arrays[1][:0, :0], *arrays[2:], *NUMBERS, False])
     assert alone[2].numel() == 0
     assert relative(alone[1], wanted[1]) > WRONG  # control: not recurrent
     signal = torch.sin(torch.arange(h.numel(), dtype=dtype, device=h.device)).reshape(h.shape)
@@ -89,7 +89,7 @@ def test_kernels_equal_the_fallback(
         ("bptt_reverse", (h, signal, signal.cos(), w_rec.expand(batch, n, n), beta), (0.97, 0.6)),
         ("exponential_filter", (signal,), (True,)),
     ):
-        found, of = getattr(gpu_ops, name)(*before, 0.9, *after), getattr(fallback, name)
+        found, of = getattr(launch, name)(*before, 0.9, *after), getattr(reference, name)
         assert relative(found, of(*before, 0.9, *after)) < tolerance, name
         assert relative(found, of(*before, 0.91, *after)) > WRONG, name  # control: another decay
 
@@ -100,50 +100,53 @@ def test_any_layout_and_both_directions() -> None:
     signal = network(5, 2, 4, torch.float64, False)[0]
     for x in (signal, signal[:, :, :1].expand(-1, -1, 5)):
         for reverse in (False, True):
-            wanted = fallback.exponential_filter(x, 0.9, reverse)
-            assert relative(gpu_ops.exponential_filter(x, 0.9, reverse), wanted) < 1e-12
-            assert relative(gpu_ops.exponential_filter(x, 0.9, not reverse), wanted) > WRONG  # control
+            wanted = reference.exponential_filter(x, 0.9, reverse)
+            assert relative(launch.exponential_filter(x, 0.9, reverse), wanted) < 1e-12
+            assert relative(launch.exponential_filter(x, 0.9, not reverse), wanted) > WRONG  # control
 
 
 @runs_kernels
 @pytest.mark.parametrize("steps", [1, 4])
 def test_eligibility_vectors_are_carried_as_without_the_kernel(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where synapses fill one program, and a part of the next."""
-    n, batch, n_pre = 3, 2, gpu_ops.SYNAPSES + 2
+    n, batch, n_pre = 3, 2, launch.SYNAPSES + 2
     random = torch.Generator().manual_seed(7)
     shapes = (batch, n), (steps, batch, 3, n), (steps, batch, n_pre), (batch, n)
     keep, rows, pre, left = (torch.randn(*s, generator=random, dtype=torch.float64).to(DEVICE) for s in shapes)
     before = torch.randn(n, batch, 3, n_pre, generator=random, dtype=torch.float64).to(DEVICE)
     found, wanted = before.clone(), before.clone()
-    gradient = gpu_ops.carry(found, keep, rows, pre, left)
-    for switch in ("gpu_ops", "sparse"):
-        monkeypatch.setattr(ops, switch, None)
+    gradient = launch.carry(found, keep, rows, pre, left)
+    monkeypatch.setattr(dispatch, "operators", lambda device: reference)
     assert relative(gradient, carry(wanted, keep, rows, pre, left)) < 1e-12
     assert relative(found, wanted) < 1e-12
     assert relative(found, before) > WRONG  # control: they have moved
-    assert relative(gpu_ops.carry(before, keep, rows, pre, 1.01 * left), gradient) > WRONG  # control
+    assert relative(launch.carry(before, keep, rows, pre, 1.01 * left), gradient) > WRONG  # control
 
 
 @wants_gpu
 def test_the_operators_on_a_gpu_are_those_on_the_cpu_and_the_same_twice() -> None:
     arrays = network(300, 4, 100, torch.float64, True)
-    here = ops.lif_forward(*(x.cpu() for x in arrays), *NUMBERS, True)
-    z, h, *_ = ops.lif_forward(*arrays, *NUMBERS, True)
+    here = dispatch.operators("cpu").lif_forward(*(x.cpu() for x in arrays), *NUMBERS)
+    z, h, *_ = dispatch.operators("cuda").lif_forward(*arrays, *NUMBERS, True)
     assert torch.equal(z.cpu(), here[0])
     assert relative(h.cpu(), here[1]) < 1e-11
     x = h.clone().requires_grad_()
 
     def everything() -> list[Tensor]:
-        y = ops.exponential_filter(x, 0.9, False)
-        delta = ops.bptt_reverse(h, y.detach(), h[:0], *arrays[1:3], 0.9, 0.97, 0.6)
-        return [*ops.lif_forward(*arrays, *NUMBERS, True), delta, *torch.autograd.grad(y.square().sum(), x)]
+        y = dispatch.exponential_filter(x, 0.9)
+        delta = dispatch.operators("cuda").bptt_reverse(h, y.detach(), h[:0], *arrays[1:3], 0.9, 0.97, 0.6)
+        return [
+            *dispatch.operators("cuda").lif_forward(*arrays, *NUMBERS, True),
+            delta,
+            *torch.autograd.grad(y.square().sum(), x),
+        ]
 
     assert all(torch.equal(one, other) for one, other in zip(everything(), everything(), strict=True))
 
 
 @wants_gpu
 def test_events_on_a_gpu_are_their_array() -> None:
-    z = ops.lif_forward(*network(40, 4, 100, torch.float64, True), *NUMBERS, False)[0]
+    z = dispatch.operators("cuda").lif_forward(*network(40, 4, 100, torch.float64, True), *NUMBERS, False)[0]
     trains, weights = events.spike_trains(z), torch.ones(3, 40, dtype=z.dtype, device=z.device).cumsum(dim=1)
     assert torch.equal(events.linear(trains, weights), events.linear(z, weights))
     assert torch.equal(events.delayed_outer(z, trains, z[:, 0]), events.delayed_outer(z, z, z[:, 0]))

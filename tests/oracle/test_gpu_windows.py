@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.kernels.replay import Replayed
+from repro.eprop.kernels.cuda_graph import Replayed
 from repro.rules.window_callback import WindowRuleCallback
 from tasks.copy_repeat.config import VARIANTS, CopyRepeatConfig
 from tasks.copy_repeat.data import in_windows

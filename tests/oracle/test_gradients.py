@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from repro.kernels import fallback, ops
-from repro.kernels.events import delayed_outer, outer, spike_trains
+from repro.eprop.kernels import dispatch, reference
+from repro.eprop.kernels.events import delayed_outer, outer, spike_trains
 from repro.rules.rule import BPTT, EProp, Gradients
 from repro.rules.signals import BroadcastSignal
 from repro.rules.traces import Trace
@@ -29,7 +29,7 @@ def test_fused_simulation_is_the_unrolled_network(case: Case) -> None:
     fused, _ = case.network.simulate(case.inputs)
     z, own = case.network.unroll(case.inputs)
     assert torch.equal(fused.z, z)
-    torch.testing.assert_close(fused.own[0], own[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(fused.variables[0], own[0], rtol=0, atol=1e-12)
 
 
 def test_e_prop_symmetric_is_autograd_without_recurrence_and_reset(case: Case) -> None:
@@ -109,22 +109,24 @@ def test_compiled_kernels_equal_the_fallback(
     trajectory, after = network.simulate(case.inputs, state)
     beta, w_rec, z, h = unit.adaptation(state.z), network.recurrent_weights(), trajectory.z, trajectory.h
     numbers = unit.alpha, unit.rho, unit.v_th, unit.refractory_steps, unit.dampening
-    before = state.own[0], state.own[-1], state.z, state.refractory
+    before = state.variables[0], state.variables[-1], state.z, state.refractory
     assert trajectory.events is not None
     assert torch.equal(trajectory.events.dense(dtype), z)
-    slow = fallback.lif_forward(network.drive(case.inputs), w_rec, beta, *before, *numbers)
+    slow = reference.lif_forward(network.drive(case.inputs), w_rec, beta, *before, *numbers)
     assert torch.equal(z, slow[0])
     assert relative(h, slow[1]) < tolerance
-    assert relative(trajectory.own[0], slow[2]) < tolerance
-    assert relative(after.own[-1], slow[3] if neuron == "alif" else slow[2][:, -1]) < tolerance
-    assert torch.equal(after.refractory, slow[4])
+    assert relative(trajectory.variables[0], slow[2]) < tolerance
+    assert relative(after.variables[-1], slow[4] if neuron == "alif" else slow[3]) < tolerance
+    assert torch.equal(after.refractory, slow[5])
     signal = torch.sin(torch.arange(h.numel(), dtype=dtype)).reshape(h.shape)
     for name, arguments in {
         "local_reverse": (h, signal, beta, 0.9, 0.97),
         "bptt_reverse": (h, signal, signal[:0], w_rec, beta, 0.9, 0.97, 0.6),
         "exponential_filter": (signal, 0.9, True),
     }.items():
-        assert relative(getattr(ops, name)(*arguments), getattr(fallback, name)(*arguments)) < tolerance, name
+        compiled = getattr(dispatch.operators("cpu"), name)
+        assert compiled is not getattr(reference, name)
+        assert relative(compiled(*arguments), getattr(reference, name)(*arguments)) < tolerance, name
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -168,7 +170,7 @@ def test_fused_bptt_is_the_finite_difference_of_a_smooth_network(lif_case: Case)
     z = run(w_rec)[1].detach().requires_grad_()
     (signal,) = torch.autograd.grad(case.objective(network.read_out(z)), z)
     z = z.detach()
-    delta = ops.bptt_reverse(z * (1 - z), signal, z.new_empty(0), w_rec, z.new_empty(0), alpha, 0.0, v_th)
+    delta = dispatch.of(z).bptt_reverse(z * (1 - z), signal, z.new_empty(0), w_rec, z.new_empty(0), alpha, 0.0, v_th)
     found = delayed_outer(delta, z, torch.zeros_like(z[:, 0]))
     step = 1e-5
     for j, i in [(0, 1), (3, 2), (11, 5)]:

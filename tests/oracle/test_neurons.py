@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.neurons.alif import ALIF
-from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.local import Local, reverse
-from repro.neurons.neuron import Neuron, NeuronState, Own, Trajectory
-from repro.neurons.rate import Rate
+from repro.eprop.neurons.alif import ALIF
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.neurons.local_jacobians import LocalJacobians, reverse
+from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
+from repro.eprop.neurons.rate import Rate
 from repro.rules.online import AnySynapses, online_eprop
 from repro.rules.rate import RateTerm
 from repro.rules.rule import BPTT, EProp
@@ -54,10 +54,10 @@ class Derived(Neuron):
     def refractory_steps(self) -> int:
         return self.model.refractory_steps
 
-    def update(self, own: Own, fired: Tensor, sent: Tensor, current: Tensor) -> Own:
+    def update(self, own: Variables, fired: Tensor, sent: Tensor, current: Tensor) -> Variables:
         return self.model.update(own, fired, sent, current)
 
-    def output(self, own: Own) -> Tensor:
+    def output(self, own: Variables) -> Tensor:
         return self.model.output(own)
 
 
@@ -138,9 +138,9 @@ def test_one_step_nudged_moves_a_neuron_as_its_derivatives_say(name: str) -> Non
         torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-8)
 
 
-def derive_at(neuron: Neuron, own: Own, fired: Tensor, current: Tensor) -> Local:
+def derive_at(neuron: Neuron, own: Variables, fired: Tensor, current: Tensor) -> LocalJacobians:
     """The derivatives of a step from a point at which the neuron does not act on itself."""
-    from repro.neurons.local import derive
+    from repro.eprop.neurons.local_jacobians import derive
 
     silent, free = torch.zeros_like(current), torch.ones_like(current)
     return derive(neuron.update, neuron.output, own, own, silent, free, fired, current)
@@ -225,7 +225,7 @@ def test_alif_is_what_the_paper_prints() -> None:
     assert state.z.tolist() == [[1, 1]]
     for expected in (1.0, math.exp(-1 / 1200)):
         state = unit.step(state, torch.zeros(1, 2, dtype=torch.float64))
-        assert state.own[1][0, 1] == pytest.approx(expected)
-    threshold = unit.threshold(state.own[1])[0]
+        assert state.variables[1][0, 1] == pytest.approx(expected)
+    threshold = unit.threshold(state.variables[1])[0]
     assert threshold.tolist() == pytest.approx([0.5, 0.5 + 0.03 * math.exp(-1 / 1200)])
-    assert state.own[0][0, 0] == pytest.approx((0.6 * math.exp(-1 / 20) - 0.5) * math.exp(-1 / 20))
+    assert state.variables[0][0, 0] == pytest.approx((0.6 * math.exp(-1 / 20) - 0.5) * math.exp(-1 / 20))

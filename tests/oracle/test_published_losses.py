@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.lif import LIF
 from repro.network import RecurrentNetwork
-from repro.neurons.lif import LIF
-from repro.neurons.readout import Readout
+from repro.readout import Readout
 from repro.rules.rate import RateTerm
 from repro.rules.rule import EProp
 from repro.rules.signals import BroadcastSignal

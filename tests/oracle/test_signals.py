@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.integrate_and_fire import refractory_mask
 from repro.rules.online import online_eprop
 from repro.rules.rate import RateTerm
 from repro.rules.rule import EProp, Gradients
 from repro.rules.signals import BroadcastSignal
-from repro.rules.traces import CLOPATH_TAU_MS, Trace, refractory
+from repro.rules.traces import CLOPATH_TAU_MS, Trace
 from repro.training.seeds import generator
 from tests.oracle.conftest import Case, make_case, relative
 
@@ -129,9 +130,9 @@ def test_clopath_factor_is_eq_57(lif_case: Case) -> None:
     found = Trace("clopath").clopath_factor(trajectory, neuron)
     decay = float(torch.exp(torch.tensor(-1 / CLOPATH_TAU_MS, dtype=torch.float64)))
     v_hat, wanted = torch.zeros_like(trajectory.h[:, 0]), torch.zeros_like(found)
-    blocked = refractory(trajectory.z, neuron.refractory_steps)
+    blocked = refractory_mask(trajectory.z, neuron.refractory_steps)
     for t in range(found.shape[1]):
-        v = trajectory.own[0][:, t]
+        v = trajectory.variables[0][:, t]
         v_hat = decay * v_hat + (1 - decay) * v
         wanted[:, t] = v.clamp(min=0) * (v_hat - neuron.v_th / 4).clamp(min=0) * ~blocked[:, t]
     assert float(wanted.max()) > 0
@@ -142,11 +143,11 @@ def test_clopath_factor_is_eq_57(lif_case: Case) -> None:
 def test_refractory_neurons_have_no_pseudo_derivative(lif_case: Case) -> None:
     case = lif_case
     trajectory, _ = case.network.simulate(case.inputs)
-    blocked = refractory(trajectory.z, case.network.neuron.refractory_steps)
+    blocked = refractory_mask(trajectory.z, case.network.neuron.refractory_steps)
     assert blocked.any()
     assert not trajectory.h[blocked].any()
     assert not trajectory.z[blocked].any()
-    near = (trajectory.own[0] > 0) & (trajectory.own[0] < 2 * case.network.neuron.v_th)
+    near = (trajectory.variables[0] > 0) & (trajectory.variables[0] < 2 * case.network.neuron.v_th)
     assert torch.equal(trajectory.h > 0, near & ~blocked)
 
 

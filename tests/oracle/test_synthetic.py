@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from repro.eprop.neurons.lstm import LSTM, LSTMState
 from repro.gated import GatedNetwork
-from repro.neurons.lstm import LSTM, LSTMState
 from repro.rules import windows
 from repro.rules.synthetic import Algorithm, SyntheticGradient, Window, learn
 from repro.rules.windows import WindowRule

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.kernels.ops import exponential_filter
-from repro.neurons import taped
-from repro.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.neurons import differentiable
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from tests.oracle.conftest import NEURONS, relative, unrolled
 
 EXACT, WRONG = 1e-11, 1e-2
@@ -38,7 +38,7 @@ def test_one_node_is_every_step(neuron: str, each: bool) -> None:
     unit = NEURONS[neuron]
     assert isinstance(unit, IntegrateAndFire)
     current, w_rec = currents(), weights(each)
-    z, h = taped.simulate(unit, current, w_rec)[:2]
+    z, h = differentiable.simulate(unit, current, w_rec)[:2]
     z_wanted, h_wanted = unrolled(unit, current, w_rec)
     assert 0.01 < z.mean() < 0.5, "the oracle's network is not alive"
     assert torch.equal(z, z_wanted)
@@ -56,8 +56,8 @@ def test_weights_of_each_trial_are_those_of_all_where_they_are_equal() -> None:
     unit, current, w_rec = NEURONS["lif"], currents(), weights(each=False)
     assert isinstance(unit, IntegrateAndFire)
     own = w_rec.detach().expand(BATCH, N, N).clone().requires_grad_()
-    shared = gradients(*taped.simulate(unit, current, w_rec)[:2], current, w_rec)[1]
-    of_each = gradients(*taped.simulate(unit, current, own)[:2], current, own)[1]
+    shared = gradients(*differentiable.simulate(unit, current, w_rec)[:2], current, w_rec)[1]
+    of_each = gradients(*differentiable.simulate(unit, current, own)[:2], current, own)[1]
     assert relative(of_each.sum(dim=0), shared) < EXACT
     assert relative(of_each[0], of_each[1]) > WRONG
 
@@ -65,6 +65,6 @@ def test_weights_of_each_trial_are_those_of_all_where_they_are_equal() -> None:
 def test_inputs_alone_need_no_product_of_weights() -> None:
     unit, current = NEURONS["lif"], currents()
     assert isinstance(unit, IntegrateAndFire)
-    z, h = taped.simulate(unit, current, weights(each=True).detach())[:2]
+    z, h = differentiable.simulate(unit, current, weights(each=True).detach())[:2]
     (found,) = torch.autograd.grad(z.sum() + h.sum(), current)
     assert torch.isfinite(found).all() and found.abs().max() > 0

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels import dispatch, reference
+from repro.eprop.kernels.eligibility_vectors import carry
+from repro.eprop.neurons.lstm import LSTM, LSTMState
 from repro.gated import GatedNetwork, Walk
-from repro.kernels import ops
-from repro.kernels.carried import carry
-from repro.neurons.lstm import LSTM, LSTMState
 from repro.rules import windows
 from repro.rules.windows import Backward, Edge, WindowRule, gradient
 from tests.oracle.conftest import relative
@@ -124,7 +124,7 @@ def test_ideal_boundaries_give_the_true_gradient(
 ) -> None:
     """Eq. 70, for BPTT with these boundaries and for e-prop 3."""
     if compiler == "plain torch":
-        monkeypatch.setattr(ops, "sparse", None)
+        monkeypatch.setattr(dispatch, "operators", lambda device: reference)
     wanted, edge = autograd(network), ideal(network)
     assert worst(in_windows(network, steps, E_PROP_3, edge), wanted) < EXACT
     assert worst(in_windows(network, steps, WindowRule("none"), edge), wanted) < EXACT

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from repro.neurons.lstm import LSTMState
+from repro.eprop.neurons.lstm import LSTMState
 from repro.rules.window_callback import WindowRuleCallback
 from tasks.word_prediction.config import VARIANTS, WordPredictionConfig
 from tasks.word_prediction.data import WordPredictionData

@@ -10,8 +10,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from repro.eprop.kernels.events import Held
 from repro.errors import UserError
-from repro.kernels.events import Held
 from repro.records.record import read_arrays
 from repro.rules.callback import LearningRuleCallback
 from repro.training.run import run

@@ -180,14 +180,14 @@ def test_carried_states_make_two_batches_one_long_trial() -> None:
     state = module.state_before()
     assert state is not None
     after = module.network.simulate(batch.inputs)[1]
-    assert torch.equal(state.own[1], after.own[1])
+    assert torch.equal(state.variables[1], after.variables[1])
     checkpoint: dict[str, Any] = {}
     module.on_save_checkpoint(checkpoint)
     other, _ = module_and_batch(states="carried")
     other.on_load_checkpoint(checkpoint)
     held = other.state_before()
     assert held is not None
-    assert all(torch.equal(a, b) for a, b in zip((*held.own, held.z), (*state.own, state.z), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip((*held.variables, held.z), (*state.variables, state.z), strict=True))
     fresh, _ = module_and_batch()
     _claim(LearningRuleCallback(fresh.config), fresh)
     rule.loss(fresh, batch, 0)

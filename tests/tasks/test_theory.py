@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from repro.__main__ import main
+from repro.eprop.kernels.events import delayed
+from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
+from repro.eprop.neurons.rate import Rate
 from repro.errors import UserError
 from repro.gated import GatedNetwork, Walk
-from repro.kernels.events import delayed
-from repro.neurons.lstm import LSTM, LSTMLocal, LSTMState
-from repro.neurons.rate import Rate
 from repro.records.record import read_arrays, read_record
 from repro.rules import windows
 from repro.rules.windows import Backward, Edge, WindowRule
@@ -83,7 +83,7 @@ def test_control_a_trace_with_a_wrong_presynaptic_term(monkeypatch: pytest.Monke
 def test_control_the_input_gate_s_trace_as_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     step = LSTM.step
 
-    def printed(self: LSTM, c: Tensor, currents: Tensor) -> tuple[LSTMState, LSTMLocal]:
+    def printed(self: LSTM, c: Tensor, currents: Tensor) -> tuple[LSTMState, LSTMJacobians]:
         state, local = step(self, c, currents)
         by_gate = local.by_gate.clone()
         by_gate[:, 0] /= currents.chunk(4, dim=1)[0].sigmoid()  # 1 - i where it is i (1 - i)

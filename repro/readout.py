@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from repro.kernels.events import Spikes, linear
-from repro.kernels.ops import exponential_filter
+from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.kernels.events import Spikes, linear
 
 
 @dataclasses.dataclass(frozen=True)

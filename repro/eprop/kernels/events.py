@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from repro.kernels import ops
+from repro.eprop.kernels import dispatch
 
 # Of the elements of a product: below this share one by one is faster than a whole product.
 FEW_WANTED = 0.18
@@ -107,13 +107,8 @@ def outer(delta: Tensor, spikes: Inputs) -> Tensor:
         spikes = spikes.dense(delta.dtype)
     if not isinstance(spikes, SpikeTrains):
         return flat.T @ spikes.to(delta.dtype).transpose(0, 1).reshape(-1, spikes.shape[2])
-    gradient_t = flat.new_zeros(spikes.channels, delta.shape[2])
-    if ops.sparse is None:
-        gradient_t.index_add_(0, spikes.channel, flat[torch.repeat_interleave(torch.diff(spikes.start))])
-    else:
-        arrays = flat.contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
-        ops.sparse.event_outer(*arrays, gradient_t.numpy())
-    return gradient_t.T.contiguous()
+    gradient: Tensor = dispatch.of(delta).event_outer(flat, spikes.channel, spikes.start, spikes.channels)
+    return gradient
 
 
 def delayed_outer(delta: Tensor, spikes: Spikes, before: Tensor) -> Tensor:
@@ -130,38 +125,39 @@ def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
     """As `linear`, each trial by weights of its own [batch, post, pre]; off the tape."""
     if not isinstance(spikes, SpikeTrains):
         return times(spikes.to(weights.dtype), weights.mT)
-    if ops.sparse is None or spikes.device.type == "cuda":
+    if spikes.device.type == "cuda":
         return times(spikes.dense(weights.dtype), weights.mT)
-    current = ops.series(weights, spikes.batch, spikes.steps, weights.shape[1])
-    arrays = spikes.channel.numpy(), spikes.start.numpy(), weights.mT.contiguous().numpy()
-    ops.sparse.event_linear_each(*arrays, current.transpose(0, 1).numpy())
-    return current
+    mapped: Tensor = dispatch.of(weights).event_linear_each(spikes.channel, spikes.start, weights, spikes.steps)
+    return mapped
 
 
 def outer_each(delta: Tensor, spikes: Spikes) -> Tensor:
     """As `outer`, a sum of its own for each trial [batch, post, pre]: over time alone; off the tape."""
     if not isinstance(spikes, SpikeTrains):
         return delta.mT @ spikes.to(delta.dtype)
-    if ops.sparse is None or spikes.device.type == "cuda":
+    if spikes.device.type == "cuda":
         return delta.mT @ spikes.dense(delta.dtype)
-    batch, _, post = delta.shape
-    gradient_t = delta.new_zeros(batch, spikes.channels, post)
-    arrays = delta.transpose(0, 1).contiguous().numpy(), spikes.channel.numpy(), spikes.start.numpy()
-    ops.sparse.event_outer_each(*arrays, gradient_t.numpy())
-    return gradient_t.mT
+    summed: Tensor = dispatch.of(delta).event_outer_each(delta, spikes.channel, spikes.start, spikes.channels)
+    return summed
+
+
+def series(like: Tensor, batch: int, steps: int, n: int) -> Tensor:
+    """An empty [batch, time, neuron] that lies in memory as [time, batch, neuron], of the dtype of `like`."""
+    return torch.empty(steps, batch, n, dtype=like.dtype, device=like.device).transpose(0, 1)
 
 
 def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each: [batch, time, post],
     time first in memory; off the tape. Where `where` [batch, time, post] is zero the result is not needed."""
-    on_cpu = ops.sparse is not None and x.device.type != "cuda"
+    on_cpu = x.device.type == "cpu"
     if on_cpu and where is not None and torch.count_nonzero(where) < FEW_WANTED * where.numel():
-        return ops.product_where(x, weights, where)
+        wanted: Tensor = dispatch.of(x).product_where(x, weights, where)
+        return wanted
     if weights.ndim == 2:
         return (x.transpose(0, 1) @ weights).transpose(0, 1)
     if x.device.type == "cuda":
         return x @ weights
-    y = ops.series(x, x.shape[0], x.shape[1], weights.shape[2])
+    y = series(x, x.shape[0], x.shape[1], weights.shape[2])
     for trial, own, out in zip(x, weights, y, strict=True):  # one product of all trials would come batch first
         torch.mm(trial, own, out=out)
     return y
@@ -185,15 +181,8 @@ class _EventLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, spikes: SpikeTrains) -> Tensor:
         ctx.spikes = spikes
-        rows, post = spikes.steps * spikes.batch, weights.shape[0]
-        if ops.sparse is None:
-            index = torch.repeat_interleave(torch.diff(spikes.start))
-            flat = weights.new_zeros(rows, post).index_add_(0, index, weights.T[spikes.channel])
-        else:
-            flat = weights.new_empty(rows, post)
-            arrays = spikes.channel.numpy(), spikes.start.numpy(), weights.detach().T.contiguous().numpy()
-            ops.sparse.event_linear(*arrays, flat.numpy())
-        return flat.view(spikes.steps, spikes.batch, post).transpose(0, 1)
+        flat = dispatch.of(weights).event_linear(spikes.channel, spikes.start, weights.detach())
+        return flat.view(spikes.steps, spikes.batch, -1).transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 GATES = ("input", "forget", "candidate", "output")  # blocks of rows of the weights, in this order
-REMEMBERED = 3  # the first of them act on the cell state; the output gate acts on h alone
+N_CELL_GATES = 3  # the first of them act on the cell state; the output gate acts on h alone
 
 
 class LSTMState(NamedTuple):
@@ -17,7 +17,7 @@ class LSTMState(NamedTuple):
     h: Tensor
 
 
-class LSTMLocal(NamedTuple):
+class LSTMJacobians(NamedTuple):
     """Derivatives of one step: `d` = dc^t / dc^(t-1) and `output` = dh^t / dc^t [batch, unit]; `by_gate` = dc^t / dI^t
     for the currents of input gate, forget gate and candidate [batch, 3, unit]; `direct` = dh^t / dI^t for that of the
     output gate [batch, unit]."""
@@ -40,7 +40,7 @@ class LSTM:
         """Zeros, of the dtype and device of `like`."""
         return LSTMState(like.new_zeros(batch, n), like.new_zeros(batch, n))
 
-    def step(self, c: Tensor, currents: Tensor) -> tuple[LSTMState, LSTMLocal]:
+    def step(self, c: Tensor, currents: Tensor) -> tuple[LSTMState, LSTMJacobians]:
         """One step from the cell state c [batch, unit], given what arrives at each gate, [batch, 4 * unit].
 
         Where the text prints f^(t-1), 1 - i, h^t in Eq. 37 it is f^t, i (1 - i), h^(t-1) (docs/paper_notes.md).
@@ -52,4 +52,4 @@ class LSTM:
         seen = after.tanh() if self.squash else after
         by_gate = torch.stack([candidate * i * (1 - i), c * f * (1 - f), i * (1 - candidate.square())], dim=1)
         output = o * (1 - seen.square()) if self.squash else o
-        return LSTMState(after, o * seen), LSTMLocal(f, by_gate, output, seen * o * (1 - o))
+        return LSTMState(after, o * seen), LSTMJacobians(f, by_gate, output, seen * o * (1 - o))

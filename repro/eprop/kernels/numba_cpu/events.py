@@ -1,5 +1,5 @@
-"""Products of which little is wanted, compiled by numba: with spikes as events (`repro.kernels.events` says what each
-computes), or with a result that is heard in few places; and eligibility vectors that are carried on.
+"""Sparse products compiled by numba: with spikes as events, or with a result that is needed in few places; and
+eligibility vectors that are carried from window to window. `repro.eprop.kernels.reference` has what each computes.
 
 Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Where each trial has weights of its own
 the loop over trials is outside, so that these stay in the cache.
@@ -7,7 +7,7 @@ the loop over trials is outside, so that these stay in the cache.
 
 from numba import njit
 
-from repro.kernels.compiled import FAST, Array
+from repro.eprop.kernels.numba_cpu.recursions import FAST, Array
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -84,8 +84,8 @@ def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  
 def carry(
     vectors: Array, keep: Array, rows: Array, pre: Array, left: Array, gradient: Array
 ) -> None:  # pragma: no cover - compiled
-    """See `repro.kernels.carried`; adds to gradient [post, gate, pre]. Steps are a multiple of four: with so many at a
-    time a row of vectors passes through the registers once."""
+    """See `repro.eprop.kernels.eligibility_vectors`; adds to gradient [post, gate, pre]. Steps are a multiple of four,
+    which are taken together: so a row of vectors passes through the registers once."""
     n_post, n_batch, n_gates, n_pre = vectors.shape
     for j in range(n_post):
         for b in range(n_batch):

@@ -1,4 +1,4 @@
-"""The kernels compiled by numba; `repro.kernels.fallback` says what each computes.
+"""Recursions over time compiled by numba; `repro.eprop.kernels.reference` has what each computes.
 
 Arrays are time-major, [time, batch, neuron], and the loops over batch and neuron are one: SIMD runs along neurons in a
 large network and along trials in a large batch. A spike adds one row of the transposed weights, and nothing is done
@@ -42,8 +42,8 @@ def lif_forward(
 ) -> int:  # pragma: no cover - compiled
     """`w_rec_t` is [..., pre, post]; v, a, z, refractory [batch, neuron] become the last state.
 
-    Fills z_out, h_out, v_out (or not, where it has no elements), and the spikes as events (`repro.kernels.events`):
-    `start` whole, `channel` as far as there are events, whose number is returned.
+    Fills z_out, h_out, v_out (or not, where it has no elements), and the spikes as events: `start` whole, `channel` as
+    far as there are events, whose number is returned.
     """
     n_time, n_batch, n = current.shape
     cells = n_batch * n

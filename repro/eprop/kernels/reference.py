@@ -1,10 +1,17 @@
 """The kernels in plain torch, on any device: what the compiled ones must equal. [batch, time, neuron] everywhere.
 
-`beta` [neuron] is the strength of the threshold's adaptation; of no elements where no neuron adapts.
+`beta` [neuron] is the strength of the threshold's adaptation; of no elements where no neuron adapts. Spikes as events
+are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.events`. A row is one step of one trial,
+[time, batch] flattened.
 """
 
 import torch
 from torch import Tensor
+
+OPERATORS = (
+    *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
+    *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
+)
 
 
 def lif_forward(
@@ -20,13 +27,15 @@ def lif_forward(
     v_th: float,
     refractory_steps: int,
     dampening: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    keep_v: bool = True,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """A network of LIF and ALIF neurons over a whole sequence (Eq. 20, 21, 25, 26; `step` of those neurons).
 
     `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or [batch, post, pre] where each trial
     has weights of its own, or of no elements for a network without recurrence; `v`, `a`, `z`, `refractory`
-    [batch, neuron] the state before the first step. Returns z, h, v [batch, time, neuron], and the adaptation and the
-    refractory counter after the last step [batch, neuron].
+    [batch, neuron] the state before the first step. Returns z, h, v [batch, time, neuron] (v of no elements unless
+    `keep_v`); voltage, adaptation and refractory counter after the last step [batch, neuron]; and the spikes as events,
+    `channel` and `start` (of no elements where they are not made).
     """
     trajectory, strength = [], beta if beta.numel() else 0.0
     for t in range(current.shape[1]):
@@ -39,11 +48,13 @@ def lif_forward(
         h = free * (dampening / v_th) * torch.clamp(1 - torch.abs((v - threshold) / v_th), min=0)
         trajectory.append((z, h, v))
     stacked = [torch.stack(series, dim=1) for series in zip(*trajectory, strict=True)]
-    return stacked[0], stacked[1], stacked[2], a.clone(), refractory.clone()
+    none = torch.empty(0, dtype=torch.int64, device=z.device)
+    kept = stacked[2] if keep_v else v.new_empty(0)
+    return stacked[0], stacked[1], kept, v.clone(), a.clone(), refractory.clone(), none, none.clone()
 
 
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
-    """The reverse recursion of `repro.neurons.local.reverse` for LIF and ALIF neurons, post being dz/dv.
+    """The recursion of `repro.eprop.neurons.local_jacobians.reverse` for LIF and ALIF neurons, `post` being dz/dv.
 
     delta^t = alpha delta^(t+1) + m^t and b^t = rho b^(t+1) - beta m^t, where m^t = post^t (signal^t + b^(t+1)): the
     alpha filter of Eq. 22 and the adaptation of Eq. 27, moved to the postsynaptic side.
@@ -127,3 +138,49 @@ def online_traces(
         filtered.mul_(kappa).add_(e)
         gradient.add_(torch.einsum("bj,bji->ji", signal[:, t], filtered))
         summed.add_(e)
+
+
+def event_linear(channel: Tensor, start: Tensor, weights: Tensor) -> Tensor:
+    """Spikes as events times `weights` [post, pre]: [row, post]."""
+    total = weights.new_zeros(len(start) - 1, weights.shape[0])
+    return total.index_add_(0, _rows(start), weights.T[channel])
+
+
+def event_outer(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
+    """sum over rows of delta_j x_i for spikes x as events: [post, pre]; `delta` is [row, post]."""
+    return delta.new_zeros(channels, delta.shape[1]).index_add_(0, channel, delta[_rows(start)]).T.contiguous()
+
+
+def event_linear_each(channel: Tensor, start: Tensor, weights: Tensor, steps: int) -> Tensor:
+    """As `event_linear` with weights of each trial [batch, post, pre]: [batch, time, post]."""
+    dense = _dense(channel, start, len(weights), steps, weights.shape[2], weights.dtype)
+    return dense @ weights.mT
+
+
+def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
+    """As `event_outer`, a sum over time for each trial [batch, post, pre]; `delta` is [batch, time, post]."""
+    return delta.mT @ _dense(channel, start, len(delta), delta.shape[1], channels, delta.dtype)
+
+
+def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
+    """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each. Where `where`
+    [batch, time, post] is zero the result is not needed, and may be zero."""
+    return x @ weights
+
+
+def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
+    """See `repro.eprop.kernels.eligibility_vectors.carry`."""
+    gradient = torch.einsum("bj,jbgi->gji", left, vectors)
+    vectors.mul_(keep.T[:, :, None, None]).add_(torch.einsum("tbgj,tbi->jbgi", rows, pre))
+    return gradient
+
+
+def _rows(start: Tensor) -> Tensor:
+    """The row of each event."""
+    return torch.repeat_interleave(torch.diff(start))
+
+
+def _dense(channel: Tensor, start: Tensor, batch: int, steps: int, channels: int, dtype: torch.dtype) -> Tensor:
+    spikes = torch.zeros(steps * batch, channels, dtype=dtype, device=channel.device)
+    spikes[_rows(start), channel] = 1
+    return spikes.view(steps, batch, channels).transpose(0, 1)

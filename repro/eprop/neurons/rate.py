@@ -6,27 +6,27 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from repro.neurons.local import Local
-from repro.neurons.neuron import Neuron, Own, Trajectory
+from repro.eprop.neurons.local_jacobians import LocalJacobians
+from repro.eprop.neurons.neuron import Neuron, Trajectory, Variables
 
 
 @dataclasses.dataclass(frozen=True)
 class Rate(Neuron):
     """A population of rate neurons; `alpha` is the leak, 0 a neuron without memory; sigma is the logistic function."""
 
-    alpha: float
+    alpha: float = 0.9
     names: ClassVar[tuple[str, ...]] = ("s",)
 
-    def update(self, own: Own, fired: Tensor, sent: Tensor, current: Tensor) -> Own:
+    def update(self, variables: Variables, z_prev_local: Tensor, z_prev: Tensor, current: Tensor) -> Variables:
         """The leak term and the current; nothing is reset."""
-        return (self.alpha * own[0] + current,)
+        return (self.alpha * variables[0] + current,)
 
-    def output(self, own: Own) -> Tensor:
+    def output(self, variables: Variables) -> Tensor:
         """z = sigma(s)."""
-        return torch.sigmoid(own[0])
+        return torch.sigmoid(variables[0])
 
-    def local(self, trajectory: Trajectory) -> Local:
+    def local(self, trajectory: Trajectory) -> LocalJacobians:
         """D = alpha, dz/ds = sigma'(s) = z (1 - z) (below Eq. 30)."""
         z = trajectory.z[..., None]
         ones = torch.ones_like(z)
-        return Local(self.alpha * ones[..., None], ones, torch.zeros_like(z), z * (1 - z))
+        return LocalJacobians(self.alpha * ones[..., None], ones, torch.zeros_like(z), z * (1 - z))

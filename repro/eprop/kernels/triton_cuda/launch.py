@@ -1,4 +1,4 @@
-"""The operators on CUDA: what hands tensors to the kernels of `repro.kernels.gpu`. Imported only where Triton is."""
+"""The operators on CUDA: they hand tensors to the kernels. Imported only where Triton is."""
 
 import functools
 
@@ -6,7 +6,7 @@ import torch
 import triton
 from torch import Tensor
 
-from repro.kernels import gpu
+from repro.eprop.kernels.triton_cuda import kernels
 
 FEW_NEURONS = 64  # up to which the recurrent weights fit into the registers of one program
 TILE = 16384  # weights in flight at once where they do not
@@ -47,7 +47,7 @@ def lif_forward(
     dampening: float,
     keep_v: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """See `repro.kernels.ops.lif_forward`; the spikes as events are not made."""
+    """See `repro.eprop.kernels.reference.lif_forward`; the spikes as events are not made."""
     drive, recurrent = _inner(current), w_rec.numel() > 0
     steps, batch, n = drive.shape
     z_out, h_out = torch.empty_like(drive), torch.empty_like(drive)
@@ -60,7 +60,7 @@ def lif_forward(
     arrays = drive, weights, beta.contiguous(), *state, z_out, h_out, v_out, spiking, numbers
     flags = {"RECURRENT": recurrent, "PER_TRIAL": w_rec.ndim == 3, "ADAPTS": beta.numel() > 0, "KEEP_V": keep_v}
     with torch.cuda.device_of(drive):
-        gpu.lif_forward[(batch,)](*arrays, steps, n, **flags, **shape)
+        kernels.lif_forward[(batch,)](*arrays, steps, n, **flags, **shape)
     none = torch.empty(0, dtype=torch.int64, device=drive.device)
     kept = v_out.transpose(0, 1) if keep_v else v_out
     return z_out.transpose(0, 1), h_out.transpose(0, 1), kept, state[0], state[1], state[3], none, none.clone()
@@ -69,7 +69,7 @@ def lif_forward(
 def bptt_reverse(
     h: Tensor, signal: Tensor, direct: Tensor, w_rec: Tensor, beta: Tensor, alpha: float, rho: float, v_th: float
 ) -> Tensor:
-    """See `repro.kernels.fallback.bptt_reverse`."""
+    """See `repro.eprop.kernels.reference.bptt_reverse`."""
     slope, recurrent = _inner(h), w_rec.numel() > 0
     steps, batch, n = slope.shape
     delta, numbers = torch.empty_like(slope), _numbers(h.dtype, h.device, alpha, rho, v_th)
@@ -81,12 +81,12 @@ def bptt_reverse(
     flags = {"RECURRENT": recurrent, "PER_TRIAL": w_rec.ndim == 3, "DIRECT": direct.numel() > 0}
     flags["ADAPTS"] = beta.numel() > 0
     with torch.cuda.device_of(h):
-        gpu.bptt_reverse[(batch,)](*arrays, steps, n, **flags, **shape)
+        kernels.bptt_reverse[(batch,)](*arrays, steps, n, **flags, **shape)
     return delta.transpose(0, 1)
 
 
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
-    """See `repro.kernels.fallback.local_reverse`."""
+    """See `repro.eprop.kernels.reference.local_reverse`."""
     if not beta.numel():
         return exponential_filter(post * signal, alpha, reverse=True)
     slope = _inner(post)
@@ -94,27 +94,27 @@ def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho:
     delta, numbers = torch.empty_like(slope), _numbers(post.dtype, post.device, alpha, rho)
     arrays = slope, _inner(signal), beta.contiguous(), delta, numbers
     with torch.cuda.device_of(post):
-        gpu.local_reverse[(triton.cdiv(batch * n, CELLS),)](*arrays, steps, n, batch * n, CELLS=CELLS, num_warps=1)
+        kernels.local_reverse[(triton.cdiv(batch * n, CELLS),)](*arrays, steps, n, batch * n, CELLS=CELLS, num_warps=1)
     return delta.transpose(0, 1)
 
 
 def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
-    """See `repro.kernels.fallback.exponential_filter`."""
+    """See `repro.eprop.kernels.reference.exponential_filter`."""
     inner = _inner(x)
     y, cells = torch.empty_like(inner), inner[0].numel()
     arrays = inner, y, _numbers(x.dtype, x.device, decay)
     with torch.cuda.device_of(x):
         grid = (triton.cdiv(cells, CELLS),)
-        gpu.exponential_filter[grid](*arrays, len(inner), cells, REVERSE=reverse, CELLS=CELLS, num_warps=1)
+        kernels.exponential_filter[grid](*arrays, len(inner), cells, REVERSE=reverse, CELLS=CELLS, num_warps=1)
     return y.transpose(0, 1)
 
 
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
-    """See `repro.kernels.carried.carry`; `vectors` lie in memory as they are indexed."""
+    """See `repro.eprop.kernels.eligibility_vectors.carry`; `vectors` lie in memory as they are indexed."""
     n, batch, gates, n_pre = vectors.shape
     gradient = vectors.new_empty(gates, n, n_pre)
     arrays = vectors, *(x.contiguous() for x in (keep, rows, pre, left)), gradient
     with torch.cuda.device_of(vectors):
         grid = n * gates, triton.cdiv(n_pre, SYNAPSES)
-        gpu.carry[grid](*arrays, batch, n, n_pre, len(rows), GATES=gates, PRE=SYNAPSES, num_warps=SYNAPSES // 32)
+        kernels.carry[grid](*arrays, batch, n, n_pre, len(rows), GATES=gates, PRE=SYNAPSES, num_warps=SYNAPSES // 32)
     return gradient

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro.kernels.events import Held, SpikeTrains
+from repro.eprop.kernels.events import Held, SpikeTrains
 
 
 def real_steps(lengths: Tensor, steps: int) -> Tensor:

@@ -10,22 +10,24 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from repro.kernels import events, ops
-from repro.kernels.events import Spikes, SpikeTrains
-from repro.neurons.integrate_and_fire import IntegrateAndFire
-from repro.neurons.neuron import NeuronState
+from repro.eprop.kernels import dispatch, events
+from repro.eprop.kernels.events import Spikes, SpikeTrains
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.neurons.neuron import NeuronState
 
 
-class Activity(NamedTuple):
-    """Outputs z and pseudo-derivatives h [batch, time, neuron] of a network, on the tape; `sent` are the outputs off
+class DifferentiableTrajectory(NamedTuple):
+    """Outputs z and pseudo-derivatives h [batch, time, neuron] of a network, on the tape; `spikes` are the outputs off
     the tape, in the form that kernels like best."""
 
     z: Tensor
     h: Tensor
-    sent: Spikes
+    spikes: Spikes
 
 
-def simulate(neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor, state: NeuronState | None = None) -> Activity:
+def simulate(
+    neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor, state: NeuronState | None = None
+) -> DifferentiableTrajectory:
     """What a network does, on the tape for `current` and `w_rec`.
 
     `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or [batch, post, pre] where each trial
@@ -34,22 +36,22 @@ def simulate(neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor, state: Ne
     """
     before = state or neuron.initial_state(current.shape[0], current.shape[2], current)
     z, h, channel, start = _Sequence.apply(current, w_rec, neuron, before)
-    return Activity(z, h, SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach())
+    return DifferentiableTrajectory(z, h, SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach())
 
 
-def linear(activity: Activity, weights: Tensor) -> Tensor:
+def linear(activity: DifferentiableTrajectory, weights: Tensor) -> Tensor:
     """The linear map of outputs by `weights` [post, pre]: [batch, time, post], on the tape for both."""
-    mapped: Tensor = _Linear.apply(activity.z, weights, activity.sent, activity.h.detach())
+    mapped: Tensor = _Linear.apply(activity.z, weights, activity.spikes, activity.h.detach())
     return mapped
 
 
-def synaptic_sum(post: Tensor, pre: Activity | Spikes) -> Tensor:
+def synaptic_sum(post: Tensor, pre: DifferentiableTrajectory | Spikes) -> Tensor:
     """sum over time of post_j^t x_i^t for inputs x as spikes, of post_j^t z_i^(t-1) for outputs of a network, which
     began at rest: one number a synapse and trial [batch, post, pre], on the tape for `post` [batch, time, post], z."""
     summed: Tensor
-    if isinstance(pre, Activity):
+    if isinstance(pre, DifferentiableTrajectory):
         rest = torch.zeros_like(pre.z[:, 0])
-        summed = _SynapticSum.apply(post, pre.z, events.arriving(pre.sent, rest), pre.h.detach())
+        summed = _SynapticSum.apply(post, pre.z, events.arriving(pre.spikes, rest), pre.h.detach())
     else:
         summed = _SynapticSum.apply(post, None, pre, None)
     return summed
@@ -66,7 +68,7 @@ class _Sequence(torch.autograd.Function):
     def forward(
         ctx: Any, current: Tensor, w_rec: Tensor, neuron: IntegrateAndFire, before: NeuronState
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        trajectory, _ = neuron.simulate(current, w_rec, before, keep_own=False)
+        trajectory, _ = neuron.simulate(current, w_rec, before, keep_variables=False)
         ctx.neuron, ctx.before_z, ctx.events = neuron, before.z, trajectory.events
         ctx.save_for_backward(trajectory.z, trajectory.h, w_rec)
         none = torch.empty(0, dtype=torch.int64, device=current.device)
@@ -82,7 +84,7 @@ class _Sequence(torch.autograd.Function):
         # dh/dv is the slope of the triangle: down where the neuron spiked, up where it did not, none beside it.
         direct = torch.addcmul(by_h, z, by_h, value=-2).mul_(neuron.dampening / neuron.v_th**2)
         beta = neuron.adaptation(h)
-        delta = ops.bptt_reverse(h, by_z, direct, w_rec, beta, neuron.alpha, neuron.rho, neuron.v_th)
+        delta = dispatch.of(h).bptt_reverse(h, by_z, direct, w_rec, beta, neuron.alpha, neuron.rho, neuron.v_th)
         if not ctx.needs_input_grad[1]:
             return delta, None, None, None
         sent = ctx.events or z

@@ -1,4 +1,4 @@
-"""The kernels in Triton, for CUDA; `repro.kernels.fallback` says what each computes.
+"""The kernels in Triton, for CUDA; `repro.eprop.kernels.reference` says what each computes.
 
 A whole sequence is one launch. Neurons hear each other, so a trial of a network is one program, which holds its state
 in registers; a filter has a program for each few cells, a cell being a trial's neuron. Of few neurons the recurrent
@@ -211,8 +211,8 @@ def carry(
     GATES: tl.constexpr,
     PRE: tl.constexpr,
 ) -> None:  # pragma: no cover - compiled
-    """One gate of one unit and some of its synapses: a program goes through all trials. `repro.kernels.carried` has the
-    shapes; gradient [gate, post, pre]."""
+    """One gate of one unit and some of its synapses: a program goes through all trials; gradient [gate, post, pre].
+    `repro.eprop.kernels.eligibility_vectors` has the other shapes."""
     j, g = tl.program_id(0) // GATES, tl.program_id(0) % GATES
     i = tl.program_id(1) * PRE + tl.arange(0, PRE)
     inside = i < n_pre

@@ -1,0 +1,1 @@
+"""e-prop for any network: a learning rule is the backward pass of an ordinary torch layer."""

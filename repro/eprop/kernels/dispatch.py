@@ -1,0 +1,62 @@
+"""Which kernels compute on which device: one table. A device that is not in it gets those in plain torch.
+
+`REPRO_NUMBA=0` in the environment leaves out the compiled kernels of the CPU.
+"""
+
+import contextlib
+import functools
+import importlib
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repro.eprop.kernels import reference
+
+PACKAGES = {"cpu": "repro.eprop.kernels.numba_cpu", "cuda": "repro.eprop.kernels.triton_cuda"}
+Operators = Any  # the functions of `reference`, by name
+
+
+@functools.cache
+def operators(device_type: str) -> Operators:
+    """The functions of `repro.eprop.kernels.reference` for a type of device, such as "cpu": compiled ones where there
+    are any, and the others in plain torch."""
+    named: dict[str, Callable[..., Any]] = {name: getattr(reference, name) for name in reference.OPERATORS}
+    if device_type in PACKAGES and not (device_type == "cpu" and os.environ.get("REPRO_NUMBA") == "0"):
+        with contextlib.suppress(ImportError):
+            compiled = importlib.import_module(PACKAGES[device_type])
+            named |= {name: getattr(compiled, name) for name in reference.OPERATORS if hasattr(compiled, name)}
+    return SimpleNamespace(**named)
+
+
+def of(x: Tensor) -> Operators:
+    """The operators for the device of an array. On a CPU, denormal numbers count as zero in this thread from now on:
+    filters decay into them, and arithmetic with them is a hundred times slower."""
+    device = x.device.type
+    if device == "cpu":
+        torch.set_flush_denormal(True)
+    return operators(device)
+
+
+def exponential_filter(x: Tensor, decay: float, reverse: bool = False) -> Tensor:
+    """y^t = decay y^(t-1) + x^t along time, or from the end to the beginning; x and y [batch, time, ...].
+
+    Differentiable. Raises nothing of its own.
+    """
+    filtered: Tensor = _Filter.apply(x, decay, reverse)
+    return filtered
+
+
+class _Filter(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, decay: float, reverse: bool) -> Tensor:
+        ctx.decay, ctx.reverse = decay, reverse
+        filtered: Tensor = of(x).exponential_filter(x, decay, reverse)
+        return filtered
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return exponential_filter(grads[0], ctx.decay, not ctx.reverse), None, None

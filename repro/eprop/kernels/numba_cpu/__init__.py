@@ -1,0 +1,153 @@
+"""The operators of `repro.eprop.kernels.reference`, compiled by numba for the CPU: tensors in, tensors out.
+
+Kernels work on arrays that lie in memory as [time, batch, neuron].
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repro.eprop.kernels.events import series
+from repro.eprop.kernels.numba_cpu import events as _events
+from repro.eprop.kernels.numba_cpu import recursions as _recursions
+
+events: Any = _events  # numba's own types say little about what a kernel takes
+recursions: Any = _recursions
+# Up to so few neurons BPTT's products are dense.
+FEW_NEURONS = 64
+STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
+
+
+def _inner(x: Tensor) -> Any:
+    """[batch, time, neuron] -> [time, batch, neuron], as an array; no copy where it lies so."""
+    return x.transpose(0, 1).contiguous().numpy()
+
+
+def _weights(w: Tensor) -> Any:
+    """Weights of all trials or of each, as the array [1 or batch, neuron, neuron] that kernels want."""
+    return w.contiguous().view(-1, *w.shape[-2:]).numpy() if w.numel() else w.new_empty(0, 0, 0).numpy()
+
+
+def _series(like: Tensor) -> Tensor:
+    return series(like, *like.shape)
+
+
+def lif_forward(
+    current: Tensor,
+    w_rec: Tensor,
+    beta: Tensor,
+    v: Tensor,
+    a: Tensor,
+    z: Tensor,
+    refractory: Tensor,
+    alpha: float,
+    rho: float,
+    v_th: float,
+    refractory_steps: int,
+    dampening: float,
+    keep_v: bool = True,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.lif_forward`."""
+    batch, steps, n = current.shape
+    z_out, h_out = _series(current), _series(current)
+    v_out = _series(current) if keep_v else current.new_empty(0, 0, 0)
+    start = torch.empty(steps * batch + 1, dtype=torch.int64)
+    channel = torch.empty(batch * n * (1 + steps // max(refractory_steps, 1)), dtype=torch.int64)  # the most there are
+    real = z_out.numpy().dtype.type
+    state = [x.clone(memory_format=torch.contiguous_format) for x in (v, a, z, refractory)]
+    numbers = (real(x) for x in (alpha, rho, v_th, refractory_steps, dampening / v_th))
+    weights = _weights(w_rec.mT), beta.contiguous().numpy()
+    out = (*map(_inner, (z_out, h_out, v_out)), channel.numpy(), start.numpy())
+    count = recursions.lif_forward(_inner(current), *weights, *(x.numpy() for x in state), *numbers, *out)
+    kept = v_out if keep_v else v_out.flatten()
+    return z_out, h_out, kept, state[0], state[1], state[3], channel[:count].clone(), start
+
+
+def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
+    """See `repro.eprop.kernels.reference.local_reverse`."""
+    delta = _series(post)
+    real = delta.numpy().dtype.type
+    arrays = _inner(post), _inner(signal), beta.contiguous().numpy()
+    recursions.local_reverse(*arrays, real(alpha), real(rho), _inner(delta))
+    return delta
+
+
+def bptt_reverse(
+    h: Tensor, signal: Tensor, direct: Tensor, w_rec: Tensor, beta: Tensor, alpha: float, rho: float, v_th: float
+) -> Tensor:
+    """See `repro.eprop.kernels.reference.bptt_reverse`."""
+    delta = _series(h)
+    real = delta.numpy().dtype.type
+    numbers, strength = (real(alpha), real(rho), real(v_th)), beta.contiguous().numpy()
+    if h.shape[2] <= FEW_NEURONS and not direct.numel() and w_rec.ndim == 2:
+        arrays = _inner(h), _inner(signal), w_rec.contiguous().numpy(), strength
+        recursions.bptt_reverse_few(*arrays, *numbers, _inner(delta))
+        return delta
+    by_distance: Any = _inner(direct) if direct.numel() else direct.new_empty(0, 0, 0).numpy()
+    weights = _weights(w_rec.mT), strength
+    recursions.bptt_reverse(_inner(h), _inner(signal), by_distance, *weights, *numbers, _inner(delta))
+    return delta
+
+
+def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
+    """See `repro.eprop.kernels.reference.exponential_filter`."""
+    y, steps = _series(x), x.shape[1]
+    real = y.numpy().dtype.type
+    recursions.exponential_filter(_inner(x).reshape(steps, -1), real(decay), reverse, _inner(y).reshape(steps, -1))
+    return y
+
+
+def online_traces(*arrays_then_decays: Any) -> None:
+    """See `repro.eprop.kernels.reference.online_traces`."""
+    *arrays, alpha, rho, kappa = arrays_then_decays
+    read, written = arrays[:4], arrays[4:]
+    real = read[0].numpy().dtype.type
+    numpy_arrays: Any = (*(x.contiguous().numpy() for x in read), *(x.numpy() for x in written))
+    recursions.online_traces(*numpy_arrays, real(alpha), real(rho), real(kappa))
+
+
+def event_linear(channel: Tensor, start: Tensor, weights: Tensor) -> Tensor:
+    """See `repro.eprop.kernels.reference.event_linear`."""
+    total = weights.new_empty(len(start) - 1, weights.shape[0])
+    events.event_linear(channel.numpy(), start.numpy(), weights.T.contiguous().numpy(), total.numpy())
+    return total
+
+
+def event_outer(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
+    """See `repro.eprop.kernels.reference.event_outer`."""
+    gradient_t = delta.new_zeros(channels, delta.shape[1])
+    events.event_outer(delta.contiguous().numpy(), channel.numpy(), start.numpy(), gradient_t.numpy())
+    return gradient_t.T.contiguous()
+
+
+def event_linear_each(channel: Tensor, start: Tensor, weights: Tensor, steps: int) -> Tensor:
+    """See `repro.eprop.kernels.reference.event_linear_each`."""
+    current = series(weights, len(weights), steps, weights.shape[1])
+    arrays = channel.numpy(), start.numpy(), weights.mT.contiguous().numpy()
+    events.event_linear_each(*arrays, current.transpose(0, 1).numpy())
+    return current
+
+
+def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
+    """See `repro.eprop.kernels.reference.event_outer_each`."""
+    gradient_t = delta.new_zeros(len(delta), channels, delta.shape[2])
+    events.event_outer_each(_inner(delta), channel.numpy(), start.numpy(), gradient_t.numpy())
+    return gradient_t.mT
+
+
+def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
+    """See `repro.eprop.kernels.reference.product_where`."""
+    y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
+    events.product_where(_inner(x), _weights(weights.mT), _inner(where), _inner(y))
+    return y
+
+
+def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
+    """See `repro.eprop.kernels.eligibility_vectors.carry`."""
+    missing = -len(rows) % STEPS_TOGETHER
+    rows, pre = (torch.cat([x, x.new_zeros(missing, *x.shape[1:])]) if missing else x for x in (rows, pre))
+    gradient = vectors.new_zeros(vectors.shape[0], *vectors.shape[2:])
+    arrays = (x.contiguous().numpy() for x in (keep, rows, pre, left))
+    events.carry(vectors.numpy(), *arrays, gradient.numpy())
+    return gradient.transpose(0, 1)
