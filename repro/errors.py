@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from repro.eprop.errors import UsageError
 
-class UserError(Exception):
+
+class UserError(UsageError):
     """Bad input (config, data, checkpoint, command line); the front door prints it and exits with status 2."""
 
 

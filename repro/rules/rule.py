@@ -9,11 +9,11 @@ from torch import Tensor
 
 from repro.eprop.kernels.events import Inputs, delayed_outer, outer
 from repro.eprop.neurons.neuron import Trajectory
+from repro.eprop.rules.traces import Trace
 from repro.errors import UserError
 from repro.network import RecurrentNetwork
 from repro.rules.settings import RuleSettings
 from repro.rules.signals import BroadcastSignal
-from repro.rules.traces import Trace
 
 Gradients = dict[str, Tensor]  # parameter name of the network -> gradient, shaped like the parameter
 

@@ -7,9 +7,9 @@ import torch
 
 from repro.eprop.kernels import dispatch, reference
 from repro.eprop.kernels.events import delayed_outer, outer, spike_trains
+from repro.eprop.rules.traces import Trace
 from repro.rules.rule import BPTT, EProp, Gradients
 from repro.rules.signals import BroadcastSignal
-from repro.rules.traces import Trace
 from tests.oracle.conftest import NEURONS, Case, autograd, make_case, relative
 
 EXACT = 1e-12

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.lif import LIF
+from repro.eprop.rules.traces import Trace
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
 from repro.rules.rate import RateTerm
 from repro.rules.rule import EProp
 from repro.rules.signals import BroadcastSignal
-from repro.rules.traces import Trace
 
 PUBLISHED = [101.964363, 103.466736, 103.340607, 103.680244, 104.412781]
 N, T, LEARNING_RATE = 100, 1000, 1e-4

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 
@@ -14,20 +13,29 @@ class _Recorded(NamedTuple):
     result: Any
 
 
+def _map(tree: Any, function: Callable[[Tensor], Any]) -> Any:
+    """`function` of every tensor in nested tuples, in the same tuples."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if not isinstance(tree, tuple):
+        return tree
+    mapped = [_map(branch, function) for branch in tree]
+    return type(tree)(*mapped) if hasattr(tree, "_fields") else tuple(mapped)
+
+
 def _leaves(tree: Any) -> list[Tensor]:
     """The tensors in nested tuples, in order."""
-    found: list[Tensor] = []
-    apply_to_collection(tree, Tensor, found.append)
-    return found
+    leaves: list[Tensor] = []
+    _map(tree, leaves.append)
+    return leaves
 
 
 class Replayed:
     """Calls `function` with trees of tensors (nested tuples); the next replay overwrites what one returned.
 
-    With each new shape of the arguments the first call is computed as it stands, which also makes what the libraries
-    want, the second is recorded, and from then on it is replayed. Whatever else the function reads or writes, weights
-    and arrays in place, it must find at the same addresses each time; what is no tensor in the arguments is a part of
-    their shape.
+    With each new shape of the arguments the first call is computed as it stands, which also warms up the libraries, the
+    second is recorded, and from then on it is replayed. Any other tensor that the function reads or writes must keep its
+    memory address. Non-tensor arguments are part of the key by which recordings are kept.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -37,7 +45,7 @@ class Replayed:
 
     def __call__(self, *arguments: Any) -> Any:
         """As the function itself."""
-        shape = apply_to_collection(arguments, Tensor, lambda x: (tuple(x.shape), x.dtype))
+        shape = _map(arguments, lambda x: (tuple(x.shape), x.dtype))
         if shape not in self._seen:
             self._seen[shape] = None
             return self.function(*arguments)
@@ -47,7 +55,7 @@ class Replayed:
         return recorded.result
 
     def _record(self, shape: Any, arguments: Any) -> _Recorded:
-        mine = apply_to_collection(arguments, Tensor, torch.clone)
+        mine = _map(arguments, torch.clone)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             result = self.function(*mine)

@@ -1,0 +1,1 @@
+"""Ordinary torch modules whose backward pass is a learning rule."""
