@@ -15,7 +15,7 @@ from repro.cli import accept, bench, check, data, figures, listing, regress, rep
 from repro.cli.arguments import Parser
 from repro.cli.text import table
 from repro.eprop.errors import UsageError
-from repro.errors import RunFailed
+from repro.errors import RunFailed, UserError
 
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "reproduce": (reproduce, "train all runs of a figure, draw it, print which claims hold"),
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status."""
     try:
         return _dispatch(argv)
-    except UsageError as error:
+    except (UserError, UsageError) as error:
         return _say(f"repro: error: {error}", 2)
     except RunFailed as error:
         return _say(f"repro: error: {error}", 1)

@@ -3,10 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
-from repro.eprop.errors import UsageError
 
-
-class UserError(UsageError):
+class UserError(Exception):
     """Bad input (config, data, checkpoint, command line); the front door prints it and exits with status 2."""
 
 

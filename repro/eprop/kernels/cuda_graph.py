@@ -33,9 +33,9 @@ def _leaves(tree: Any) -> list[Tensor]:
 class Replayed:
     """Calls `function` with trees of tensors (nested tuples); the next replay overwrites what one returned.
 
-    With each new shape of the arguments the first call is computed as it stands, which also warms up the libraries, the
-    second is recorded, and from then on it is replayed. Any other tensor that the function reads or writes must keep its
-    memory address. Non-tensor arguments are part of the key by which recordings are kept.
+    With each new shape of the arguments the first call is computed as it stands, which also warms up the libraries,
+    the second is recorded, and from then on it is replayed. Any other tensor that the function reads or writes must
+    keep its memory address. Non-tensor arguments are part of the key by which recordings are kept.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
