@@ -1,1 +1,82 @@
-"""e-prop for any network: a learning rule is the backward pass of an ordinary torch layer."""
+"""e-prop for any network: a learning rule is the backward pass of an ordinary torch layer.
+
+    hidden = RecurrentLayer(ALIF(n_adaptive=50), n_in=40, n=100, rule=EProp())
+    readout = Readout(100, 2, tau_out_ms=20, feedback="random")
+    loss = torch.nn.functional.cross_entropy(readout(hidden(x)).mean(dim=1), label)
+    loss.backward()
+
+Everything here is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from repro.eprop.errors import UsageError
+    from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
+    from repro.eprop.layers.bidirectional import Bidirectional
+    from repro.eprop.layers.network import SpikingNetwork
+    from repro.eprop.layers.readout import Readout
+    from repro.eprop.layers.recurrent import RecurrentLayer
+    from repro.eprop.neurons.alif import ALIF
+    from repro.eprop.neurons.lif import LIF
+    from repro.eprop.neurons.lstm import LSTM
+    from repro.eprop.neurons.neuron import Neuron
+    from repro.eprop.neurons.rate import Rate
+    from repro.eprop.rules.rate import RateTerm, firing_rates
+    from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
+    from repro.eprop.rules.signals import Feedback
+    from repro.eprop.rules.traces import Trace
+
+_PLACES = {
+    "errors": ("UsageError",),
+    "kernels.events": ("Held", "SpikeTrains", "spike_trains"),
+    "layers.bidirectional": ("Bidirectional",),
+    "layers.network": ("SpikingNetwork",),
+    "layers.readout": ("Readout",),
+    "layers.recurrent": ("RecurrentLayer",),
+    "neurons.alif": ("ALIF",),
+    "neurons.lif": ("LIF",),
+    "neurons.lstm": ("LSTM",),
+    "neurons.neuron": ("Neuron",),
+    "neurons.rate": ("Rate",),
+    "rules.rate": ("RateTerm", "firing_rates"),
+    "rules.rule": ("BPTT", "EProp", "EProp3", "Frozen", "Rule"),
+    "rules.signals": ("Feedback",),
+    "rules.traces": ("Trace",),
+}
+_PLACE_OF = {name: f"repro.eprop.{place}" for place, names in _PLACES.items() for name in names}
+__all__ = [
+    "ALIF",
+    "BPTT",
+    "LIF",
+    "LSTM",
+    "Bidirectional",
+    "EProp",
+    "EProp3",
+    "Feedback",
+    "Frozen",
+    "Held",
+    "Neuron",
+    "Rate",
+    "RateTerm",
+    "Readout",
+    "RecurrentLayer",
+    "Rule",
+    "SpikeTrains",
+    "SpikingNetwork",
+    "Trace",
+    "UsageError",
+    "firing_rates",
+    "spike_trains",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module 'repro.eprop' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_PLACE_OF)

@@ -13,11 +13,11 @@ from torch import Tensor
 from repro.eprop.kernels.events import Inputs
 from repro.eprop.kernels.padding import real_steps
 from repro.eprop.neurons.neuron import Trajectory
+from repro.eprop.rules.rate import RateTerm
 from repro.errors import RunFailed, UserError
 from repro.network import Direction
 from repro.rules.attach import attach
 from repro.rules.online import online_eprop
-from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients, LearningRule, build_rule
 from repro.rules.settings import RuleSettings, WindowSettings
 from repro.rules.window_callback import WindowRuleCallback

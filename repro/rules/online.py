@@ -11,8 +11,8 @@ from repro.eprop.kernels import dispatch
 from repro.eprop.kernels.events import delayed
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory
+from repro.eprop.rules.rate import RateTerm
 from repro.network import RecurrentNetwork
-from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients
 from repro.rules.signals import BroadcastSignal
 

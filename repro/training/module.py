@@ -10,9 +10,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from repro.eprop.neurons.neuron import NeuronState
+from repro.eprop.rules.rate import RateTerm
 from repro.errors import UserError
 from repro.rules.callback import LearningRuleCallback, Outcome
-from repro.rules.rate import RateTerm
 from repro.rules.synthetic import SyntheticGradient
 from repro.rules.window_callback import WindowRuleCallback
 from repro.training.seeds import generator

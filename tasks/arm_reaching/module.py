@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.lif import LIF
+from repro.eprop.rules.rate import RateTerm
 from repro.errors import RunFailed
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
 from repro.rules import error_module
 from repro.rules.error_module import ErrorModule, Heard, LinearErrorModule, SpikingErrorModule, Taught, Trial, Weights
-from repro.rules.rate import RateTerm
 from repro.training.module import WATCHED, SpikingModule
 from tasks.arm_reaching import example
 from tasks.arm_reaching.arm import integrate, tip

@@ -15,9 +15,9 @@ from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.local_jacobians import LocalJacobians, reverse
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
 from repro.eprop.neurons.rate import Rate
+from repro.eprop.rules.rate import RateTerm
 from repro.eprop.rules.traces import Trace
 from repro.rules.online import AnySynapses, online_eprop
-from repro.rules.rate import RateTerm
 from repro.rules.rule import BPTT, EProp
 from repro.rules.signals import BroadcastSignal
 from tests.oracle.conftest import NEURONS, Case, autograd, make_case, relative

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.lif import LIF
+from repro.eprop.rules.rate import RateTerm
 from repro.eprop.rules.traces import Trace
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
-from repro.rules.rate import RateTerm
 from repro.rules.rule import EProp
 from repro.rules.signals import BroadcastSignal
 

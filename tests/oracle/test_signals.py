@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.integrate_and_fire import refractory_mask
+from repro.eprop.rules.rate import RateTerm
 from repro.eprop.rules.traces import CLOPATH_TAU_MS, Trace
 from repro.rules.online import online_eprop
-from repro.rules.rate import RateTerm
 from repro.rules.rule import EProp, Gradients
 from repro.rules.signals import BroadcastSignal
 from repro.training.seeds import generator

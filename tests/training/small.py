@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from repro.eprop.rules.rate import RateTerm
 from repro.rules.callback import LearningRuleCallback
-from repro.rules.rate import RateTerm
 from repro.rules.rule import Gradients, build_rule
 from repro.training.loaders import IndexedLoader
 from repro.training.seeds import generator

@@ -1,6 +1,6 @@
 """Trials of unequal length in one batch: padding stands at the end of each, and is no part of it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,22 @@ from repro.eprop.kernels.events import Held, SpikeTrains
 def real_steps(lengths: Tensor, steps: int) -> Tensor:
     """Which steps are no padding, [batch, time], from `lengths` [batch] in steps."""
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
+
+
+def mask_(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Set what lies beyond the `lengths` [batch] of the trials to zero in x [batch, time, ...], in place."""
+    if lengths is not None:
+        for trial, length in zip(x, lengths.tolist(), strict=True):
+            trial[length:] = 0
+    return x
+
+
+def without_padding(spikes: SpikeTrains, lengths: Tensor) -> SpikeTrains:
+    """The spikes before the end of each trial; `lengths` [batch] in steps."""
+    in_row = torch.diff(spikes.start)
+    real = real_steps(lengths, spikes.steps).T.flatten()  # [time, batch], as the events lie
+    start = torch.nn.functional.pad((in_row * real).cumsum(dim=0), (1, 0))
+    return spikes._replace(channel=spikes.channel[torch.repeat_interleave(real, in_row)], start=start)
 
 
 def flip(x: Any, lengths: Tensor) -> Any:
@@ -35,14 +51,39 @@ class _Flip(torch.autograd.Function):
         return _Flip.apply(grads[0], ctx.lengths), None
 
 
-def spikes_of(z: Tensor | SpikeTrains, lengths: Tensor | None) -> tuple[Tensor, int]:
-    """How often each channel of `z` [batch, time, channel] spikes, padding apart, and in how many steps."""
+def spike_counts(z: Tensor | SpikeTrains, lengths: Tensor | None) -> tuple[Tensor, int]:
+    """How often each channel of `z` [batch, time, channel] spikes without padding [channel], and in how many steps."""
     if isinstance(z, SpikeTrains):
-        if lengths is None:
-            return torch.bincount(z.channel, minlength=z.channels).double(), z.batch * z.steps
-        real = real_steps(lengths, z.steps).T.flatten()  # [time, batch], as the events lie
-        kept = torch.repeat_interleave(real, torch.diff(z.start))
-        return torch.bincount(z.channel[kept], minlength=z.channels).double(), int(lengths.sum())
+        z, steps = (z, z.batch * z.steps) if lengths is None else (without_padding(z, lengths), int(lengths.sum()))
+        return torch.bincount(z.channel, minlength=z.channels).double(), steps
     if lengths is None:
         return z.sum(dim=(0, 1)), z.shape[0] * z.shape[1]
     return (z * real_steps(lengths, z.shape[1])[..., None]).sum(dim=(0, 1)), int(lengths.sum())
+
+
+class KnownSpikes(NamedTuple):
+    """What is known of an array of spikes: its events (padding included), the lengths of its trials, and the array's
+    version counter, which any change of it in place raises."""
+
+    events: SpikeTrains | None
+    lengths: Tensor | None
+    version: int
+
+
+def remember(z: Tensor, events: SpikeTrains | None, lengths: Tensor | None) -> None:
+    """Keep the events of an array of spikes beside it, so that what reads it need not search for them."""
+    z.known_spikes = KnownSpikes(events, lengths, z._version)  # type: ignore[attr-defined]
+
+
+def known_spikes(z: Tensor) -> KnownSpikes | None:
+    """What is known of an array, or None where it is another array or has changed since."""
+    known: KnownSpikes | None = getattr(z, "known_spikes", None)
+    return known if known is not None and known.version == z._version else None
+
+
+def cheapest(z: Tensor | SpikeTrains) -> Tensor | SpikeTrains:
+    """The spikes of an array in the form that costs least: as events where they are known."""
+    known = known_spikes(z) if isinstance(z, Tensor) else None
+    if known is None or known.events is None:
+        return z
+    return known.events if known.lengths is None else without_padding(known.events, known.lengths)

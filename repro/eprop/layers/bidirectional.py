@@ -1,0 +1,51 @@
+"""Two layers on one trial: one reads it from the beginning, the other from the end (Graves and Schmidhuber 2005)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repro.eprop.errors import UsageError
+from repro.eprop.kernels.events import Inputs, SpikeTrains
+from repro.eprop.kernels.padding import flip
+from repro.eprop.layers.recurrent import RecurrentLayer
+
+
+class Bidirectional(nn.Module):
+    """`forward_layer` reads a trial from its beginning, `backward_layer` from its end; no synapse joins them.
+
+    Each keeps its own rule. Both read the same inputs.
+    """
+
+    def __init__(self, forward_layer: RecurrentLayer, backward_layer: RecurrentLayer) -> None:
+        super().__init__()
+        if forward_layer.n_in != backward_layer.n_in:
+            raise UsageError(
+                f"the two directions read {forward_layer.n_in} and {backward_layer.n_in} inputs: they read the same"
+            )
+        self.forward_layer, self.backward_layer = forward_layer, backward_layer
+
+    @property
+    def n(self) -> int:
+        """Neurons of both directions."""
+        return self.forward_layer.n + self.backward_layer.n
+
+    def forward(self, x: Inputs, lengths: Tensor | None = None) -> Tensor:
+        """Outputs z [batch, time, neuron of both], in the trial's order of time, of inputs x [batch, time, input].
+
+        `lengths` [batch] in steps: each trial is read from its own end. See `RecurrentLayer.forward`.
+        """
+        ends = trial_lengths(x, lengths)
+        forward = self.forward_layer(x, lengths=lengths)
+        backward = flip(self.backward_layer(turned(x, ends), lengths=lengths), ends)
+        return torch.cat([forward, backward], dim=2)
+
+
+def trial_lengths(x: Inputs, lengths: Tensor | None) -> Tensor:
+    """The steps of each trial [batch]."""
+    return torch.full((x.shape[0],), x.shape[1], device=x.device) if lengths is None else lengths
+
+
+def turned(x: Inputs, ends: Tensor) -> Any:
+    """Inputs in the order of time of a layer that reads them from the end."""
+    return flip(x.dense() if isinstance(x, SpikeTrains) else x, ends)

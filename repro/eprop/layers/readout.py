@@ -1,0 +1,223 @@
+"""Leaky readout neurons (Eq. 41, 48); the backward pass sends the error to the neurons through the feedback."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repro.eprop.errors import UsageError
+from repro.eprop.kernels import events
+from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.kernels.events import Spikes
+from repro.eprop.kernels.padding import cheapest, mask_
+from repro.eprop.layers.rule_layer import full_precision, rule_backward
+from repro.eprop.rules.signals import Feedback, feedback_of, filtered, project, windows_of
+
+
+class Readout(nn.Module):
+    """y^t = kappa y^(t-1) + scale W_out z^t, plus a bias if asked for (Eq. 41); kappa = exp(-dt / tau_out).
+
+    `w_out` [readout, neuron] is drawn from N(0, 1) / sqrt(neuron) with `generator`, or torch's own. The bias `b_out`
+    is added after the filter (as the paper's authors do); inside it, as Eq. 41 prints it, it would come to
+    b / (1 - kappa). `one_minus_kappa` sets scale = 1 - kappa in place of 1, so that tau_out changes how long the
+    readout remembers and not how large it is. With `frame_steps` above 1, z is averaged over that many steps, a frame,
+    and y has one value a frame; tau_out / dt then counts frames.
+
+    The backward pass gives w_out its true gradient (Eq. 48). The neurons receive the error through `feedback`:
+    "symmetric" (the true gradient, the default), "random" (e-prop 1), "global", or a `Feedback`. It may be set at any
+    time and is saved in checkpoints. Random matrices follow from `feedback_seed` alone, which is drawn at construction.
+    """
+
+    feedback_seed: Tensor
+    _drawn: Tensor
+
+    def __init__(
+        self,
+        n: int,
+        n_out: int,
+        tau_out_ms: float = 20.0,
+        *,
+        feedback: Feedback | str = "symmetric",
+        one_minus_kappa: bool = False,
+        bias: bool = False,
+        frame_steps: int = 1,
+        dt_ms: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if not tau_out_ms > 0 or not dt_ms > 0 or frame_steps < 1:
+            raise UsageError("a Readout has tau_out_ms and dt_ms above 0 and frame_steps of 1 or more")
+        self.n, self.n_out, self.tau_out_ms, self.dt_ms, self.frame_steps = n, n_out, tau_out_ms, dt_ms, frame_steps
+        self.kappa = math.exp(-dt_ms / tau_out_ms)
+        self.scale = 1 - self.kappa if one_minus_kappa else 1.0
+        self.w_out = nn.Parameter(torch.randn(n_out, n, generator=generator) / n**0.5)
+        self.b_out = nn.Parameter(torch.zeros(n_out)) if bias else None
+        self.register_buffer("feedback_seed", torch.randint(2**62, (), generator=generator))
+        self.register_buffer("_drawn", torch.empty(0), persistent=False)
+        self.feedback = feedback
+
+    @property
+    def feedback(self) -> Feedback:
+        """Where the matrix B comes from that carries the error to the neurons."""
+        return self._feedback
+
+    @feedback.setter
+    def feedback(self, feedback: Feedback | str) -> None:
+        feedback = feedback_of(feedback)
+        if feedback.changes and self.frame_steps > 1:
+            raise UsageError("feedback that changes during a trial is not defined for a readout of frames")
+        self._feedback, self._drawn = feedback, self._drawn.new_empty(0)
+
+    def seed_feedback(self, seed: int) -> None:
+        """Set the seed of random feedback."""
+        self.feedback_seed.fill_(seed % 2**63)
+        self._drawn = self._drawn.new_empty(0)
+
+    def feedback_weights(self, steps: int) -> Tensor:
+        """B [window, neuron, readout] for trials of so many steps; one window unless it changes."""
+        if self.feedback.kind == "symmetric":
+            return self.w_out.detach().T[None]
+        windows = windows_of(steps, self.feedback.window_steps(self.dt_ms))
+        if self._drawn.numel() == 0 or len(self._drawn) < windows:
+            drawn = self.feedback.draw(int(self.feedback_seed), windows, self.n, self.n_out)
+            self._drawn = drawn.to(self.w_out.device, self.w_out.dtype)
+        return self._drawn[:windows]
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The feedback, for a checkpoint."""
+        feedback = self.feedback
+        return {"kind": feedback.kind, "window_ms": feedback.window_ms, "time": feedback.time} | {
+            "variance": feedback.variance
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The feedback of a checkpoint."""
+        self.feedback = Feedback(**state)
+
+    def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
+        self._drawn = self._drawn.new_empty(0)  # another seed may come
+        super()._load_from_state_dict(*arguments, **options)
+
+    def extra_repr(self) -> str:
+        """The line that print(module) shows."""
+        return f"n={self.n}, n_out={self.n_out}, tau_out_ms={self.tau_out_ms}, feedback={self.feedback}"
+
+    @torch.compiler.disable
+    def forward(self, z: Spikes, y_before: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Readouts y [batch, time or frame, readout] of outputs z [batch, time, neuron].
+
+        `y_before` [batch, readout] is y before the first step, without bias; zero if None, and constant for the
+        backward pass. `lengths` [batch] in steps: y is zero beyond them. Raises UsageError for shapes or precisions
+        that do not fit, and where the steps of a trial (or of any length) are not whole frames.
+        """
+        self.check(z.shape, lengths)
+        passed = ReadoutPass(self, [z if not isinstance(z, Tensor) else cheapest(z)], lengths, y_before)
+        y: Tensor = _Readout.apply(passed, z if isinstance(z, Tensor) else None, self.w_out, self.b_out)
+        return y
+
+    def check(self, shape: tuple[int, ...], lengths: Tensor | None) -> None:
+        """Raises UsageError where z of this shape, or lengths, do not fit."""
+        if len(shape) != 3 or shape[2] != self.n:
+            raise UsageError(f"the readout's input has the shape {list(shape)}: it reads [batch, time, {self.n}]")
+        if shape[1] % self.frame_steps or (lengths is not None and bool((lengths % self.frame_steps).any())):
+            raise UsageError(f"trials and their lengths have to be multiples of frame_steps={self.frame_steps} steps")
+
+
+def no_change(series: Tensor, in_frames: bool) -> Tensor:
+    """The order of time of a layer that reads a trial from its beginning."""
+    return series
+
+
+class ReadoutPass:
+    """One forward pass of a readout.
+
+    `spikes` are outputs [batch, time, neuron] of one or more layers, whose neurons follow each other in w_out. Each
+    layer may read the trial in another order: `turns[k](series, in_frames)` turns a series [batch, time or frame, ...]
+    from the trial's order into the layer's and back.
+    """
+
+    def __init__(
+        self,
+        readout: Readout,
+        spikes: Sequence[Spikes],
+        lengths: Tensor | None,
+        y_before: Tensor | None = None,
+        turns: Sequence[Callable[[Tensor, bool], Tensor]] = (no_change,),
+    ) -> None:
+        self.readout, self.spikes, self.turns = readout, list(spikes), list(turns)
+        self.y_before, self.steps = y_before, spikes[0].shape[1]
+        self.lengths = None if lengths is None else lengths // readout.frame_steps
+        stops = torch.tensor([0, *(z.shape[2] for z in spikes)]).cumsum(0).tolist()
+        self.rows = [slice(*pair) for pair in itertools.pairwise(stops)]
+
+    def forward(self) -> Tensor:
+        """y [batch, time or frame, readout]."""
+        readout = self.readout
+        w_out = full_precision(readout.w_out, "w_out")
+        drives = [
+            turn(self._frames(readout.scale * events.linear(z, w_out[:, rows])), readout.frame_steps > 1)
+            for z, rows, turn in zip(self.spikes, self.rows, self.turns, strict=True)
+        ]
+        drive = drives[0] if len(drives) == 1 else torch.stack(drives).sum(dim=0)
+        if self.y_before is not None:
+            first = drive[:, :1] + readout.kappa * self.y_before.detach()[:, None]
+            drive = torch.cat([first, drive[:, 1:]], dim=1)
+        y = exponential_filter(drive, readout.kappa)
+        return mask_(y if readout.b_out is None else y + readout.b_out.detach(), self.lengths)
+
+    def backward(self, error: Tensor, wants_signal: bool = True) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Gradients of w_out and b_out, and the learning signal [batch, time, neuron] of each layer (if asked for).
+
+        `error` is dE/dy [batch, time or frame, readout].
+        """
+        readout, feedback = self.readout, self.readout.feedback
+        error = error.to(readout.w_out.dtype)
+        error = error if self.lengths is None else mask_(error.clone(), self.lengths)
+        by_drive = filtered(error, readout.kappa, readout.scale)
+        late = feedback.changes and feedback.time == "error"  # the filter comes after the projection
+        onto = readout.feedback_weights(self.steps) if wants_signal else None
+        by_w_out, signals = [], []
+        for z, rows, turn in zip(self.spikes, self.rows, self.turns, strict=True):
+            turned = turn(by_drive, readout.frame_steps > 1)
+            by_w_out.append(events.outer(self._steps(turned), z))
+            if onto is None:
+                continue
+            window = feedback.window_steps(readout.dt_ms)
+            if late:
+                projected = turn(project(error, onto[:, rows], window), False)
+                signals.append(filtered(projected, readout.kappa, readout.scale))
+            else:
+                signals.append(self._steps(project(turned, onto[:, rows], window)))
+        return torch.cat(by_w_out, dim=1), error.sum(dim=(0, 1)), signals
+
+    def _frames(self, drive: Tensor) -> Tensor:
+        """Means over frames: [batch, time, ...] -> [batch, frame, ...]; time comes first in memory."""
+        width = self.readout.frame_steps
+        return drive if width == 1 else drive.transpose(0, 1).unflatten(0, (-1, width)).mean(dim=1).transpose(0, 1)
+
+    def _steps(self, by_frame: Tensor) -> Tensor:
+        """The transpose of `_frames`: [batch, frame, ...] -> [batch, time, ...]."""
+        width = self.readout.frame_steps
+        return (
+            by_frame if width == 1 else (by_frame / width).transpose(0, 1).repeat_interleave(width, 0).transpose(0, 1)
+        )
+
+
+class _Readout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, passed: ReadoutPass, z: Tensor | None, w_out: Tensor, b_out: Tensor | None) -> Tensor:
+        ctx.passed = passed
+        ctx.save_for_backward(z, w_out)
+        with torch.autocast(w_out.device.type, enabled=False):
+            return passed.forward()
+
+    @staticmethod
+    @rule_backward
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        z, _ = ctx.saved_tensors
+        by_w_out, by_b_out, signals = ctx.passed.backward(grads[0], ctx.needs_input_grad[1])
+        signal = signals[0].to(z.dtype) if signals and z is not None else None
+        return None, signal, by_w_out, by_b_out if ctx.needs_input_grad[3] else None

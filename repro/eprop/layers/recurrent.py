@@ -1,0 +1,193 @@
+"""A recurrent layer of neurons: forward x -> z; its backward pass is the layer's learning rule."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from repro.eprop.errors import UsageError
+from repro.eprop.kernels import events
+from repro.eprop.kernels.events import Inputs
+from repro.eprop.kernels.padding import cheapest, mask_, remember
+from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
+from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
+from repro.eprop.rules.rule import BPTT, Rule
+
+
+class RecurrentLayer(RuleLayer):
+    """Neurons of one model, all to all without autapses, with a delay of one step (Eq. 20).
+
+    Weights are [post, pre]: `w_in` [neuron, input], `w_rec` [neuron, neuron] (None if not `recurrent`), drawn from
+    N(0, 1) over the root of the number of presynaptic cells (Bellec et al. 2018b) with `generator`, or torch's own.
+    Inputs act in the step in which they arrive (Eq. 11), outputs of the layer one step later.
+
+    The backward pass receives dE/dz with later outputs held fixed: this is the learning signal, whoever made it. The
+    `rule` turns it into gradients: `BPTT()` (the default, as in any torch layer), `EProp()`, `Frozen()` or your own.
+    """
+
+    def __init__(
+        self,
+        neuron: Neuron,
+        n_in: int,
+        n: int,
+        *,
+        recurrent: bool = True,
+        rule: Rule | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(rule or BPTT())
+        self.neuron, self.n_in, self.n = neuron, n_in, n
+        self.w_in = nn.Parameter(torch.randn(n, n_in, generator=generator) / n_in**0.5)
+        w_rec = (torch.randn(n, n, generator=generator) / n**0.5).fill_diagonal_(0)
+        self.w_rec = nn.Parameter(w_rec) if recurrent else None
+
+    def extra_repr(self) -> str:
+        """The line that print(module) shows."""
+        return f"{self.neuron}, n_in={self.n_in}, n={self.n}, recurrent={self.w_rec is not None}, rule={self.rule}"
+
+    @torch.compiler.disable
+    def forward(
+        self,
+        x: Inputs,
+        state: NeuronState | None = None,
+        lengths: Tensor | None = None,
+        return_state: bool = False,
+    ) -> Any:
+        """Outputs z [batch, time, neuron] of inputs x [batch, time, input], and the state after them if `return_state`.
+
+        `x` is an array, or spikes as events (`SpikeTrains`), or frames that are held (`Held`). `state` is that before
+        the first step, rest if None; it is constant for the backward pass, and the state returned is detached.
+        `lengths` [batch] in steps: z is zero beyond them, and no gradient comes from there. Half precision of x is
+        widened. Raises UsageError for shapes, precisions or lengths that do not fit.
+        """
+        check_inputs(x, self.n_in, lengths)
+        passed = Pass(self, x, state, lengths)
+        z: Tensor = _Recurrent.apply(passed, tensor_of(x), self.w_in, self.w_rec)
+        remember(z, passed.trajectory().events, lengths)
+        return (z, passed.after) if return_state else z
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """w_in and w_rec for the kernels, detached; w_rec of no elements when there is no recurrence."""
+        w_in = full_precision(self.w_in, "w_in")
+        return w_in, w_in.new_empty(0, 0) if self.w_rec is None else full_precision(self.w_rec, "w_rec")
+
+    @torch.no_grad()
+    def simulate(
+        self, x: Inputs, state: NeuronState | None = None, keep_variables: bool = True
+    ) -> tuple[Trajectory, NeuronState]:
+        """The trajectory of the whole sequence off autograd's tape, and the state after it.
+
+        The trajectory has the neurons' variables if `keep_variables`.
+        """
+        w_in, w_rec = self.weights()
+        with torch.autocast(x.device.type, enabled=False):
+            before = state or self.neuron.initial_state(x.shape[0], self.n, w_in)
+            current = events.linear(cheapest(x) if isinstance(x, Tensor) else x, w_in)
+            return self.neuron.simulate(current, w_rec, before, keep_variables)
+
+    def unroll(
+        self, x: Inputs, detach_recurrence: bool = False, detach_reset: bool = False
+    ) -> tuple[Tensor, Variables]:
+        """Step by step on autograd's tape, whatever the rule: the reference. Returns z and the neurons' variables,
+        [batch, time, neuron].
+
+        `detach_recurrence` cuts the effect of an output on other neurons, `detach_reset` that on its own reset.
+        """
+        dense = x if isinstance(x, Tensor) else x.dense(self.w_in.dtype)
+        state, states = self.neuron.initial_state(dense.shape[0], self.n, self.w_in), []
+        w_rec = None if self.w_rec is None else self.w_rec - torch.diag(torch.diag(self.w_rec))
+        # Not a slice a step: in the backward pass each would fill an array as long as the trial.
+        for current in nn.functional.linear(dense, self.w_in).unbind(dim=1):
+            if w_rec is not None:
+                current = current + (state.z.detach() if detach_recurrence else state.z) @ w_rec.T
+            state = self.neuron.step(state, current, detach_reset)
+            states.append(state)
+        variables = tuple(torch.stack(x, dim=1) for x in zip(*(s.variables for s in states), strict=True))
+        return torch.stack([s.z for s in states], dim=1), variables
+
+
+class LayerGradients(NamedTuple):
+    """Gradients of a layer: of x [batch, time, input], w_in, w_rec; None where there is none."""
+
+    x: Tensor | None
+    w_in: Tensor | None
+    w_rec: Tensor | None
+
+
+class Pass:
+    """One forward pass of a layer, and what its backward pass needs of it.
+
+    The outputs z are kept apart from the rest: they belong to autograd, and z -> backward pass -> z would be a cycle
+    that is never freed.
+    """
+
+    def __init__(self, layer: RecurrentLayer, x: Inputs, state: NeuronState | None, lengths: Tensor | None) -> None:
+        self.layer, self.rule, self.x, self.state, self.lengths = layer, layer.rule, x, state, lengths
+        self.after: NeuronState | None = None
+        self._without_z: Trajectory | None = None
+
+    def forward(self) -> Tensor:
+        """Simulate; returns z [batch, time, neuron], zero beyond the lengths."""
+        trajectory, after = self.layer.simulate(self.x, self.state, self.rule.keeps_variables)
+        self.after = after._replace(z=after.z.clone())
+        self._without_z = trajectory._replace(z=trajectory.h)
+        return mask_(trajectory.z, self.lengths)
+
+    def trajectory(self, z: Tensor | None = None) -> Trajectory:
+        """The trajectory, with `z` if it is given."""
+        assert self._without_z is not None
+        return self._without_z if z is None else self._without_z._replace(z=z)
+
+    def backward(self, z: Tensor, signal: Tensor, wants_x: bool) -> LayerGradients:
+        """The rule's gradients, from the learning signal [batch, time, neuron], whose padding is zero."""
+        layer, rule, trajectory = self.layer, self.rule, self.trajectory(z)
+        layer.backward_passes += 1
+        w_in, w_rec = layer.weights()
+        signal = signal.to(trajectory.h.dtype)
+        by_x = by_in = by_rec = None
+        if wants_x:
+            by_x = rule.input_delta(layer.neuron, trajectory, signal, w_rec) @ w_in
+        if rule.plastic:
+            delta = rule.delta(layer.neuron, trajectory, signal, w_rec)
+            by_in = events.outer(delta, self.x)
+            if w_rec.numel():
+                by_rec = events.delayed_outer(delta, trajectory.spikes, trajectory.before.z).fill_diagonal_(0)
+        return LayerGradients(by_x, by_in, by_rec)
+
+
+class _Recurrent(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, passed: Pass, x: Tensor | None, w_in: Tensor, w_rec: Tensor | None) -> Tensor:
+        z = passed.forward()
+        ctx.passed = passed
+        ctx.save_for_backward(z, x, w_in, w_rec)
+        return z
+
+    @staticmethod
+    @rule_backward
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        z, x, *_ = ctx.saved_tensors
+        signal = grads[0] if ctx.passed.lengths is None else mask_(grads[0].clone(), ctx.passed.lengths)
+        gradients = ctx.passed.backward(z, signal, ctx.needs_input_grad[1])
+        by_x = None if gradients.x is None else gradients.x.to(x.dtype)
+        return None, by_x, gradients.w_in, gradients.w_rec
+
+
+def tensor_of(x: Inputs) -> Tensor | None:
+    """x itself where autograd can follow it."""
+    return x if isinstance(x, Tensor) else None
+
+
+def check_inputs(x: Inputs, n_in: int, lengths: Tensor | None) -> None:
+    """Raises UsageError for inputs or lengths that do not fit a layer of `n_in` inputs."""
+    shape = tuple(x.shape)
+    if len(shape) != 3 or shape[2] != n_in or not shape[1]:
+        raise UsageError(f"the input has the shape {list(shape)}: this layer reads [batch, time, {n_in}], time above 0")
+    if lengths is None:
+        return
+    if lengths.shape != shape[:1] or lengths.dtype not in (torch.int32, torch.int64):
+        raise UsageError(f"lengths has the shape {list(lengths.shape)} and type {lengths.dtype}: it is [batch], whole")
+    if int(lengths.min()) < 0 or int(lengths.max()) > shape[1]:
+        raise UsageError(
+            f"lengths lie between {int(lengths.min())} and {int(lengths.max())}: a trial has {shape[1]} steps"
+        )

@@ -1,0 +1,89 @@
+"""What all layers with a learning rule share."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repro.eprop.errors import UsageError
+from repro.eprop.rules.rule import Rule
+
+PRECISIONS = (torch.float32, torch.float64)
+
+
+class RuleLayer(nn.Module):
+    """A layer whose backward pass is a learning rule.
+
+    `rule` may be set at any time; it takes effect in the next forward pass, and is saved in checkpoints.
+    `backward_passes` counts how often the rule has delivered gradients.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.backward_passes = 0
+        self.rule = rule
+
+    @property
+    def rule(self) -> Rule:
+        """The learning rule of the layer's weights."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        if not isinstance(rule, Rule):
+            raise UsageError(f"rule={rule!r}: a rule is an object such as BPTT(), EProp() or Frozen()")
+        self.check_rule(rule)
+        self._rule = rule
+
+    def check_rule(self, rule: Rule) -> None:
+        """Raises UsageError for a rule that the layer cannot have."""
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The rule, for a checkpoint."""
+        return self.rule.state()
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The rule of a checkpoint. Raises UsageError where it is not defined here."""
+        self.rule = Rule.from_state(state)
+
+
+def full_precision(parameter: Tensor, name: str) -> Tensor:
+    """A parameter, detached. Raises UsageError unless it is float32 or float64."""
+    if parameter.dtype not in PRECISIONS:
+        raise UsageError(
+            f"{name} is {str(parameter.dtype).removeprefix('torch.')}: a learning rule computes in float32 or float64; "
+            "keep the weights in one of these (bf16-mixed is fine, bf16-true is not)"
+        )
+    return parameter.detach()
+
+
+class _Once(torch.autograd.Function):
+    """The identity; it cannot be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        raise UsageError(
+            "the backward pass of a learning rule cannot be differentiated again; "
+            "a DifferentiableLayer has second derivatives"
+        )
+
+
+def rule_backward(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., tuple[Tensor | None, ...]]:
+    """Run a backward pass without a tape; to differentiate its gradients raises UsageError."""
+
+    @functools.wraps(backward)
+    def without_tape(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        device = next(g.device.type for g in grads if g is not None)
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            gradients = backward(ctx, *grads)
+        if not torch.is_grad_enabled():
+            return gradients
+        return tuple(None if g is None else _Once.apply(g.requires_grad_()) for g in gradients)
+
+    return without_tape

@@ -1,0 +1,102 @@
+"""The firing-rate term (Eq. 54-56) and its readings: a function of the spikes, to be added to any loss."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repro.eprop.errors import UsageError
+from repro.eprop.kernels.events import Spikes
+from repro.eprop.kernels.padding import known_spikes, real_steps, spike_counts
+
+READINGS = tuple(f"{over}_{unit}" for over in ("sum", "mean", "population") for unit in ("khz", "hz"))
+
+
+def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt_ms: float = 1.0) -> Tensor:
+    """Mean firing rates [neuron] in Hz over all trials and steps; differentiable.
+
+    `z` are spikes [batch, time, neuron], or a sequence of such arrays, whose neurons are counted one after the other.
+    Padding beyond `lengths` [batch] is left out. Where several processes share an update (DDP) the rates are those over
+    all their trials, and the average of the processes' gradients is the gradient of these.
+    """
+    arrays = [z] if isinstance(z, Tensor) else list(z)
+    counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
+    unit = 1000 / dt_ms
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return counts * (unit / steps)
+    processes = torch.distributed.get_world_size()
+    shared = torch.cat([counts.detach().double(), counts.new_tensor([steps], dtype=torch.float64)])
+    torch.distributed.all_reduce(shared)
+    ours = counts * (processes * unit / shared[-1]).to(counts.dtype)
+    return ours + ((shared[:-1] / shared[-1] * unit).to(counts.dtype) - ours).detach()
+
+
+def _steps(z: Tensor, lengths: Tensor | None) -> int:
+    return z.shape[0] * z.shape[1] if lengths is None else int(lengths.sum())
+
+
+class _Counts(torch.autograd.Function):
+    """Spikes of each neuron [neuron]; the gradient is one row, expanded over trials and steps without a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, lengths: Tensor | None) -> Tensor:
+        known = known_spikes(z)
+        ctx.shape, ctx.lengths = z.shape, lengths
+        if known is not None and known.lengths is lengths:
+            ctx.lengths = None  # the layer that made z sets the gradient of padding to zero
+        spikes: Spikes = z if known is None or known.events is None else known.events
+        return spike_counts(spikes, lengths)[0].to(z.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        if ctx.lengths is None:
+            return grads[0].expand(ctx.shape), None
+        return grads[0] * real_steps(ctx.lengths, ctx.shape[1])[..., None].to(grads[0].dtype), None
+
+
+@dataclasses.dataclass(frozen=True)
+class RateTerm:
+    """E_reg = cost times the squared distance of mean firing rates from a target (Eq. 54).
+
+    `reading` chooses what the text leaves open: the "sum" over neurons (Eq. 54), their "mean" ("the mean squared
+    error"), or the "population" mean rate alone ("the mean firing rate of all neurons"); and the unit, "khz" or "hz".
+    """
+
+    reading: str = "sum_khz"
+    cost: float = 0.5
+    target_hz: float = 10.0
+    dt_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for an unknown reading."""
+        if self.reading not in READINGS:
+            raise UsageError(f"reading={self.reading!r}: it is one of {', '.join(READINGS)}")
+
+    def __call__(self, z: Tensor | Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:
+        """The term of spikes `z` [batch, time, neuron] (see `firing_rates`), a scalar."""
+        return self.loss(firing_rates(z, lengths, self.dt_ms))
+
+    def rates_hz(self, z: Spikes, lengths: Tensor | None = None) -> Tensor:
+        """Mean firing rate [neuron] in Hz of spikes in either form, off the tape where they are events."""
+        count, steps = spike_counts(z, lengths)
+        return count * (1000 / self.dt_ms / steps)
+
+    def loss(self, rates_hz: Tensor) -> Tensor:
+        """The loss of mean rates [neuron]; differentiable."""
+        over, unit = self.reading.split("_")
+        if over == "population":
+            rates_hz = rates_hz.mean(dim=0, keepdim=True)
+        error = (rates_hz - self.target_hz) * (1e-3 if unit == "khz" else 1.0)
+        return self.cost * (error.square().sum() if over == "sum" else error.square().mean())
+
+    def signal(self, rates_hz: Tensor, steps: int) -> Tensor:
+        """dE_reg/dz_j^t [neuron], the same for every step and trial (Eq. 55, with the factor 2 that it leaves out).
+
+        `rates_hz` are the means over all trials of the update, `steps` their number times the steps of a trial.
+        """
+        with torch.enable_grad():
+            leaf = rates_hz.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.loss(leaf), leaf)
+        return slope * (1000 / self.dt_ms) / steps

@@ -1,0 +1,95 @@
+"""Feedback: the matrix that carries the readout's error to the neurons (Eq. 42, 46, 49)."""
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from repro.eprop.errors import UsageError
+from repro.eprop.kernels.dispatch import exponential_filter
+
+KINDS = ("symmetric", "random", "global")
+GOLDEN = 0x9E3779B97F4A7C15  # an odd number: it spreads the windows of one seed over all seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Feedback:
+    """Where B comes from in L_j^t = sum over t' >= t of kappa^(t' - t) sum_k B_jk dE/dy_k^t'.
+
+    `kind` is "symmetric" (W_out transposed, Eq. 46: the true gradient), "random" (Eq. 49, drawn once), or "global" (all
+    entries 1 / sqrt(n)). Random B has `variance` "one_over_n", or "one". With `window_ms` above 0 a random B is drawn
+    for every window of a trial, the same sequence for all trials; `time` then chooses B by the time t' of the "error"
+    or by the time "slice" t that receives it.
+    """
+
+    kind: str = "symmetric"
+    window_ms: float = 0.0
+    time: str = "error"
+    variance: str = "one_over_n"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for values that are unknown or have no meaning together."""
+        for name, value, known in (
+            ("feedback", self.kind, KINDS),
+            ("time", self.time, ("error", "slice")),
+            ("variance", self.variance, ("one_over_n", "one")),
+        ):
+            if value not in known:
+                raise UsageError(f"{name}={value!r}: it is one of {', '.join(known)}")
+        if self.window_ms and self.kind != "random":
+            raise UsageError(f"window_ms draws random feedback anew; feedback {self.kind!r} has none")
+        if self.window_ms < 0:
+            raise UsageError(f"window_ms={self.window_ms}: it has to be 0 or more")
+
+    def window_steps(self, dt_ms: float) -> int:
+        """Steps of a window; 0 where one matrix is kept."""
+        return round(self.window_ms / dt_ms)
+
+    def draw(self, seed: int, windows: int, n: int, n_out: int) -> Tensor:
+        """B [window, neuron, readout]: a function of seed and window alone; of no elements for "symmetric"."""
+        if self.kind == "symmetric":
+            return torch.empty(0)
+        if self.kind == "global":
+            return torch.full((1, n, n_out), n**-0.5)
+        drawn = [
+            torch.randn(n, n_out, generator=torch.Generator().manual_seed((seed + GOLDEN * window) % 2**63))
+            for window in range(windows)
+        ]
+        return torch.stack(drawn) * (1.0 if self.variance == "one" else n**-0.5)
+
+    @property
+    def changes(self) -> bool:
+        """Whether B changes during a trial."""
+        return self.window_ms > 0
+
+
+def feedback_of(value: "Feedback | str") -> Feedback:
+    """A feedback by its kind, or as it is. Raises UsageError for anything else."""
+    if isinstance(value, Feedback):
+        return value
+    if not isinstance(value, str):
+        raise UsageError(f"feedback={value!r}: it is a Feedback, or one of {', '.join(KINDS)}")
+    return Feedback(value)
+
+
+def project(error: Tensor, onto: Tensor, window_steps: int = 0, first_step: int = 0) -> Tensor:
+    """B error at each step [batch, time, neuron], of an error [batch, time, readout]; time comes first in memory.
+
+    `onto` is B [window, neuron, readout]; of one window unless B changes every `window_steps`.
+    """
+    onto = onto.to(error.dtype)
+    if onto.shape[0] == 1:
+        return (error.transpose(0, 1).contiguous() @ onto[0].T).transpose(0, 1)
+    window = torch.arange(first_step, first_step + error.shape[1], device=error.device) // window_steps
+    return torch.einsum("btk,tjk->btj", error, onto[window])
+
+
+def filtered(error: Tensor, kappa: float, scale: float) -> Tensor:
+    """dE/d(W_out z) from dE/dy = `error`, [batch, time, ...]: scale times the reverse kappa filter (Eq. 45)."""
+    return scale * exponential_filter(error, kappa, reverse=True)
+
+
+def windows_of(steps: int, window_steps: int) -> int:
+    """How many windows a trial has."""
+    return math.ceil(steps / window_steps) if window_steps else 1
