@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
     from repro.eprop.layers.bidirectional import Bidirectional
     from repro.eprop.layers.network import SpikingNetwork
+    from repro.eprop.layers.online import online_eprop
     from repro.eprop.layers.readout import Readout
     from repro.eprop.layers.recurrent import RecurrentLayer
     from repro.eprop.neurons.alif import ALIF
@@ -33,6 +34,7 @@ _PLACES = {
     "kernels.events": ("Held", "SpikeTrains", "spike_trains"),
     "layers.bidirectional": ("Bidirectional",),
     "layers.network": ("SpikingNetwork",),
+    "layers.online": ("online_eprop",),
     "layers.readout": ("Readout",),
     "layers.recurrent": ("RecurrentLayer",),
     "neurons.alif": ("ALIF",),
@@ -68,6 +70,7 @@ __all__ = [
     "Trace",
     "UsageError",
     "firing_rates",
+    "online_eprop",
     "spike_trains",
 ]
 
