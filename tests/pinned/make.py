@@ -43,7 +43,7 @@ def _compact(value: object) -> str:
 def main() -> int:
     """Train all runs of the tasks that are named (all, if none is), and write their files."""
     parser = argparse.ArgumentParser(prog="python -m tests.pinned.make", description="Make the pinned runs.")
-    parser.add_argument("task", nargs="*", choices=[[], *TASKS], help="all if none is named")
+    parser.add_argument("task", nargs="*", choices=[[], *TASKS], metavar="TASK", help="all if none is named")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     args = parser.parse_args()
     chosen = args.task or list(TASKS)
