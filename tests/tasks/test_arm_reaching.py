@@ -16,6 +16,7 @@ from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import LEARNS_EARLY, PROFILES, TASK, VARIANTS, ArmReachingConfig
 from tasks.arm_reaching.data import Batch, batch
 from tasks.arm_reaching.module import ArmReachingModule
+from tests.tasks.watching import LearningRates, Weights
 
 SMALL: dict[str, Any] = {
     "n_rec": 14,
@@ -134,6 +135,15 @@ def test_without_an_inner_update_both_trials_are_one() -> None:
     module, tasks = made(inner_learning_rate=0.1)  # control
     metrics = module.training_step(tasks, 0)["metrics"]
     assert metrics["training_mse"] != metrics["test_mse"]
+
+
+def test_the_learning_rate_falls_to_19_twentieths_after_every_300_steps(tmp_path: Path) -> None:
+    """0.0015, "decayed after every 300 steps by a factor of 0.95" (task 2.1)."""
+    short = {"n_rec": "3", "batch_size": "1", "trial_ms": "10", "tested_tasks": "1", "iterations": "305"}
+    rates, alive = LearningRates(), Weights({"network.w_in": 1.0})
+    settings = short | {"n_in": "5", "clock_rate_hz": "1000"}
+    run(TASK, "no_inner_update", "paper", 0, settings, out=tmp_path, callbacks=[alive, rates])
+    assert rates.values == pytest.approx([0.0015] * 300 + [0.001425] * 5, rel=1e-12)
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run() -> None:
