@@ -11,7 +11,7 @@ from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
-from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights, WindowBackward
+from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights
 
 PRECISIONS = (torch.float32, torch.float64)
 
@@ -118,7 +118,7 @@ class LSTMLayer(nn.Module):
             raise UsageError("an LSTMLayer takes no lengths: pad at the end, and leave the padding out of the loss")
         if boundary is not None and not self.rule.window_rule().recurrence:
             raise UsageError(f"{self.rule} does not look ahead: leave out boundary, or give EProp3() or BPTT()")
-        self._check(x, {"state": state, "boundary": boundary}, eligibility_vectors)
+        self.check(x, state, boundary, eligibility_vectors)
         state = state or self.initial_state(len(x))
         h, after = self._window(x, state, boundary or windows.zero_boundary(state), eligibility_vectors)
         return (h, after) if return_state else h
@@ -137,12 +137,14 @@ class LSTMLayer(nn.Module):
             vectors.wait_for(call)
         return h, LSTMState(c_after, h_after)
 
-    def _check(
+    def check(
         self,
         x: Tensor,
-        pairs: dict[str, LSTMState | BoundaryGradient | None],
+        state: LSTMState | None,
+        boundary: BoundaryGradient | None,
         vectors: EligibilityVectors | None,
     ) -> None:
+        """Raises UsageError for arguments that do not fit the layer (see `forward`)."""
         if any(w.dtype not in PRECISIONS for w in self.weights):
             raise UsageError(
                 f"the weights are {self.w_in.dtype}, in which eligibility vectors lose what they add up: keep them in "
@@ -150,7 +152,7 @@ class LSTMLayer(nn.Module):
             )
         if x.dim() != 3 or x.shape[2] != self.n_in or not x.shape[1]:
             raise UsageError(f"x is {list(x.shape)}: it must be [batch, time, {self.n_in}], with one step or more")
-        for name, pair in pairs.items():
+        for name, pair in (("state", state), ("boundary", boundary)):
             if pair is not None and any(part.shape != (len(x), self.n) for part in pair):
                 raise UsageError(f"{name} is {[list(p.shape) for p in pair]}: each part must be [{len(x)}, {self.n}]")
             if pair is not None and any(part.requires_grad for part in pair):
@@ -197,7 +199,7 @@ class _Window(torch.autograd.Function):
             zero, series = torch.zeros_like(call.state.c), (trajectory.presynaptic, trajectory.jacobians)
             windows.advance_eligibility_vectors(call.vectors.tensor, *series, zero, zero)
         ctx.mark_non_differentiable(*trajectory.state_after)
-        return trajectory.h.transpose(0, 1), *trajectory.state_after
+        return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
     @staticmethod
     @once_differentiable
@@ -209,15 +211,10 @@ class _Window(torch.autograd.Function):
         local, boundary = LSTMJacobians(*jacobians), BoundaryGradient(d_h, d_c)
         with torch.autocast(w_in.device.type, enabled=False):
             back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
-            d_x = _input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
+            d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
             d_weights: tuple[Tensor | None, ...] = (None, None, None)
             if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
                 vectors = None if call.vectors is None else call.vectors.tensor
                 total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
                 d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
         return d_x, *d_weights, None
-
-
-def _input_gradient(back: WindowBackward, w_in: Tensor) -> Tensor:
-    """dE/dx [batch, step, input]."""
-    return (back.d_current.flatten(start_dim=2) @ w_in).transpose(0, 1)

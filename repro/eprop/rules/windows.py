@@ -190,6 +190,11 @@ def weight_gradient(
     return total
 
 
+def input_gradient(backward: WindowBackward, w_in: Tensor) -> Tensor:
+    """dE/dx of the inputs [batch, step, input]."""
+    return (backward.d_current.flatten(start_dim=2) @ w_in.detach()).transpose(0, 1)
+
+
 def split_gradient(gradient: Tensor, n_in: int) -> LSTMWeights:
     """The gradient [4 unit, pre] of `LSTMWeights.concatenated()` by parameter."""
     d_w_in, d_w_rec, d_bias = gradient.split([n_in, gradient.shape[1] - n_in - 1, 1], dim=1)
