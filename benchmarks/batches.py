@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import Batch
 from tasks.speech.features import CHANNELS

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import batches
 from benchmarks.problem import Problem, claimed
-from repro.rules.settings import WindowSettings
+from repro.runs.rule_settings import WindowSettings
 from tasks import get_task
 from tasks.copy_repeat.data import WindowBatch as Copying
 from tasks.copy_repeat.data import in_windows

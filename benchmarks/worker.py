@@ -76,7 +76,7 @@ def under_lightning(problem: Any, rounds: int, between: Callable[[], None]) -> l
     All of that happens while the loop waits for a batch. The last turn's end is not seen: one number less than rounds.
     """
     from benchmarks.problem import trainer
-    from repro.training.loaders import IndexedLoader
+    from repro.runs.loaders import IndexedLoader
 
     started, seconds = 0.0, []
 

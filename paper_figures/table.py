@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from repro.claims.claim import load_claims
-from repro.config import Value, config_hash
+from repro.runs.config import Value, config_hash
 from repro.errors import UserError
 from repro.records import store
 from repro.records.record import RunRecord, read_arrays, read_record
-from repro.task import Task
+from repro.runs.task import Task
 
 DRAWS = 2000  # of a bootstrap
 

@@ -38,7 +38,7 @@ def train(variant: str, seed: int, settings: dict[str, str]) -> tuple[float, flo
     """Train or read one run; (nmse, rate in Hz), or NaN when the run was lost."""
     os.environ.update(WANDB_MODE="disabled", OMP_NUM_THREADS="1")
     from repro.errors import RunFailed
-    from repro.training.run import run
+    from repro.runs.run import run
     from tasks import get_task
 
     try:

@@ -3,7 +3,7 @@
 import importlib
 
 from repro.errors import unknown
-from repro.task import Task
+from repro.runs.task import Task
 
 TASKS = {
     "pattern_generation": "tasks.pattern_generation.config",

@@ -20,7 +20,7 @@ QUIET = (
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     for item in items:
-        if item.path.parent.name in ("training", "library"):
+        if item.path.parent.name in ("runs", "library"):
             for message in QUIET:
                 item.add_marker(pytest.mark.filterwarnings(message))
 
@@ -32,6 +32,6 @@ def processes() -> Iterator[ForkServerContext]:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("WANDB_MODE", "disabled")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.training.workers", "tests.library.pair"])
+        context.set_forkserver_preload(["tests.runs.workers", "tests.library.pair"])
         multiprocessing.forkserver.ensure_running()
         yield context

@@ -4,7 +4,7 @@ import argparse
 
 from repro.cli.plan import expected_seconds
 from repro.cli.text import count, duration, table
-from repro.task import Profile, Task
+from repro.runs.task import Profile, Task
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import UserError
-from repro.task import Task
+from repro.runs.task import Task
 
 STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
 SIZES = (
@@ -54,7 +54,7 @@ def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None
 
 def job(task: Task, variant: str, profile: str, seed: int) -> Job:
     """One run, looked up on disk."""
-    from repro.config import config_hash
+    from repro.runs.config import config_hash
     from repro.records import store
 
     config = task.resolve(variant, profile)

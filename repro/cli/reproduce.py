@@ -11,7 +11,7 @@ from repro.cli.plan import Job, makespan, plan
 from repro.cli.pool import Command, run_all, run_command
 from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
 from repro.errors import UserError
-from repro.task import Task
+from repro.runs.task import Task
 
 RESUME = "stopped; the same command resumes each run where it stopped"
 

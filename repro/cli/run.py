@@ -8,7 +8,7 @@ from pathlib import Path
 from repro.cli.arguments import checked_int, parse_settings, require_writable
 from repro.cli.text import shown
 from repro.errors import UserError
-from repro.task import Task
+from repro.runs.task import Task
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     if _already_finished(folder):
         print(f"{title}: already finished, nothing to train ({shown(folder)})")
         return 0
-    from repro.training.run import run
+    from repro.runs.run import run
 
     with _interrupt_as_sentence():
         record = run(task, variant, args.profile, args.seed, overrides, args.out, args.device, minutes=args.minutes)
@@ -68,7 +68,7 @@ def _only_variant(task: Task) -> str:
 
 
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
-    from repro.config import config_hash
+    from repro.runs.config import config_hash
     from repro.records import store
 
     root = require_writable(out or store.folder("runs"))

@@ -11,7 +11,7 @@ from repro.cli.pool import LOG, last_words
 from repro.cli.text import duration, shown, table
 from repro.errors import UserError
 
-LOCK = "lock"  # as repro.training.run names it
+LOCK = "lock"  # as repro.runs.run names it
 HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 
 

@@ -19,7 +19,7 @@ from repro.network import Direction
 from repro.rules.attach import attach
 from repro.rules.online import online_eprop
 from repro.rules.rule import Gradients, LearningRule, build_rule
-from repro.rules.settings import RuleSettings, WindowSettings
+from repro.runs.rule_settings import RuleSettings, WindowSettings
 from repro.rules.window_callback import WindowRuleCallback
 
 

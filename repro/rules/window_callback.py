@@ -15,7 +15,7 @@ from repro.eprop.neurons.lstm import LSTMState
 from repro.errors import UserError
 from repro.rules import windows
 from repro.rules.attach import attach
-from repro.rules.settings import WindowSettings
+from repro.runs.rule_settings import WindowSettings
 from repro.rules.synthetic import Algorithm, Learned, SyntheticGradient, learn
 from repro.rules.windows import WindowRule
 

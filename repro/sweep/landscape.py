@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from paper_figures.style import COLOURS, GREY, INK, WIDTH, grid, plain_log, render, theme
-from repro.config import Value
+from repro.runs.config import Value
 from repro.sweep.ranking import Cell, Outcomes, Row, rank
 from repro.sweep.study import Study
 

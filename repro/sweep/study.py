@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from repro.config import Value
+from repro.runs.config import Value
 
 Direction = Literal["minimize", "maximize"]
 Point = tuple[tuple[str, Value], ...]  # (key, value) for each key of the grid

@@ -20,7 +20,7 @@ def train(study: Study, job: Job, report: Report) -> Mapping[str, float]:
     Raises RunFailed when training was lost, TrialPruned when it was stopped early, UserError for a metric that is not
     there.
     """
-    from repro.training.run import run
+    from repro.runs.run import run
     from tasks import get_task
 
     callbacks = []

@@ -13,9 +13,9 @@ movements, each with weights of its own in the test trial.
 
 import dataclasses
 
-from repro.config import Value, assumed, paper
+from repro.runs.config import Value, assumed, paper
 from repro.errors import UserError
-from repro.task import Profile, Task, Variant
+from repro.runs.task import Profile, Task, Variant
 
 TEXT = "Target movement task 2.1"
 OUTER = "Outer loop optimization"

@@ -6,8 +6,8 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from repro.eprop.kernels.events import SpikeTrains, spike_trains
-from repro.training.loaders import IndexedLoader
-from repro.training.seeds import generator
+from repro.runs.loaders import IndexedLoader
+from repro.runs.seeds import generator
 from tasks.arm_reaching.config import ArmReachingConfig
 from tasks.arm_reaching.encoding import encoded
 from tasks.arm_reaching.movements import Family, Movements, movements

@@ -15,7 +15,7 @@ from repro.network import RecurrentNetwork
 from repro.readout import Readout
 from repro.rules import error_module
 from repro.rules.error_module import ErrorModule, Heard, LinearErrorModule, SpikingErrorModule, Taught, Trial, Weights
-from repro.training.module import WATCHED, SpikingModule
+from repro.runs.module import WATCHED, SpikingModule
 from tasks.arm_reaching import example
 from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import ArmReachingConfig

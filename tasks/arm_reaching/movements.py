@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import unknown
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.arm_reaching.arm import integrate, tip
 
 REACH = math.pi / 2  # rad to either side of START: phi_1 in [-pi/2, pi/2], phi_2 in [0, pi]

@@ -6,9 +6,9 @@ with an update after each of them; `tasks/copy_repeat/sequences.py` shows a sequ
 
 import dataclasses
 
-from repro.config import Value, assumed, paper
-from repro.rules.settings import WindowSettings
-from repro.task import Profile, Task, Variant
+from repro.runs.config import Value, assumed, paper
+from repro.runs.rule_settings import WindowSettings
+from repro.runs.task import Profile, Task, Variant
 
 TEXT = "Copy-repeat task 3.1"
 IMPLEMENTATION = "Copy-repeat task 3.1, Implementation"

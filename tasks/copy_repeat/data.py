@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from repro.training.loaders import SequenceLoader
+from repro.runs.loaders import SequenceLoader
 from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.sequences import Curriculum, Sequences, sequences
 

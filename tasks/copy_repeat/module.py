@@ -10,7 +10,7 @@ from torch import Tensor
 from repro.eprop.neurons.lstm import LSTM
 from repro.gated import GatedNetwork
 from repro.rules.synthetic import Window
-from repro.training.module import WindowedModule
+from repro.runs.module import WindowedModule
 from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.data import CopyRepeatData, Piece, WindowBatch, bits
 from tasks.copy_repeat.sequences import CHANNELS, Level, sequences

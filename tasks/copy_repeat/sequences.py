@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 
 BITS = 8  # of a character
 CHANNELS = BITS + 1

@@ -12,9 +12,9 @@ One trial, 1000 ms, batch of one:
 
 import dataclasses
 
-from repro.config import assumed, paper
-from repro.rules.settings import RuleSettings
-from repro.task import Profile, Task, Variant
+from repro.runs.config import assumed, paper
+from repro.runs.rule_settings import RuleSettings
+from repro.runs.task import Profile, Task, Variant
 
 TEXT = "Pattern generation task 1.1"
 CHOSEN = "chosen among readings on seeds 100 to 102 (docs/paper_notes.md)"
@@ -96,6 +96,8 @@ TASK = Task(
     profiles=PROFILES,
     module="tasks.pattern_generation.module:PatternGenerationModule",
     data="tasks.pattern_generation.data:PatternGenerationData",
+    summary="tasks.pattern_generation.record:summary",
+    observers="tasks.pattern_generation.record:observers",
     seconds=dict.fromkeys(VARIANTS, 12.0) | {"bptt": 60.0},
     megabytes=5.0,
     headline="nmse",

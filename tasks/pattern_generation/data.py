@@ -7,8 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from repro.training.loaders import IndexedLoader
-from repro.training.seeds import generator
+from repro.runs.loaders import IndexedLoader
+from repro.runs.seeds import generator
 from tasks.clock import clock
 from tasks.pattern_generation.config import PatternGenerationConfig
 

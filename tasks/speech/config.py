@@ -10,10 +10,10 @@ One utterance, 16 kHz, of about 3 s on TIMIT:
 
 import dataclasses
 
-from repro.config import assumed, paper
+from repro.runs.config import assumed, paper
 from repro.errors import UserError
-from repro.rules.settings import RuleSettings
-from repro.task import Profile, Task, Variant
+from repro.runs.rule_settings import RuleSettings
+from repro.runs.task import Profile, Task, Variant
 from tasks.speech.source import data_here
 
 TEXT = "Speech recognition task 1.3"

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from repro.eprop.kernels.events import Held
 from repro.errors import UserError
-from repro.training.loaders import IndexedLoader
-from repro.training.seeds import generator
+from repro.runs.loaders import IndexedLoader
+from repro.runs.seeds import generator
 from tasks.speech.config import SpeechConfig
 from tasks.speech.corpus import Corpus
 from tasks.speech.features import Features, prepared

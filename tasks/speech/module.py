@@ -12,7 +12,7 @@ from repro.eprop.kernels.padding import real_steps
 from repro.eprop.neurons.alif import ALIF
 from repro.readout import Readout
 from repro.rules.callback import Outcome
-from repro.training.module import SpikingModule
+from repro.runs.module import SpikingModule
 from tasks.speech import example
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import PADDING, Batch

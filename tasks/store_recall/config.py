@@ -13,10 +13,10 @@ One trial, 2400 ms, twelve periods of 200 ms; 128 of them are a batch:
 
 import dataclasses
 
-from repro.config import assumed, paper
+from repro.runs.config import assumed, paper
 from repro.errors import UserError
-from repro.rules.settings import RuleSettings
-from repro.task import Profile, Task, Variant
+from repro.runs.rule_settings import RuleSettings
+from repro.runs.task import Profile, Task, Variant
 
 TEXT = "Store-recall task 1.2"
 RESULTS = "Results, Store-recall task 1.2"

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import SpikeTrains
-from repro.training.loaders import IndexedLoader
-from repro.training.seeds import generator
+from repro.runs.loaders import IndexedLoader
+from repro.runs.seeds import generator
 from tasks.store_recall.config import StoreRecallConfig
 
 VALUE, STORE, RECALL = 0, 2, 3  # groups of channels: value 0, value 1, STORE, RECALL

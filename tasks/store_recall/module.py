@@ -10,7 +10,7 @@ from torch import Tensor
 from repro.eprop.neurons.alif import ALIF
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
-from repro.training.module import SpikingModule
+from repro.runs.module import SpikingModule
 from tasks.store_recall import decoding, example
 from tasks.store_recall.config import AGES, StoreRecallConfig
 from tasks.store_recall.data import GROUPS, Trial, schedule, trials

@@ -10,9 +10,9 @@ eq10    e-prop 3 is nearer to the gradient than truncated BPTT with the same syn
 
 import dataclasses
 
-from repro.config import assumed, paper
+from repro.runs.config import assumed, paper
 from repro.errors import UserError
-from repro.task import Profile, Task, Variant
+from repro.runs.task import Profile, Task, Variant
 
 SMALL = "small enough for an exact expectation in every cell of the map; no statement is about a size"
 AXIS = "ours: from where Eq. 10 holds to where it does not"

@@ -20,7 +20,7 @@ from repro.network import RecurrentNetwork
 from repro.readout import Readout
 from repro.rules.online import online_eprop
 from repro.rules.signals import BroadcastSignal
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
 from tasks.theory.spiking import INPUT_RATE
 

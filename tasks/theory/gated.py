@@ -8,7 +8,7 @@ from torch import Tensor
 from repro.eprop.neurons.lstm import GATES, N_CELL_GATES, LSTMState
 from repro.rules import windows
 from repro.rules.windows import Edge, WindowRule
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
 from tasks.theory.networks import Case, joined, make, neuron_of, relative, typical
 

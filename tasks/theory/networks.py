@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.gated import GatedNetwork, Walk
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
 
 

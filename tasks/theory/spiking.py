@@ -17,7 +17,7 @@ from repro.network import RecurrentNetwork
 from repro.readout import Readout
 from repro.rules.rule import EProp
 from repro.rules.signals import BroadcastSignal
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
 from tasks.theory.networks import relative, typical
 

@@ -7,10 +7,10 @@ in windows, with an update after each of them.
 
 import dataclasses
 
-from repro.config import Value, assumed, paper
+from repro.runs.config import Value, assumed, paper
 from repro.errors import UserError
-from repro.rules.settings import WindowSettings
-from repro.task import Profile, Task, Variant
+from repro.runs.rule_settings import WindowSettings
+from repro.runs.task import Profile, Task, Variant
 from tasks.word_prediction.source import data_here
 
 TEXT = "Word prediction task 3.2"

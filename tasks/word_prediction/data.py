@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import UserError
-from repro.training.loaders import SequenceLoader
+from repro.runs.loaders import SequenceLoader
 from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.corpus import corpus
 from tasks.word_prediction.streams import streams, windows_per_epoch

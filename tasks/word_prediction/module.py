@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from repro.eprop.neurons.lstm import LSTM
 from repro.gated import GatedNetwork
 from repro.rules.synthetic import Window
-from repro.training.module import WindowedModule
+from repro.runs.module import WindowedModule
 from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.data import Piece, WindowBatch, WordPredictionData
 from tasks.word_prediction.reading import log_probabilities, perplexity

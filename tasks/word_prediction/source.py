@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from repro.config import Value
+from repro.runs.config import Value
 from repro.records import store
 
 

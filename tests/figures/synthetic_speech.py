@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from repro.config import Value
+from repro.runs.config import Value
 from tasks.speech.config import TASK
 from tasks.speech.phones import INDEX
 from tests.figures.synthetic import write

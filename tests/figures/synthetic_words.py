@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from repro.config import Value
+from repro.runs.config import Value
 from tasks.word_prediction.config import TASK
 from tests.figures.synthetic import write
 

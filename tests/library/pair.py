@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.library.own import Batch, fit, together
-from tests.training.pair import meet
+from tests.runs.pair import meet
 
 UPDATES = 4
 EACH = 3  # trials a process and update

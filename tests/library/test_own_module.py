@@ -27,7 +27,7 @@ from tests.library.own import (
     weights,
 )
 from tests.library.pair import UPDATES, shard, share, whole
-from tests.training.pair import train_together
+from tests.runs.pair import train_together
 
 EQUAL, DIFFERENT = 1e-12, 1e-5
 Shares = list[dict[str, dict[str, Tensor]]]  # of each process: way of training -> weights

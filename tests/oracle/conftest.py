@@ -13,7 +13,7 @@ from repro.eprop.neurons.neuron import Neuron
 from repro.eprop.neurons.rate import Rate
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tests.oracle.tools import assert_model_is_live
 
 

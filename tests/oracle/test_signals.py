@@ -13,7 +13,7 @@ from repro.eprop.rules.traces import Trace
 from repro.rules.online import online_eprop
 from repro.rules.rule import EProp, Gradients
 from repro.rules.signals import BroadcastSignal
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tests.oracle.conftest import Case, make_case, relative
 
 NO_RATE = RateTerm("sum_khz", 0.0, 10.0)

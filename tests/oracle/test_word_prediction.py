@@ -14,7 +14,7 @@ from tasks.word_prediction.data import WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
 from tests.oracle.conftest import relative
 from tests.tasks import made_up
-from tests.training.small import apart, trainer_of
+from tests.runs.small import apart, trainer_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec")  # Lightning and torch, among themselves
 EXACT, WRONG = 1e-10, 1e-4

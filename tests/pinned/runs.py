@@ -13,7 +13,7 @@ import torch
 
 from repro.records import store
 from repro.records.record import RunRecord, read_arrays
-from repro.training.run import run
+from repro.runs.run import run
 from tasks import get_task
 from tests.pinned.cases import SEED, Case
 

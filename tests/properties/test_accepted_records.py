@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from repro.config import config_hash, from_mapping
+from repro.runs.config import config_hash, from_mapping
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.records.store import record_folders
-from repro.task import Task
+from repro.runs.task import Task
 from tasks import TASKS, get_task
 
 ACCEPTED = record_folders("accepted")

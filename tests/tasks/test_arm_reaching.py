@@ -11,7 +11,7 @@ import torch
 
 from repro.errors import RunFailed, UserError
 from repro.records.record import read_arrays
-from repro.training.run import run
+from repro.runs.run import run
 from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import LEARNS_EARLY, PROFILES, TASK, VARIANTS, ArmReachingConfig
 from tasks.arm_reaching.data import Batch, batch

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import UserError
-from repro.training.seeds import generator
+from repro.runs.seeds import generator
 from tasks.arm_reaching.arm import START, integrate, tip
 from tasks.arm_reaching.movements import REACH, Family, Movements, components, movements, within_reach
 

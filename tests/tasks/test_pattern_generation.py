@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from repro.records.record import RunRecord, read_arrays
-from repro.training.run import run
+from repro.runs.run import run
 from tasks.pattern_generation.config import TASK, PatternGenerationConfig
 from tasks.pattern_generation.data import PatternGenerationData, Trial
 from tasks.pattern_generation.module import PatternGenerationModule

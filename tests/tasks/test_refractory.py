@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.training.run import run
+from repro.runs.run import run
 from tasks import get_task
 from tests.tasks.watching import SpikeTimes, Weights
 

@@ -14,7 +14,7 @@ from repro.eprop.kernels.events import Held
 from repro.errors import UserError
 from repro.records.record import read_arrays
 from repro.rules.callback import LearningRuleCallback
-from repro.training.run import run
+from repro.runs.run import run
 from tasks.speech import data as speech_data
 from tasks.speech.config import TASK, VARIANTS, SpeechConfig
 from tasks.speech.data import PADDING, Batch, SpeechData, batch_of

@@ -12,7 +12,7 @@ import torch
 
 from repro.errors import UserError
 from repro.rules.callback import LearningRuleCallback
-from repro.training.run import run
+from repro.runs.run import run
 from tasks.store_recall.config import TASK, StoreRecallConfig
 from tasks.store_recall.data import RECALL, STORE, active_groups, poisson, schedule, trials
 from tasks.store_recall.module import StoreRecallModule

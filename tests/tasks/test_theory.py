@@ -21,7 +21,7 @@ from repro.gated import GatedNetwork, Walk
 from repro.records.record import read_arrays, read_record
 from repro.rules import windows
 from repro.rules.windows import Backward, Edge, WindowRule
-from repro.training.run import run
+from repro.runs.run import run
 from tasks.theory import costs, eq10, gated, spiking
 from tasks.theory.config import TASK, TheoryConfig
 from tasks.theory.measure import measure

@@ -10,8 +10,8 @@ from repro.rules.window_callback import WindowRuleCallback
 from tasks.word_prediction.data import WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
 from tests.tasks import made_up
-from tests.training.pair import meet
-from tests.training.small import trainer_of, weights
+from tests.runs.pair import meet
+from tests.runs.small import trainer_of, weights
 
 # The last window of an epoch predicts nothing: DDP has to look for parameters without a gradient.
 STRATEGY = {

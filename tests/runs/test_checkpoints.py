@@ -9,8 +9,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from repro.errors import UserError
 from repro.rules.callback import LearningRuleCallback
-from repro.training.loaders import IndexedLoader
-from tests.training.small import Module, apart, fit, loader, module_of, small, trainer_of, trial
+from repro.runs.loaders import IndexedLoader
+from tests.runs.small import Module, apart, fit, loader, module_of, small, trainer_of, trial
 
 
 def test_a_loader_begins_each_epoch_at_the_beginning_and_a_resumed_one_in_the_middle() -> None:

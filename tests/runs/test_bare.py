@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.training.run import run
+from repro.runs.run import run
 from tasks import get_task
 
 MISSING = ("wandb", "optuna", "pandas", "seaborn", "tyro", "numba")
@@ -16,7 +16,7 @@ SCRIPT = """
 import sys
 sys.modules.update(dict.fromkeys({missing!r}))
 from pathlib import Path
-from repro.training.run import run
+from repro.runs.run import run
 from tasks import get_task
 record = run(get_task("pattern_generation"), "e_prop_1", "smoke", 0, {{}}, Path({out!r}), device="cpu")
 print(record.status, record.metrics["nmse"])

@@ -14,12 +14,12 @@ import torch
 
 from repro.errors import UserError
 from repro.records.record import ARRAYS, JOURNAL, RECORD, RunRecord, read_arrays, read_record
-from repro.training.checkpoints import LAST
-from repro.training.recorder import Recorder
-from repro.training.run import run
+from repro.runs.checkpoints import LAST
+from repro.runs.recorder import Recorder
+from repro.runs.run import run
 from tasks import get_task
 from tasks.pattern_generation.config import TASK
-from tests.training.workers import MOMENTS, train
+from tests.runs.workers import MOMENTS, train
 
 SETTINGS = {"iterations": "40"}
 CAMPAIGN = ("started", "wall_s", "git_commit", "git_dirty", "threads")  # what may differ between two equal runs

@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repro.config import Value, checked, config_hash, parse_value
+from repro.runs.config import Value, checked, config_hash, parse_value
 from repro.errors import unknown
 
 
@@ -32,8 +32,10 @@ class Profile:
 class Task:
     """One experiment of the paper.
 
-    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch; a task
-    that trains nothing has in their place `measure`, the path of a function (config, seed) -> (metrics, arrays).
+    `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch. So are
+    `summary`, a function (series, config) -> final metrics, and `observers`, a function (config) -> the Lightning
+    callbacks that measure and keep what the record gains beside the series. A task that trains nothing has in their
+    place `measure`, the path of a function (config, seed) -> (metrics, arrays).
     `panels` are those of the figure that its records draw. `seconds` maps a variant to what one run of the paper's size
     costs on one core, and `whole` a size to what its 0 means, for estimates only. `headline` is the metric that a bar
     of the figure shows. `data_here` gives the config values that follow from which data this machine has; `substitutes`
@@ -50,6 +52,8 @@ class Task:
     profiles: Mapping[str, Profile]
     module: str = ""
     data: str = ""
+    summary: str = ""
+    observers: str = ""
     measure: str = ""
     seconds: Mapping[str, float]
     megabytes: float
@@ -98,7 +102,7 @@ class Task:
         return next((name for name, values in self.substitutes.items() if dict(values) == dict(here)), "")
 
     def load(self, what: str) -> Any:
-        """Import the task's "module" or "data" class, or its "measure" (this is where torch comes in)."""
+        """Import the task's "module", "data", "summary", "observers" or "measure" (this is where torch comes in)."""
         path, name = getattr(self, what).split(":")
         return getattr(importlib.import_module(path), name)
 

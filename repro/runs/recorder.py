@@ -1,4 +1,4 @@
-"""Callbacks that watch a run: series and snapshots for its record, a line for the log, an early end when it is lost."""
+"""Callbacks of every run: series and snapshots for its record, checkpoints, progress, an early end when it is lost."""
 
 import sys
 import time
@@ -17,8 +17,8 @@ SILENT_TRIALS = 20
 
 
 class Recorder(pl.Callback):
-    """Keeps each iteration's metrics and the module's snapshots, and stops a run that is solved or lost; all of it
-    travels in the checkpoint."""
+    """Keeps the metrics of each iteration, and what observers add; ends a run that is lost. All of it is in every
+    checkpoint."""
 
     def __init__(self) -> None:
         self.series: dict[str, list[float]] = {}
@@ -29,27 +29,22 @@ class Recorder(pl.Callback):
         """Iterations so far; one may be several batches."""
         return len(self.series.get("loss", []))
 
+    def add(self, name: str, value: float) -> None:
+        """Append to a series; series may have different lengths."""
+        self.series.setdefault(name, []).append(float(value))
+
+    def keep(self, snapshot: dict[str, torch.Tensor]) -> None:
+        """Keep something of this iteration."""
+        self.snapshots[self.done] = snapshot
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
-        """Append to the series; stop a run that is solved, or has gone to NaN or silence. A step without metrics is a
+        """Append to the series; raise RunFailed for a run that has gone to NaN or silence. A step without metrics is a
         part of the iteration to come."""
         if not outputs["metrics"]:
             return
         for name, value in outputs["metrics"].items():
-            self.series.setdefault(name, []).append(float(value))
-        done = self.done
-        for name, measured in pl_module.evaluate(done).items():
-            self.series.setdefault(name, []).append(measured)
-        if (snapshot := pl_module.snapshot(done, outputs)) is not None:
-            self.snapshots[done] = snapshot
-        if done % LOG_EVERY == 0:
-            self._mirror(trainer, done)
-        self._check(done)
-        if pl_module.is_solved(self.series):
-            trainer.should_stop = True
-
-    def _mirror(self, trainer: pl.Trainer, done: int) -> None:
-        if trainer.logger is not None:
-            trainer.logger.log_metrics({k: v[-1] for k, v in self.series.items()}, step=done)
+            self.add(name, value)
+        self._check(self.done)
 
     def _check(self, done: int) -> None:
         if not np.isfinite(self.series["loss"][-1]):
@@ -66,10 +61,7 @@ class Recorder(pl.Callback):
             )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A NaN that the last update brought has met no loss yet; a run that ends in silence is lost, however short.
-        The last iteration is mirrored too: a run that is solved may have no other."""
-        if self.done % LOG_EVERY:
-            self._mirror(trainer, self.done)
+        """Check the final weights for NaN (no later loss would show it), and the last iterations for spikes."""
         self._check_silence(SILENT_TRIALS // 2)
         for name, parameter in pl_module.named_parameters():
             if not torch.isfinite(parameter).all():
@@ -90,22 +82,47 @@ class Recorder(pl.Callback):
         return {name: np.asarray(values, np.float32) for name, values in self.series.items()}
 
 
-class OutOfTime(Exception):
-    """Training has had its minutes; the checkpoint is of its last iteration."""
+class LoggerMirror(pl.Callback):
+    """Sends the latest numbers to the Trainer's logger now and then, and after the last iteration."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
+        """Every so many iterations."""
+        if outputs["metrics"] and self.recorder.done % LOG_EVERY == 0:
+            self._send(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last iteration: a run that is solved may have no other."""
+        if self.recorder.done % LOG_EVERY:
+            self._send(trainer)
+
+    def _send(self, trainer: pl.Trainer) -> None:
+        if trainer.logger is not None:
+            latest = {name: values[-1] for name, values in self.recorder.series.items()}
+            trainer.logger.log_metrics(latest, step=self.recorder.done)
 
 
-class Saver(pl.Callback):
-    """Saves to one path, every so many iterations; where an iteration is several windows, between two of them. After so
-    many minutes it saves and raises OutOfTime, unless no iteration is left; before the first one it never does."""
+class TimeLimitReached(Exception):
+    """Training has used its minutes; the checkpoint is of its last iteration."""
+
+
+class CheckpointEvery(pl.Callback):
+    """Saves a checkpoint every `every` complete iterations.
+
+    Once `minutes` have passed, saves and raises TimeLimitReached at the end of the current iteration, but not if
+    training is finished or no iteration is complete.
+    """
 
     def __init__(self, recorder: Recorder, path: Path, every: int, iterations: int, minutes: float) -> None:
         self.recorder, self.path, self.every, self.iterations = recorder, path, every, iterations
         self.end = time.monotonic() + 60 * minutes
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The minutes may be over with the checkpoint that is gone on from."""
+        """The minutes may have passed when the run is resumed."""
         if self.recorder.done and self._is_late(trainer):
-            raise OutOfTime
+            raise TimeLimitReached
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
         """A step with metrics ends an iteration."""
@@ -115,14 +132,14 @@ class Saver(pl.Callback):
         if late or self.recorder.done % self.every == 0:
             trainer.save_checkpoint(self.path)
         if late:
-            raise OutOfTime
+            raise TimeLimitReached
 
     def _is_late(self, trainer: pl.Trainer) -> bool:
         left = self.recorder.done < self.iterations and not trainer.should_stop
         return left and time.monotonic() >= self.end
 
 
-class Bar(TQDMProgressBar):
+class ProgressBar(TQDMProgressBar):
     """On a terminal: a bar of iterations with their latest metrics."""
 
     def __init__(self, recorder: Recorder, iterations: int) -> None:
@@ -157,6 +174,6 @@ class LogLine(pl.Callback):
         """Print iteration, metrics and time so far."""
         done = self.recorder.done
         if outputs["metrics"] and done % self.every == 0:
-            told = "  ".join(f"{name} {float(value):.4g}" for name, value in outputs["metrics"].items())
+            metrics = "  ".join(f"{name} {float(value):.4g}" for name, value in outputs["metrics"].items())
             seconds = time.monotonic() - self.start
-            print(f"iteration {done}/{self.iterations}  {told}  {seconds:.0f} s", file=sys.stderr)
+            print(f"iteration {done}/{self.iterations}  {metrics}  {seconds:.0f} s", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from repro.config import assumed, paper
+from repro.runs.config import assumed, paper
 from repro.errors import UserError
 
 

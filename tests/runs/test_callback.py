@@ -10,7 +10,7 @@ import torch
 from repro.errors import UserError
 from repro.rules.callback import LearningRuleCallback
 from tasks.pattern_generation.data import Trial
-from tests.training.small import (
+from tests.runs.small import (
     RULES,
     Module,
     apart,

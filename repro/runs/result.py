@@ -1,4 +1,4 @@
-"""What came of a run, and its record: after the last iteration, of a run that was lost, or out of a checkpoint."""
+"""How a run ended, and its record: after the last iteration, of a run that was lost, or from a checkpoint."""
 
 import dataclasses
 import datetime
@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from repro.config import config_hash
+from repro.runs.config import config_hash
 from repro.records.record import RunRecord, append_journal, pack_arrays, write_record
-from repro.task import Task
-from repro.training.checkpoints import LAST
-from repro.training.provenance import git_state, versions
-from repro.training.recorder import Recorder
+from repro.runs.task import Task
+from repro.runs.checkpoints import LAST
+from repro.runs.provenance import git_state, versions
+from repro.runs.recorder import Recorder
 
 
-class Outcome(NamedTuple):
-    """What came of a run: "finished", "failed" for a reason, or "unfinished" after so many iterations; the hash of its
-    weights, empty where it has none or they are not its last."""
+class RunResult(NamedTuple):
+    """How a run ended: "finished", "failed" for a reason, or "unfinished" after so many iterations. `weights` is the
+    SHA-256 of the final weights; empty for measurements and for unfinished runs."""
 
     status: str
     reason: str
@@ -37,7 +37,7 @@ def now() -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run, its folder, and since when this process has had it in hand: the time, and where the clock stood [s]."""
+    """A run, its folder, and when this process started it (wall-clock timestamp and monotonic seconds)."""
 
     task: Task
     variant: str
@@ -55,12 +55,12 @@ class Run:
         return f"{self.task.name} {self.variant} {config_hash(self.config)} seed {self.seed}"
 
     def begin(self, event: str) -> None:
-        """Tell the journal."""
+        """Write to the journal."""
         append_journal(self.folder, event, time=self.started, profile=self.profile, seed=self.seed)
 
-    def record(self, outcome: Outcome) -> RunRecord:
+    def record(self, result: RunResult) -> RunRecord:
         """Write the record."""
-        packed = pack_arrays(outcome.arrays)
+        packed = pack_arrays(result.arrays)
         commit, dirty = git_state()
         record = RunRecord(
             self.task.name,
@@ -69,11 +69,11 @@ class Run:
             self.seed,
             dataclasses.asdict(self.config),
             config_hash(self.config),
-            outcome.status,
-            outcome.reason,
-            outcome.metrics,
+            result.status,
+            result.reason,
+            result.metrics,
             hashlib.sha256(packed).hexdigest(),
-            outcome.weights,
+            result.weights,
             commit,
             dirty,
             versions(),
@@ -83,7 +83,7 @@ class Run:
             round(time.monotonic() - self.clock, 2),
         )
         write_record(self.folder, record, packed)
-        append_journal(self.folder, outcome.status, time=now(), reason=outcome.reason, metrics=outcome.metrics)
+        append_journal(self.folder, result.status, time=now(), reason=result.reason, metrics=result.metrics)
         return record
 
     def record_unfinished(self) -> RunRecord:
@@ -91,6 +91,6 @@ class Run:
         nothing that would have to be computed. Raises FileNotFoundError when there is no checkpoint."""
         saved, recorder = torch.load(self.folder / LAST, map_location="cpu", weights_only=True), Recorder()
         recorder.load_state_dict(saved["callbacks"][recorder.state_key])
-        metrics = self.task.load("module").summary(recorder.series, self.config)
+        metrics = self.task.load("summary")(recorder.series, self.config)
         reason = f"{recorder.done} of {self.config.iterations} iterations"
-        return self.record(Outcome("unfinished", reason, metrics, recorder.arrays(), ""))
+        return self.record(RunResult("unfinished", reason, metrics, recorder.arrays(), ""))

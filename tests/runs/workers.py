@@ -12,16 +12,16 @@ import torch
 
 import repro.records.record as record
 import repro.rules.callback as callback
-import repro.training.outcome as outcome
-import repro.training.run as running
+import repro.runs.result as outcome
+import repro.runs.run as running
 import tasks.pattern_generation.module  # noqa: F401  for the process server: nothing is left to import
 from repro.errors import RunFailed, UserError
 from repro.records.record import RECORD
-from repro.training.checkpoints import LAST, AtomicCheckpoints
-from repro.training.recorder import Recorder
+from repro.runs.checkpoints import LAST, AtomicCheckpoints
+from repro.runs.recorder import Recorder
 from tasks.pattern_generation.config import TASK
-from tests.training.pair import meet
-from tests.training.small import fit, small, trial, weights
+from tests.runs.pair import meet
+from tests.runs.small import fit, small, trial, weights
 
 SHARED: dict[
     str, tuple[dict[str, Any], dict[str, Any], int]

@@ -10,10 +10,10 @@ import torch
 
 from repro.errors import RunFailed, UserError
 from repro.records.record import ARRAYS, RECORD, read_arrays, read_record
-from repro.training.checkpoints import LAST, RUN_KEY
-from repro.training.run import run
+from repro.runs.checkpoints import LAST, RUN_KEY
+from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
-from tests.training.workers import train
+from tests.runs.workers import train
 
 SETTINGS = {"iterations": "40"}
 

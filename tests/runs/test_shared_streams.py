@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.pair import train_together
-from tests.training.sharing import STRATEGY, fit, share
-from tests.training.small import apart
+from tests.runs.pair import train_together
+from tests.runs.sharing import STRATEGY, fit, share
+from tests.runs.small import apart
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tasks.pattern_generation.config import PatternGenerationConfig
-from tests.training.small import RULES, Module, apart, fit, module_of, small, together, trial, weights
+from tests.runs.small import RULES, Module, apart, fit, module_of, small, together, trial, weights
 
 BATCHES = [together([trial(i, torch.float32), trial(i + 1, torch.float32)]) for i in range(4)]
 ALL = RULES | {

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.pair import train_together
-from tests.training.small import apart, fit, small, together, trial, weights
-from tests.training.workers import SHARED, UPDATES, share
+from tests.runs.pair import train_together
+from tests.runs.small import apart, fit, small, together, trial, weights
+from tests.runs.workers import SHARED, UPDATES, share
 
 EQUAL = 1e-10
 OWN = "each process its own rates"

@@ -16,18 +16,18 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from repro.config import config_hash
+from repro.runs.config import config_hash
 from repro.eprop.kernels.malloc import keep_freed_memory
 from repro.errors import Busy, RunFailed, UserError
 from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, read_record
 from repro.records.store import run_folder
-from repro.rules.callback import learning_rules
-from repro.rules.settings import WindowSettings
-from repro.task import Task
-from repro.training.checkpoints import LAST, AtomicCheckpoints, resumable
-from repro.training.outcome import Outcome, Run
-from repro.training.recorder import Bar, LogLine, OutOfTime, Recorder, Saver
+from repro.runs.rule_settings import WindowSettings
+from repro.runs.rules import learning_rules
+from repro.runs.task import Task
+from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
+from repro.runs.result import Run, RunResult
+from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
 
 CHECKPOINTS = 20  # a run
 
@@ -53,7 +53,7 @@ def run(
     unfinished run, if there is a checkpoint).
     """
     config = task.resolve(variant, profile, overrides)
-    rules = learning_rules(config)  # a combination without a meaning is told before anything is written
+    rules = learning_rules(config, seed)  # refuses what has no meaning before anything is written
     if device == "cuda" and task.measure:
         raise UserError(f"--device cuda: {task.name} is measured on the CPU; leave --device out")
     if device == "cuda" and not torch.cuda.is_available():
@@ -111,20 +111,21 @@ def _train(
     checkpoint = resumable(run.folder, run.identity)
     run.begin("resumed" if checkpoint else "started")
     module, recorder = run.task.load("module")(run.config, run.seed), Recorder()
+    observers = run.task.load("observers")(run.config) if run.task.observers else []
     settings = dataclasses.asdict(run.config)
     mirror = wandb_mirror.logger(
         run.folder, run.task.figure, run.task.name, run.variant, run.profile, run.seed, settings
     )
-    trainer = _trainer(run, recorder, mirror, rules, callbacks, minutes)
+    trainer = _trainer(run, recorder, mirror, [*rules, recorder, *observers], callbacks, minutes)
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
     except RunFailed as error:
-        run.record(Outcome("failed", str(error), {}, recorder.arrays(), weights_hash(module)))
+        run.record(RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module)))
         (run.folder / LAST).unlink(missing_ok=True)
         raise RunFailed(f"{run.identity}: {error}") from None
-    except OutOfTime:
+    except TimeLimitReached:
         return run.record_unfinished()
     except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of an interrupt, and of a request to end
         if (run.folder / LAST).exists():
@@ -133,9 +134,11 @@ def _train(
     finally:
         if mirror is not None:
             mirror.experiment.finish()
-    found, drawn = module.analysis(data, recorder.snapshots)
-    metrics, arrays = module.summary(recorder.series, run.config) | found, recorder.arrays() | drawn
-    return run.record(Outcome("finished", "", metrics, arrays, weights_hash(module)))
+    metrics, arrays = run.task.load("summary")(recorder.series, run.config), recorder.arrays()
+    for observer in observers:
+        numbers, drawn = observer.results(trainer, module)
+        metrics, arrays = metrics | numbers, arrays | drawn
+    return run.record(RunResult("finished", "", metrics, arrays, weights_hash(module)))
 
 
 def _measure(run: Run) -> RunRecord:
@@ -144,20 +147,21 @@ def _measure(run: Run) -> RunRecord:
         torch.set_num_threads(1)
     run.begin("started")
     metrics, arrays = run.task.load("measure")(run.config, run.seed)
-    return run.record(Outcome("finished", "", metrics, arrays, ""))
+    return run.record(RunResult("finished", "", metrics, arrays, ""))
 
 
 def _trainer(
     run: Run,
     recorder: Recorder,
     mirror: Any,
-    rules: Sequence[pl.Callback],
+    watching: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
     minutes: float,
 ) -> pl.Trainer:
     config, every = run.config, max(1, run.config.iterations // CHECKPOINTS)
-    saver = Saver(recorder, run.folder / LAST, every, config.iterations, minutes)
-    bar = [Bar(recorder, config.iterations)] if sys.stderr.isatty() else [LogLine(recorder, every, config.iterations)]
+    saver = CheckpointEvery(recorder, run.folder / LAST, every, config.iterations, minutes)
+    terminal = sys.stderr.isatty()
+    progress = ProgressBar(recorder, config.iterations) if terminal else LogLine(recorder, every, config.iterations)
     return pl.Trainer(
         accelerator="gpu" if run.device == "cuda" else "cpu",
         devices=1,
@@ -166,7 +170,7 @@ def _trainer(
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*rules, recorder, saver, *bar, *callbacks],
+        callbacks=[*watching, LoggerMirror(recorder), saver, progress, *callbacks],
         enable_checkpointing=False,  # the saver's are enough
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
         plugins=[AtomicCheckpoints(run.identity)],
@@ -176,9 +180,13 @@ def _trainer(
 
 
 def weights_hash(module: torch.nn.Module) -> str:
-    """One hash over all parameters: two runs with the same one are bit-identical."""
+    """One hash over all parameters: two runs with the same one are bit-identical.
+
+    A network's parameters are named as before it had a layer and a readout: accepted records keep their meaning.
+    """
     digest = hashlib.sha256()
-    for name, parameter in sorted(module.named_parameters()):
+    named = {name.replace(".layer.", ".").replace(".readout.", "."): p for name, p in module.named_parameters()}
+    for name, parameter in sorted(named.items()):
         digest.update(name.encode() + parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

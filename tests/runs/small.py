@@ -12,8 +12,8 @@ from torch import Tensor
 from repro.eprop.rules.rate import RateTerm
 from repro.rules.callback import LearningRuleCallback
 from repro.rules.rule import Gradients, build_rule
-from repro.training.loaders import IndexedLoader
-from repro.training.seeds import generator
+from repro.runs.loaders import IndexedLoader
+from repro.runs.seeds import generator
 from tasks.pattern_generation.config import PatternGenerationConfig
 from tasks.pattern_generation.data import Trial
 from tasks.pattern_generation.module import PatternGenerationModule

@@ -1,0 +1,80 @@
+"""Tasks in which a spiking network learns from its readout's errors: the training step that they share."""
+
+import abc
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repro.eprop.layers.network import SpikingNetwork
+from repro.eprop.layers.online import online_eprop
+from repro.eprop.layers.recurrent import RecurrentLayer
+from repro.eprop.rules.rate import RateTerm, firing_rates
+from repro.runs.task_module import TaskModule
+
+WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
+
+
+class SpikingModule(TaskModule, abc.ABC):
+    """A `network` and a loss of its readouts, plus the rate term of the config (Eq. 54).
+
+    Its layers learn by BPTT, or by the rule that an EPropCallback gives them. A batch has `inputs`, and `lengths`
+    [batch] in steps if trials are padded. A subclass builds `network` and defines `loss_of` and `metrics`.
+    """
+
+    network: SpikingNetwork
+
+    def __init__(self, config: Any, seed: int) -> None:
+        super().__init__(config, seed)
+        self.rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz, config.dt_ms)
+
+    @abc.abstractmethod
+    def loss_of(self, readout: Tensor, batch: Any, first_step: int = 0) -> Tensor:
+        """The task's loss of `readout` [batch, steps, readout], which begins at `first_step` of the trial; losses of
+        disjoint pieces of a trial add up to that of the whole."""
+
+    @abc.abstractmethod
+    def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
+        """What the figures need of a trial, as scalars."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """One batch of trials and its loss; returns also the readouts and the spikes of some neurons."""
+        step = self._online if self.config.evaluator == "online" else self._factored
+        loss, readout, spikes, rates_hz = step(batch)
+        metrics = {"loss": loss.detach(), "rate_hz": rates_hz.detach().mean()} | self.metrics(readout, batch)
+        self.log_dict(metrics, batch_size=len(readout))
+        return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, :WATCHED]}
+
+    def _factored(self, batch: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        lengths = getattr(batch, "lengths", None)
+        readout, z = self.simulate(batch)
+        rates_hz = firing_rates(z, lengths, self.config.dt_ms)
+        loss = self.loss_of(readout, batch)
+        if self.rate.cost:
+            loss = loss + self.rate.loss(rates_hz)
+        first = z if isinstance(z, Tensor) else z[0]
+        return loss, readout.detach(), first.detach(), rates_hz
+
+    def simulate(self, batch: Any) -> tuple[Tensor, Any]:
+        """Readouts and spikes of a batch, both differentiable (see `SpikingNetwork`)."""
+        readout, z = self.network(batch.inputs, lengths=getattr(batch, "lengths", None))
+        return readout, z
+
+    def _online(self, batch: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        layer = self.network.layer
+        assert isinstance(layer, RecurrentLayer)
+        rate = self.rate if self.rate.cost else None
+        found = online_eprop(
+            layer, self.network.readout, batch.inputs, lambda y, first: self.loss_of(y, batch, first), rate, watch=WATCHED
+        )
+        return found.loss, found.y, found.watched, found.rates_hz
+
+    def configure_optimizers(self) -> Any:
+        """Adam, its learning rate multiplied by a factor after so many iterations: each time, or once where the config
+        has `decay="once"`."""
+        c = self.config
+        optimizer = self.adam()
+        schedule: Any = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
+        if getattr(c, "decay", "every") == "once":
+            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,36 @@
+"""What the Lightning modules of our tasks share: a config, a seed, and random numbers by purpose."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+
+from repro.runs.config import from_mapping
+from repro.runs.seeds import generator
+
+
+class TaskModule(pl.LightningModule):
+    """A LightningModule made from a config and a seed, which are its hyperparameters.
+
+    A `training_step` returns "loss" and "metrics" (the numbers of an iteration, which it also logs; none where a step
+    is a part of an iteration), and what the observers of the task read.
+    """
+
+    config_type: ClassVar[type]
+
+    def __init__(self, config: Any, seed: int) -> None:
+        super().__init__()
+        if isinstance(config, Mapping):  # out of a checkpoint
+            config = from_mapping(self.config_type, config)
+        self.config, self.seed = config, seed
+        self.save_hyperparameters({"config": dataclasses.asdict(config), "seed": seed})
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """The run's random numbers for one purpose."""
+        return generator(self.seed, purpose)
+
+    def adam(self, **options: Any) -> torch.optim.Optimizer:
+        """Adam with default moments over all parameters, at the config's learning rate."""
+        return torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True, **options)
