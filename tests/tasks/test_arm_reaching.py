@@ -89,15 +89,15 @@ def test_the_target_velocities_lead_to_the_target() -> None:
 
 def test_rates_are_means_over_both_trials_or_the_first() -> None:
     module, tasks = made()
-    lesson = module.lesson(tasks, again=True)
-    assert lesson.taught is not None and lesson.taught_again is not None
-    first, second = (1000 * trial.activity.z.mean() for trial in (lesson.training, lesson.test))
-    own, again = (1000 * taught.spikes.mean() for taught in (lesson.taught, lesson.taught_again))
-    both, of_module = module.rates(lesson, both=True)
+    inner = module.inner_loop(tasks, test_output=True)
+    assert inner.training_output is not None and inner.test_output is not None
+    first, second = (1000 * trial.trajectory.z.mean() for trial in (inner.training, inner.test))
+    own, again = (1000 * output.zeta.mean() for output in (inner.training_output, inner.test_output))
+    both, of_module = module.rates(inner, both=True)
     assert of_module is not None
     assert float(both.mean()) == pytest.approx(float(first + second) / 2)
     assert float(of_module.mean()) == pytest.approx(float(own + again) / 2)
-    alone, of_module = module.rates(lesson, both=False)
+    alone, of_module = module.rates(inner, both=False)
     assert of_module is not None
     assert float(alone.mean()) == pytest.approx(float(first))
     assert float(of_module.mean()) == pytest.approx(float(own))
@@ -109,7 +109,7 @@ def test_a_training_step_adds_the_rate_terms_of_both_networks() -> None:
     bare = module.training_step(tasks, 0)["metrics"]
     module, tasks = made(rate_cost=0.5, **values)
     found = module.training_step(tasks, 0)["metrics"]
-    network, of_module = module.rates(module.lesson(tasks, again=True), both=True)
+    network, of_module = module.rates(module.inner_loop(tasks, test_output=True), both=True)
     assert of_module is not None
     terms = 0.5 * ((network - 20).square().mean() + (of_module - 10).square().mean())
     assert float(found["loss"] - bare["loss"]) == pytest.approx(float(terms), rel=1e-4)
