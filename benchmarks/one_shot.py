@@ -28,9 +28,9 @@ def loss(module: Any, batch: Any, inputs: Tensor) -> Tensor:
     """The outer loss of `ArmReachingModule` with rates over both trials, with autograd's whole tape behind it."""
     network, rate = module.network, module.config.inner_learning_rate
     w_in, w_rec = network.w_in, _without_autapses(network.w_rec)
-    first = trial(module, w_in, w_rec, inputs, batch.shown, learns=True)
+    first = trial(module, w_in, w_rec, inputs, batch.target_input, learns=True)
     w_in, w_rec = w_in - rate * first.by_in, w_rec - rate * _without_autapses(first.by_rec)
-    second = trial(module, w_in, w_rec, inputs, batch.shown_again, learns=False)
+    second = trial(module, w_in, w_rec, inputs, batch.test_target_input, learns=False)
     total: Tensor = module.objective(network.read_out(second.z), batch)
     total = total + module.rate.loss((module.rate.rates_hz(first.z) + module.rate.rates_hz(second.z)) / 2)
     if first.zeta.shape[2]:
@@ -39,7 +39,7 @@ def loss(module: Any, batch: Any, inputs: Tensor) -> Tensor:
     return total
 
 
-def trial(module: Any, w_in: Tensor, w_rec: Tensor, inputs: Tensor, shown: Tensor, learns: bool) -> UnrolledTrial:
+def trial(module: Any, w_in: Tensor, w_rec: Tensor, inputs: Tensor, targets: Tensor, learns: bool) -> UnrolledTrial:
     """A trial from rest with weights [post, pre] of all tasks or [task, post, pre] of each: network, error module,
     eligibility traces (Eq. 23) and what the update adds up (Eq. 7), step by step."""
     inputs, tasks, alpha = inputs.to(w_in.dtype), inputs.shape[0], module.network.neuron.alpha
@@ -48,7 +48,7 @@ def trial(module: Any, w_in: Tensor, w_rec: Tensor, inputs: Tensor, shown: Tenso
     trace_in, trace_rec = inputs.new_zeros(tasks, inputs.shape[2]), network.z
     by_in, by_rec = inputs.new_zeros(tasks, *w_in.shape[-2:]), inputs.new_zeros(tasks, *w_rec.shape[-2:])
     series = []
-    for x, current, target in zip(inputs.unbind(1), (inputs @ w_in.mT).unbind(1), shown.unbind(1), strict=True):
+    for x, current, target in zip(inputs.unbind(1), (inputs @ w_in.mT).unbind(1), targets.unbind(1), strict=True):
         z_prev, z = network.z, network.step(current)
         signal, zeta = error_module.step(x, z, target)
         series.append((z, zeta))

@@ -83,9 +83,9 @@ class ArmReachingModule(SpikingModule):
         if self.error_module is None:
             trial = run_trial(network, network.read_out, batch.inputs)
             return InnerLoop(trial, trial, None, None)
-        arguments = network, network.read_out, self.error_module, batch.inputs, batch.shown
+        arguments = network, network.read_out, self.error_module, batch.inputs, batch.target_input
         result = one_shot(*arguments, c.inner_learning_rate, c.trace)
-        received = ErrorModuleInput(batch.inputs, result.test.trajectory, batch.shown_again)
+        received = ErrorModuleInput(batch.inputs, result.test.trajectory, batch.test_target_input)
         output = self.error_module(received) if test_output else None
         return InnerLoop(result.training, result.test, result.module_output, output)
 

@@ -39,23 +39,23 @@ def made(**values: Any) -> tuple[ArmReachingModule, Batch]:
 def test_a_batch_is_a_function_of_seed_purpose_and_number() -> None:
     c = config(target_input="population")
     first, again = batch(c, 0, "training", 2, 3), batch(c, 0, "training", 2, 3)
-    assert torch.equal(first.shown, again.shown)
+    assert torch.equal(first.target_input, again.target_input)
     assert torch.equal(first.movements.positions, again.movements.positions)
     for other in (batch(c, 1, "training", 2, 3), batch(c, 0, "test", 2, 3), batch(c, 0, "training", 3, 3)):
         assert not torch.equal(first.movements.positions, other.movements.positions)
-        assert not torch.equal(first.shown, other.shown)
+        assert not torch.equal(first.target_input, other.target_input)
 
 
-def test_what_the_error_module_is_told() -> None:
-    told = batch(config(), 0, "training", 0, 3)
-    assert torch.equal(told.shown, told.movements.positions)
-    assert torch.equal(told.shown_again, told.shown)
+def test_what_the_error_module_receives_of_a_movement() -> None:
+    tasks = batch(config(), 0, "training", 0, 3)
+    assert torch.equal(tasks.target_input, tasks.movements.positions)
+    assert torch.equal(tasks.test_target_input, tasks.target_input)
     spikes = batch(config(target_input="population", target_neurons=30), 0, "training", 0, 3)
-    assert spikes.shown.shape == (3, 60, 60)
-    assert not torch.equal(spikes.shown, spikes.shown_again)  # the test trial's spikes are drawn anew
+    assert spikes.target_input.shape == (3, 60, 60)
+    assert not torch.equal(spikes.target_input, spikes.test_target_input)  # the test trial's spikes are drawn anew
 
 
-def test_both_trials_hear_the_same_clock() -> None:
+def test_all_trials_have_the_same_clock() -> None:
     inputs = batch(config(n_in=10), 0, "training", 0, 3).inputs.dense()
     assert torch.equal(inputs[0], inputs[2])
     assert inputs.sum() == 3 * 10 * 2  # each group fires for 12 of 60 ms, at 100 Hz
@@ -208,7 +208,7 @@ def test_only_the_paper_profile_has_the_papers_values() -> None:
         ({"omega_reading": "hertz"}, "omega_reading is one of frequency, period"),
     ],
 )
-def test_bad_values_are_told_before_anything_is_written(
+def test_bad_values_are_refused_before_anything_is_written(
     settings: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=sentence):
