@@ -67,9 +67,12 @@ class RecurrentLayer(RuleLayer):
         return (z, passed.after) if return_state else z
 
     def weights(self) -> tuple[Tensor, Tensor]:
-        """w_in and w_rec for the kernels, detached; w_rec of no elements when there is no recurrence."""
+        """w_in and w_rec for the kernels, detached; w_rec without autapses, whatever stands on its diagonal, and of no
+        elements when there is no recurrence."""
         w_in = full_precision(self.w_in, "w_in")
-        return w_in, w_in.new_empty(0, 0) if self.w_rec is None else full_precision(self.w_rec, "w_rec")
+        if self.w_rec is None:
+            return w_in, w_in.new_empty(0, 0)
+        return w_in, full_precision(self.w_rec, "w_rec").clone().fill_diagonal_(0)
 
     @torch.no_grad()
     def simulate(
