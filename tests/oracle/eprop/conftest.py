@@ -190,6 +190,12 @@ def assert_differ(found: dict[str, Tensor], wrong: dict[str, Tensor], *names: st
     assert min(off.values()) > WRONG, off
 
 
+def of_layer(loss: Tensor, layer: RecurrentLayer) -> dict[str, Tensor]:
+    """The gradients of a layer's weights."""
+    by_in, by_rec = torch.autograd.grad(loss, [layer.w_in, layer.w_rec])
+    return {"w_in": by_in, "w_rec": by_rec}
+
+
 LOSSES: dict[str, Callable[[Case, Tensor, Tensor], Tensor]] = {
     "cross_entropy_of_the_mean": lambda c, y, z: torch.nn.functional.cross_entropy(y.mean(dim=1), c.label),
     "squared_error": lambda c, y, z: 0.5 * (y - c.target).square().sum(),
