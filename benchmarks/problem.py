@@ -13,10 +13,10 @@ from torch import Tensor
 from benchmarks import batches
 from repro.eprop.kernels.events import Held, SpikeTrains
 from repro.rules.callback import learning_rules
-from repro.runs.rule_settings import RuleSettings
-from repro.runs.task import Task
 from repro.runs.module import SpikingModule
 from repro.runs.recorder import Recorder
+from repro.runs.rule_settings import RuleSettings
+from repro.runs.task import Task
 from tasks import get_task
 from tasks.arm_reaching.config import LEARNS_EARLY
 

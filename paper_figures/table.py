@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from repro.claims.claim import load_claims
-from repro.runs.config import Value, config_hash
 from repro.errors import UserError
 from repro.records import store
 from repro.records.record import RunRecord, read_arrays, read_record
+from repro.runs.config import Value, config_hash
 from repro.runs.task import Task
 
 DRAWS = 2000  # of a bootstrap

@@ -54,8 +54,8 @@ def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None
 
 def job(task: Task, variant: str, profile: str, seed: int) -> Job:
     """One run, looked up on disk."""
-    from repro.runs.config import config_hash
     from repro.records import store
+    from repro.runs.config import config_hash
 
     config = task.resolve(variant, profile)
     folder = store.run_folder(task.name, variant, config_hash(config), seed)

@@ -68,8 +68,8 @@ def _only_variant(task: Task) -> str:
 
 
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
-    from repro.runs.config import config_hash
     from repro.records import store
+    from repro.runs.config import config_hash
 
     root = require_writable(out or store.folder("runs"))
     return store.run_folder(task, variant, config_hash(config), seed, root)

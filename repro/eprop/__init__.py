@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from repro.eprop.errors import UsageError
+    from repro.eprop.errors import NotFiniteError, UsageError
     from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
     from repro.eprop.layers.bidirectional import Bidirectional
     from repro.eprop.layers.network import SpikingNetwork
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from repro.eprop.rules.traces import Trace
 
 _PLACES = {
-    "errors": ("UsageError",),
+    "errors": ("NotFiniteError", "UsageError"),
     "kernels.events": ("Held", "SpikeTrains", "spike_trains"),
     "layers.bidirectional": ("Bidirectional",),
     "layers.network": ("SpikingNetwork",),
@@ -60,6 +60,7 @@ __all__ = [
     "Frozen",
     "Held",
     "Neuron",
+    "NotFiniteError",
     "Rate",
     "RateTerm",
     "Readout",

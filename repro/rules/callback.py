@@ -19,8 +19,8 @@ from repro.network import Direction
 from repro.rules.attach import attach
 from repro.rules.online import online_eprop
 from repro.rules.rule import Gradients, LearningRule, build_rule
-from repro.runs.rule_settings import RuleSettings, WindowSettings
 from repro.rules.window_callback import WindowRuleCallback
+from repro.runs.rule_settings import RuleSettings, WindowSettings
 
 
 class Outcome(NamedTuple):

@@ -12,8 +12,8 @@ from repro.eprop.neurons.neuron import Trajectory
 from repro.eprop.rules.traces import Trace
 from repro.errors import UserError
 from repro.network import RecurrentNetwork
-from repro.runs.rule_settings import RuleSettings
 from repro.rules.signals import BroadcastSignal
+from repro.runs.rule_settings import RuleSettings
 
 Gradients = dict[str, Tensor]  # parameter name of the network -> gradient, shaped like the parameter
 

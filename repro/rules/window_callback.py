@@ -15,9 +15,9 @@ from repro.eprop.neurons.lstm import LSTMState
 from repro.errors import UserError
 from repro.rules import windows
 from repro.rules.attach import attach
-from repro.runs.rule_settings import WindowSettings
 from repro.rules.synthetic import Algorithm, Learned, SyntheticGradient, learn
 from repro.rules.windows import WindowRule
+from repro.runs.rule_settings import WindowSettings
 
 
 class WindowRuleCallback(pl.Callback):

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from repro.runs.config import config_hash
 from repro.records.record import RunRecord, append_journal, pack_arrays, write_record
-from repro.runs.task import Task
 from repro.runs.checkpoints import LAST
+from repro.runs.config import config_hash
 from repro.runs.provenance import git_state, versions
 from repro.runs.recorder import Recorder
+from repro.runs.task import Task
 
 
 class RunResult(NamedTuple):

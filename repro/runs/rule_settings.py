@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from repro.runs.config import assumed, paper
 from repro.errors import UserError
+from repro.runs.config import assumed, paper
 
 
 @dataclasses.dataclass(frozen=True)

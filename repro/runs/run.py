@@ -16,18 +16,18 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from repro.runs.config import config_hash
 from repro.eprop.kernels.malloc import keep_freed_memory
 from repro.errors import Busy, RunFailed, UserError
 from repro.records import wandb_mirror
 from repro.records.record import RECORD, RunRecord, read_record
 from repro.records.store import run_folder
+from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
+from repro.runs.config import config_hash
+from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
+from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import learning_rules
 from repro.runs.task import Task
-from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
-from repro.runs.result import Run, RunResult
-from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
 
 CHECKPOINTS = 20  # a run
 
@@ -192,7 +192,8 @@ def weights_hash(module: torch.nn.Module) -> str:
 
 
 def _quiet() -> None:
-    """Lightning's hints on devices and workers say nothing about runs like ours."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    """Lightning's hints on devices, workers and SLURM say nothing about runs like ours."""
+    for package in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(package).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", module=package)
     warnings.filterwarnings("ignore", message=".*(does not have many workers|isinstance.treespec).*")

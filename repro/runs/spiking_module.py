@@ -3,7 +3,6 @@
 import abc
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from repro.eprop.layers.network import SpikingNetwork
@@ -64,17 +63,13 @@ class SpikingModule(TaskModule, abc.ABC):
         layer = self.network.layer
         assert isinstance(layer, RecurrentLayer)
         rate = self.rate if self.rate.cost else None
-        found = online_eprop(
-            layer, self.network.readout, batch.inputs, lambda y, first: self.loss_of(y, batch, first), rate, watch=WATCHED
-        )
-        return found.loss, found.y, found.watched, found.rates_hz
+
+        def loss_at(y: Tensor, first_step: int) -> Tensor:
+            return self.loss_of(y, batch, first_step)
+
+        result = online_eprop(layer, self.network.readout, batch.inputs, loss_at, rate, watch=WATCHED)
+        return result.loss, result.y, result.watched, result.rates_hz
 
     def configure_optimizers(self) -> Any:
-        """Adam, its learning rate multiplied by a factor after so many iterations: each time, or once where the config
-        has `decay="once"`."""
-        c = self.config
-        optimizer = self.adam()
-        schedule: Any = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
-        if getattr(c, "decay", "every") == "once":
-            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """See `TaskModule.adam_with_decay`."""
+        return self.adam_with_decay()

@@ -5,8 +5,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repro.runs.config import Value, checked, config_hash, parse_value
 from repro.errors import unknown
+from repro.runs.config import Value, checked, config_hash, parse_value
 
 
 @dataclasses.dataclass(frozen=True)

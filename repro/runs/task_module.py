@@ -34,3 +34,12 @@ class TaskModule(pl.LightningModule):
     def adam(self, **options: Any) -> torch.optim.Optimizer:
         """Adam with default moments over all parameters, at the config's learning rate."""
         return torch.optim.Adam(self.parameters(), lr=self.config.learning_rate, fused=True, **options)
+
+    def adam_with_decay(self) -> Any:
+        """Adam, and a learning rate that is multiplied by a factor after so many iterations: every time, or once where
+        the config has decay="once"."""
+        c, optimizer = self.config, self.adam()
+        schedule: Any = torch.optim.lr_scheduler.StepLR(optimizer, c.decay_every, c.decay_factor)
+        if getattr(c, "decay", "every") == "once":
+            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [c.decay_every], c.decay_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

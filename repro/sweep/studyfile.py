@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from repro.runs.config import Value, parse_value, provenance
 from repro.errors import UserError, unknown
-from repro.sweep.study import Direction, Pruning, Study
+from repro.runs.config import Value, parse_value, provenance
 from repro.runs.task import Task
+from repro.sweep.study import Direction, Pruning, Study
 
 STUDIES = Path(__file__).parents[2] / "sweeps"
 MOST_RUNS = 100_000

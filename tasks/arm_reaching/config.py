@@ -13,8 +13,8 @@ movements, each with weights of its own in the test trial.
 
 import dataclasses
 
-from repro.runs.config import Value, assumed, paper
 from repro.errors import UserError
+from repro.runs.config import Value, assumed, paper
 from repro.runs.task import Profile, Task, Variant
 
 TEXT = "Target movement task 2.1"
@@ -148,6 +148,8 @@ TASK = Task(
     profiles=PROFILES,
     module="tasks.arm_reaching.module:ArmReachingModule",
     data="tasks.arm_reaching.data:ArmReachingData",
+    summary="tasks.arm_reaching.record:summary",
+    observers="tasks.arm_reaching.record:observers",
     seconds={
         "e_prop_2_spiking": 85_000.0,
         "e_prop_2_linear": 60_000.0,

@@ -1,51 +1,60 @@
 """The Lightning module of task 2.1: the outer loop of e-prop 2, on autograd's tape."""
 
 import math
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from repro.eprop.layers.differentiable import DifferentiableLayer
+from repro.eprop.layers.error_module import ErrorModule, LinearErrorModule, SpikingErrorModule, one_shot
+from repro.eprop.layers.readout import Readout
 from repro.eprop.neurons.lif import LIF
-from repro.eprop.rules.rate import RateTerm
+from repro.eprop.rules.one_shot import ErrorModuleInput, ErrorModuleOutput, Trial, run_trial
+from repro.eprop.rules.rate import RateTerm, firing_rates
 from repro.errors import RunFailed
-from repro.network import RecurrentNetwork
-from repro.readout import Readout
-from repro.rules import error_module
-from repro.rules.error_module import ErrorModule, Heard, LinearErrorModule, SpikingErrorModule, Taught, Trial, Weights
-from repro.runs.module import WATCHED, SpikingModule
-from tasks.arm_reaching import example
+from repro.runs.task_module import TaskModule
 from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import ArmReachingConfig
 from tasks.arm_reaching.data import Batch
 from tasks.arm_reaching.encoding import n_features
 
-FINAL = 100  # the last iterations, over which a run's own series are averaged
 
-
-class Lesson(NamedTuple):
-    """A batch of tasks, each learned in one shot: both trials, and what the error module did in each of them. Without
-    an inner update the two trials are one, and there is no module."""
+class InnerLoop(NamedTuple):
+    """A batch of tasks, each learned in one shot: both trials, and the error module's output in each of them. Without
+    an inner update the two trials are one, and there is no error module."""
 
     training: Trial
     test: Trial
-    taught: Taught | None
-    taught_again: Taught | None
+    training_output: ErrorModuleOutput | None
+    test_output: ErrorModuleOutput | None
 
 
-class ArmReachingModule(SpikingModule):
-    """A network whose two readouts are the velocities of an arm's joints (rad/s), and the error module that teaches
-    it."""
+class ArmNetwork(nn.Module):
+    """The `layer` that learns, and a `readout` of the joints' velocities, whose weights stay as they are within a
+    task."""
 
+    def __init__(self, layer: DifferentiableLayer, readout: Readout) -> None:
+        super().__init__()
+        self.layer, self.readout = layer, readout
+
+
+class ArmReachingModule(TaskModule):
+    """A network whose two readouts are the velocities of an arm's joints (rad/s), and the error module from which it
+    receives its learning signals."""
+
+    config_type = ArmReachingConfig
     config: ArmReachingConfig
 
     def __init__(self, config: ArmReachingConfig, seed: int) -> None:
         super().__init__(config, seed)
-        c = config
-        readout = Readout(c.tau_out_ms, c.readout_scale == "one_minus_kappa", c.dt_ms)
-        self.network = RecurrentNetwork(self._neuron(), readout, c.n_in, c.n_rec, 2, self.generator("weights"))
+        c, random = self.config, self.generator("weights")
+        scaled = c.readout_scale == "one_minus_kappa"
+        self.network = ArmNetwork(
+            DifferentiableLayer(self._neuron(), c.n_in, c.n_rec, generator=random),
+            Readout(c.n_rec, 2, c.tau_out_ms, one_minus_kappa=scaled, dt_ms=c.dt_ms, generator=random),
+        )
+        self.rate = RateTerm(c.rate_loss, c.rate_cost, c.target_rate_hz, c.dt_ms)
         self.module_rate = RateTerm(c.rate_loss, c.rate_cost, c.module_rate_hz, c.dt_ms)
         self.error_module = self._error_module() if c.inner_update else None
 
@@ -58,28 +67,26 @@ class ArmReachingModule(SpikingModule):
         features = n_features(c.target_input, c.target_neurons)
         decay = math.exp(-c.dt_ms / c.tau_signal_ms)
         if c.error_module == "linear":
-            return LinearErrorModule(c.n_in, features, c.n_rec, decay, random)
-        heard = c.n_in + c.n_rec + features
-        return SpikingErrorModule(self._neuron(), heard, c.n_module, c.n_rec, decay, random)
+            return LinearErrorModule(c.n_in, c.n_rec, features, decay=decay, generator=random)
+        sizes = c.n_in, c.n_rec, features, c.n_module
+        return SpikingErrorModule(self._neuron(), *sizes, decay=decay, generator=random)
 
-    def lesson(self, batch: Batch, again: bool) -> Lesson:
-        """Both trials of a batch of tasks, on the tape; `again` lets the error module listen to the test trial too."""
-        c = self.config
+    def inner_loop(self, batch: Batch, test_output: bool) -> InnerLoop:
+        """Both trials of a batch of tasks, on the tape; with `test_output` the error module receives the test trial
+        too."""
+        c, network = self.config, self.network
         if self.error_module is None:
-            assert self.network.w_rec is not None
-            weights = Weights(self.network.w_in, error_module.without_autapses(self.network.w_rec))
-            trial = error_module.run(self.network, weights, batch.inputs)
-            return Lesson(trial, trial, None, None)
-        done = error_module.one_shot(
-            self.network, self.error_module, batch.inputs, batch.shown, c.inner_learning_rate, c.trace
-        )
-        heard = Heard(batch.inputs, done.test.activity, batch.shown_again)
-        return Lesson(done.training, done.test, done.taught, self.error_module(heard) if again else None)
+            trial = run_trial(network.layer, network.readout, batch.inputs)
+            return InnerLoop(trial, trial, None, None)
+        arguments = network.layer, network.readout, self.error_module, batch.inputs, batch.target_input
+        result = one_shot(*arguments, c.inner_learning_rate, c.trace)
+        received = ErrorModuleInput(batch.inputs, result.test.trajectory, batch.test_target_input)
+        output = self.error_module(received) if test_output else None
+        return InnerLoop(result.training, result.test, result.module_output, output)
 
-    def objective(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
+    def loss_of(self, readout: Tensor, batch: Batch) -> Tensor:
         """Eq. 61 without its rate term, of velocities [batch, time, joint] in rad/s of whole trials: a sum over time
         and coordinates and a mean over tasks, or a mean over all of them."""
-        assert first_step == 0, "where the tip is depends on the whole past"
         reached, motor = self.squared_errors(readout, batch)
         squared = reached + self.config.motor_weight * motor
         return squared.mean() if self.config.task_loss == "mean" else squared.sum(dim=(1, 2)).mean()
@@ -98,33 +105,34 @@ class ArmReachingModule(SpikingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """A batch of tasks learned in one shot each, and the outer loss of their test trials (Eq. 61)."""
         both = self.config.rate_trials == "both"
-        lesson = self.lesson(batch, again=both)
-        network, module = self.rates(lesson, both)
-        loss = self.objective(lesson.test.readout, batch) + self.rate.loss(network)
+        inner = self.inner_loop(batch, test_output=both)
+        network, module = self.rates(inner, both)
+        loss = self.loss_of(inner.test.y, batch) + self.rate.loss(network)
         with torch.no_grad():
-            metrics = self.metrics(lesson.test.readout, batch) | {"rate_hz": network.mean()}
-            metrics["training_mse"] = self.metrics(lesson.training.readout, batch)["test_mse"]
+            metrics = self.metrics(inner.test.y, batch) | {"rate_hz": network.mean()}
+            metrics["training_mse"] = self.metrics(inner.training.y, batch)["test_mse"]
         if module is not None:
             loss = loss + self.module_rate.loss(module)
             metrics["module_rate_hz"] = module.detach().mean()
-        return {
-            "loss": loss,
-            "metrics": {"loss": loss.detach()} | metrics,
-            "readout": lesson.test.readout.detach(),
-            "spikes": lesson.test.activity.z.detach()[:, :, :WATCHED],
-        }
+        metrics = {"loss": loss.detach()} | metrics
+        self.log_dict(metrics, batch_size=len(inner.test.y))
+        return {"loss": loss, "metrics": metrics}
 
-    def rates(self, lesson: Lesson, both: bool) -> tuple[Tensor, Tensor | None]:
+    def rates(self, inner: InnerLoop, both: bool) -> tuple[Tensor, Tensor | None]:
         """Mean rates [neuron] in Hz of the network and of the error module (None without spikes), over the training
         trial or both."""
-        trials, taught = [lesson.training.activity.z], [lesson.taught.spikes] if lesson.taught else []
-        if both:
-            trials.append(lesson.test.activity.z)
-            taught += [lesson.taught_again.spikes] if lesson.taught_again else []
-        network = torch.stack([self.rate.rates_hz(z) for z in trials]).mean(dim=0)
-        if not taught or not taught[0].shape[2]:
+        trials = [inner.training, inner.test] if both else [inner.training]
+        outputs = [inner.training_output, inner.test_output] if both else [inner.training_output]
+        network = torch.stack([firing_rates(trial.trajectory.z, dt_ms=self.config.dt_ms) for trial in trials]).mean(
+            dim=0
+        )
+        zeta = [output.zeta for output in outputs if output is not None and output.zeta.shape[2]]
+        if not zeta:
             return network, None
-        return network, torch.stack([self.rate.rates_hz(z) for z in taught]).mean(dim=0)
+        return network, self._mean_rates(zeta)
+
+    def _mean_rates(self, trials: list[Tensor]) -> Tensor:
+        return torch.stack([firing_rates(z, dt_ms=self.config.dt_ms) for z in trials]).mean(dim=0)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Raises RunFailed for a gradient that is not finite: Adam would keep it for ever."""
@@ -132,11 +140,6 @@ class ArmReachingModule(SpikingModule):
             if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
                 raise RunFailed(f"the gradient of {name} is no longer finite: try a lower learning_rate or a clip_norm")
 
-    @staticmethod
-    def summary(series: Mapping[str, np.ndarray[Any, Any]], config: ArmReachingConfig) -> dict[str, float]:
-        """What training itself ended with, as means over its last iterations."""
-        return {f"last_{name}": float(np.mean(series[name][-FINAL:])) for name in ("test_mse", "training_mse")}
-
-    def analysis(self, data: Any, snapshots: Mapping[int, Mapping[str, Tensor]]) -> tuple[dict[str, float], Any]:
-        """The final numbers, from movements that training has not seen, and what panels 3c and 3d draw."""
-        return example.measured(self), example.arrays(self)
+    def configure_optimizers(self) -> Any:
+        """See `TaskModule.adam_with_decay`."""
+        return self.adam_with_decay()

@@ -84,6 +84,8 @@ TASK = Task(
     profiles=PROFILES,
     module="tasks.copy_repeat.module:CopyRepeatModule",
     data="tasks.copy_repeat.data:CopyRepeatData",
+    summary="tasks.copy_repeat.record:summary",
+    observers="tasks.copy_repeat.record:observers",
     seconds={
         "bptt_4": 9000.0,
         "synthetic_gradients": 18_000.0,

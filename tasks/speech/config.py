@@ -10,8 +10,8 @@ One utterance, 16 kHz, of about 3 s on TIMIT:
 
 import dataclasses
 
-from repro.runs.config import assumed, paper
 from repro.errors import UserError
+from repro.runs.config import assumed, paper
 from repro.runs.rule_settings import RuleSettings
 from repro.runs.task import Profile, Task, Variant
 from tasks.speech.source import data_here
@@ -152,6 +152,8 @@ TASK = Task(
     profiles=PROFILES,
     module="tasks.speech.module:SpeechModule",
     data="tasks.speech.data:SpeechData",
+    summary="tasks.speech.record:summary",
+    observers="tasks.speech.record:observers",
     seconds={
         "readout_only": 5000.0,
         "e_prop_1": 6200.0,

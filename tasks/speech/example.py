@@ -1,4 +1,4 @@
-"""What panel 2c shows beside the bars: one test utterance, as the trained network hears it."""
+"""What panel 2c shows beside the bars: one test utterance, and the trained network's response."""
 
 from typing import Any
 
@@ -15,30 +15,29 @@ MELS = 40
 
 
 def arrays(module: Any, data: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """Of one test utterance: its log-mel spectrogram [mel, frame], the true and the named phones [frame], and spikes
-    [neuron, step], LIF and ALIF neurons of `ahead`, then of `behind` (none of an LSTM)."""
+    """Of one test utterance: its log-mel spectrogram [mel, frame], true and predicted phones [frame], and spikes
+    [neuron, step], LIF and ALIF neurons of the forward layer, then of the backward layer (none of an LSTM)."""
     split = data.splits["test"]
     index = min(range(len(split.labels)), key=lambda i: abs(len(split.labels[i]) * HOP / RATE - SHOWN_S))
     batch = batch_of(split, [index], module.config.frame_steps)
     with torch.no_grad():
-        here = module.transfer_batch_to_device(batch, next(module.parameters()).device, 0)
-        named = module.named(module.read(here), here)[0]
+        here = module.transfer_batch_to_device(batch, module.device, 0)
+        predicted = module.predicted(module.read(here), here)[0]
     shown = {
-        "example_spectrogram": _spectrogram(module.config, split.names[index], len(named)),
+        "example_spectrogram": _spectrogram(module.config, split.names[index], len(predicted)),
         "example_labels": batch.labels[0].numpy().astype(np.int8),
-        "example_predicted": named.cpu().numpy().astype(np.int8),
+        "example_predicted": predicted.cpu().numpy().astype(np.int8),
     }
     return shown if module.config.model == "lstm" else shown | {"example_spikes": _spikes(module, here)}
 
 
 def _spikes(module: Any, batch: Batch) -> np.ndarray[Any, Any]:
-    c, found = module.config, []
-    for direction in module.network.directions:
-        inputs = direction.sees(batch.inputs, batch.lengths)
-        z = direction.network.simulate(inputs, keep_variables=False)[0].z
-        spikes = direction.sees(z, batch.lengths)[0].T.cpu().numpy().astype(np.uint8)
-        found += [spikes[: min(OF_EACH, c.n_lif)], spikes[c.n_lif :][:OF_EACH]]
-    return np.concatenate(found)
+    c, shown = module.config, []
+    with torch.no_grad():
+        z = module.network.layer(batch.inputs, batch.lengths)[0].T.cpu().numpy().astype(np.uint8)
+    for spikes in np.split(z, 2):
+        shown += [spikes[: min(OF_EACH, c.n_lif)], spikes[c.n_lif :][:OF_EACH]]
+    return np.concatenate(shown)
 
 
 def _spectrogram(config: Any, name: str, frames: int) -> np.ndarray[Any, Any]:

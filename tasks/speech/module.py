@@ -1,56 +1,48 @@
 """The Lightning module of task 1.3."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from repro.bidirectional import Bidirectional
+from repro.eprop import ALIF, Bidirectional, Readout, RecurrentLayer, SpikingNetwork
 from repro.eprop.kernels.padding import real_steps
-from repro.eprop.neurons.alif import ALIF
-from repro.readout import Readout
-from repro.rules.callback import Outcome
-from repro.runs.module import SpikingModule
-from tasks.speech import example
+from repro.runs.spiking_module import SpikingModule
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import PADDING, Batch
 from tasks.speech.features import CHANNELS
 from tasks.speech.lstm import BidirectionalLSTM
 from tasks.speech.phones import PHONES
 
-SMOOTHED = 20  # iterations over which the last firing rate is a mean
-
 
 class SpeechModule(SpikingModule):
     """LIF and ALIF neurons (or LSTM units) that read an utterance both ways, and a readout for each phone."""
 
+    config_type = SpeechConfig
     config: SpeechConfig
 
     def __init__(self, config: SpeechConfig, seed: int) -> None:
         super().__init__(config, seed)
-        c, random = config, self.generator("weights")
+        c, random = self.config, self.generator("weights")
         if c.model == "lstm":
-            self.network: Any = BidirectionalLSTM(CHANNELS, c.n_lstm, len(PHONES), random)
+            self.lstm = BidirectionalLSTM(CHANNELS, c.n_lstm, len(PHONES), random)
             return
         each = c.n_lif + c.n_alif
-        frames = c.frame_steps if c.readout_every == "frame" else 1
-        self.network = Bidirectional(
-            ALIF(c.tau_m_ms, c.v_th, c.refractory_ms, c.dampening, c.beta, c.tau_a_ms, c.n_alif, c.dt_ms),
-            Readout(c.tau_out_ms, c.readout_scale == "one_minus_kappa", c.dt_ms, frames),
-            CHANNELS,
-            each,
+        neuron = ALIF(c.tau_m_ms, c.v_th, c.refractory_ms, c.dampening, c.beta, c.tau_a_ms, c.n_alif, c.dt_ms)
+        directions = [RecurrentLayer(neuron, CHANNELS, each, generator=random) for _ in range(2)]
+        readout = Readout(
+            2 * each,
             len(PHONES),
-            random,
+            c.tau_out_ms,
+            one_minus_kappa=c.readout_scale == "one_minus_kappa",
+            bias=True,
+            frame_steps=c.frame_steps if c.readout_every == "frame" else 1,
+            dt_ms=c.dt_ms,
+            generator=random,
         )
+        self.network = SpikingNetwork(Bidirectional(*directions), readout)
 
-    @property
-    def steps(self) -> int:
-        """Time steps of a trial differ: no part of the rule may count on them."""
-        return 0
-
-    def objective(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
+    def loss_of(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
         """Cross entropy (Eq. 51) of `readout` [batch, time or frame, phone] over the real steps of each utterance, as a
         sum over them or their mean; then the mean over utterances."""
         steps_each = readout.shape[1] // batch.labels.shape[1]
@@ -64,87 +56,54 @@ class SpeechModule(SpikingModule):
         return of_utterance.mean()
 
     @staticmethod
-    def named(readout: Tensor, batch: Batch) -> Tensor:
-        """The phone that the mean readout of each frame names, [batch, frame]."""
+    def predicted(readout: Tensor, batch: Batch) -> Tensor:
+        """The phone of the highest mean readout in each frame, [batch, frame]."""
         return readout.unflatten(1, (batch.labels.shape[1], -1)).mean(dim=2).argmax(dim=-1)
 
     def metrics(self, readout: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """The share of frames that are named rightly."""
-        right, frames = self._right(readout, batch)
+        """Frame accuracy."""
+        right, frames = self.right_frames(readout, batch)
         return {"accuracy": right / frames}
 
-    def _plain_bptt(self, batch: Batch) -> Outcome:
-        if self.config.model == "lsnn":
-            return super()._plain_bptt(batch)
-        readout = self.read(batch)
-        nothing = readout.new_empty(*readout.shape[:2], 0)
-        return Outcome(self.objective(readout, batch), readout.detach(), nothing, readout.new_empty(0))
-
     def read(self, batch: Batch) -> Tensor:
-        """The readout [batch, time or frame, phone] of a batch; of spiking networks without a tape."""
+        """The readout [batch, time or frame, phone] of a batch."""
         if self.config.model == "lstm":
-            return self.network(batch.inputs.frames, batch.lengths // batch.inputs.steps_each)
-        sent = [
-            direction.network.simulate(direction.sees(batch.inputs, batch.lengths), keep_variables=False)[0].spikes
-            for direction in self.network.directions
-        ]
-        return self.network.join(sent, batch.lengths)
+            return self.lstm(batch.inputs.frames, batch.lengths // batch.inputs.steps_each)
+        readout: Tensor = self.network(batch.inputs, lengths=batch.lengths)[0]
+        return readout
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """One batch; LSTM units have no firing rate."""
-        outputs = super().training_step(batch, batch_idx)
-        if self.config.model == "lstm":
-            del outputs["metrics"]["rate_hz"]
-        return outputs
+        """One batch; LSTM units have no firing rate and no spikes, and learn by autograd."""
+        if self.config.model == "lsnn":
+            return super().training_step(batch, batch_idx)
+        readout = self.read(batch)
+        loss = self.loss_of(readout, batch)
+        metrics = {"loss": loss.detach()} | self.metrics(readout.detach(), batch)
+        self.log_dict(metrics, batch_size=len(readout))
+        return {"loss": loss, "metrics": metrics}
 
-    @torch.no_grad()
-    def evaluate(self, done: int) -> dict[str, float]:
-        """Validation and test accuracy, each so many iterations and after the last."""
-        every = max(1, self.config.iterations // self.config.evaluations)
-        if done % every and done != self.config.iterations:
-            return {}
-        trainer: Any = self.trainer
-        accuracy = {name: self.accuracy(trainer.datamodule, name) for name in ("validation", "test")}
-        return {"evaluated_after": float(done)} | {f"{name}_accuracy": value for name, value in accuracy.items()}
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Frame accuracy on a batch of validation utterances, weighted by their frames."""
+        return self._evaluated("validation_accuracy", batch)
 
-    @torch.no_grad()
-    def accuracy(self, data: Any, split: str) -> float:
-        """The share of all frames of a split that are named rightly."""
-        device = next(self.parameters()).device
-        right = frames = 0.0
-        for batch in data.evaluation_batches(split):
-            here = self.transfer_batch_to_device(batch, device, 0)
-            found, of = self._right(self.read(here), here)
-            right, frames = right + float(found), frames + float(of)
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Frame accuracy on a batch of test utterances, weighted by their frames."""
+        return self._evaluated("test_accuracy", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The phone of each frame [batch, frame]; -1 in the padding."""
+        return self.predicted(self.read(batch), batch).masked_fill(batch.labels == PADDING, PADDING)
+
+    def _evaluated(self, name: str, batch: Batch) -> Tensor:
+        right, frames = self.right_frames(self.read(batch), batch)
+        self.log(name, right / frames, batch_size=int(frames), on_epoch=True, on_step=False)
         return right / frames
 
-    def _right(self, readout: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """How many frames are named rightly, and how many there are."""
+    def right_frames(self, readout: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """How many frames are predicted right, and how many there are."""
         real = real_steps(batch.lengths // batch.inputs.steps_each, batch.labels.shape[1])
-        return ((self.named(readout, batch) == batch.labels) & real).sum().float(), real.sum().float()
-
-    @staticmethod
-    def summary(series: Mapping[str, np.ndarray[Any, Any]], config: SpeechConfig) -> dict[str, float]:
-        """A run's final numbers: test accuracy where that on the validation set was highest, and at the end; none
-        before either was measured."""
-        if "validation_accuracy" not in series:
-            return {}
-        best = int(np.argmax(series["validation_accuracy"]))
-        found = {
-            "accuracy": float(series["test_accuracy"][best]),
-            "validation_accuracy": float(series["validation_accuracy"][best]),
-            "accuracy_last": float(series["test_accuracy"][-1]),
-            "best_epoch": float(series["evaluated_after"][best] * config.batch_size / config.train_utterances),
-        }
-        if "rate_hz" in series:
-            found["rate_hz"] = float(np.mean(series["rate_hz"][-SMOOTHED:]))
-        return found
-
-    def analysis(self, data: Any, snapshots: Mapping[int, Mapping[str, Tensor]]) -> tuple[dict[str, float], Any]:
-        """One test utterance, for the panel."""
-        return {}, example.arrays(self, data)
+        return ((self.predicted(readout, batch) == batch.labels) & real).sum().float(), real.sum().float()
 
     def configure_optimizers(self) -> Any:
         """Adam with a learning rate that stays the same."""
-        c = self.config
-        return torch.optim.Adam(self.parameters(), lr=c.learning_rate, eps=c.adam_epsilon, fused=True)
+        return self.adam(eps=self.config.adam_epsilon)

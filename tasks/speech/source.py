@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from repro.runs.config import Value
 from repro.records import store
+from repro.runs.config import Value
 
 REMEMBERED = "timit.path"  # in the data folder: what `repro data timit DIR` found good
 

@@ -13,8 +13,8 @@ One trial, 2400 ms, twelve periods of 200 ms; 128 of them are a batch:
 
 import dataclasses
 
-from repro.runs.config import assumed, paper
 from repro.errors import UserError
+from repro.runs.config import assumed, paper
 from repro.runs.rule_settings import RuleSettings
 from repro.runs.task import Profile, Task, Variant
 
@@ -164,6 +164,8 @@ TASK = Task(
     profiles=PROFILES,
     module="tasks.store_recall.module:StoreRecallModule",
     data="tasks.store_recall.data:StoreRecallData",
+    summary="tasks.store_recall.record:summary",
+    observers="tasks.store_recall.record:observers",
     # Those that solve the task stop long before the last iteration.
     seconds={
         "bptt": 15.0,

@@ -33,19 +33,21 @@ TRACES, INPUTS = ("adaptation", "trace"), ("silence", "values")
 Curves = dict[str, np.ndarray[Any, Any]]
 
 
-def decode(module: Any, snapshots: Sequence[Mapping[str, Tensor]]) -> tuple[dict[str, float], Curves]:
-    """Decode at the ages whose weights are given; the numbers of the claims and the curves of the figure.
+def decode(
+    module: Any, ages: Sequence[int], snapshots: Sequence[Mapping[str, Tensor]]
+) -> tuple[dict[str, float], Curves]:
+    """Decode at the `ages` whose weights are given; the numbers of the claims and the curves of the figure.
 
     `decode_TRACE_INPUT` [age, delay] are accuracies at `decode_delay_ms` [delay], from the end of the STORE to the
     middle of a window.
     """
     config: StoreRecallConfig = module.config
-    curves: Curves = {"decode_ages": np.array(module.ages), "decode_delay_ms": delays_ms(config)}
+    curves: Curves = {"decode_ages": np.array(ages), "decode_delay_ms": delays_ms(config)}
     decay: dict[str, float] = {}
     for source in INPUTS:
         found: dict[str, list[Any]] = {trace: [] for trace in TRACES}
         for weights in snapshots:
-            module.network.load_state_dict(dict(weights))
+            _set_weights(module.network, weights)
             means, bits = window_means(module, source)
             for trace in TRACES:
                 found[trace].append(accuracies(means[trace], bits, config.decode_fitted))
@@ -53,6 +55,12 @@ def decode(module: Any, snapshots: Sequence[Mapping[str, Tensor]]) -> tuple[dict
                 decay = decay_ms(means["adaptation"], config)
         curves |= {f"decode_{trace}_{source}": np.array(found[trace], np.float32) for trace in TRACES}
     return summary(curves, config) | decay, curves
+
+
+@torch.no_grad()
+def _set_weights(network: Any, weights: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        network.get_parameter(name).copy_(weight)
 
 
 def summary(curves: Curves, config: StoreRecallConfig) -> dict[str, float]:
@@ -94,12 +102,12 @@ def window_means(module: Any, source: str) -> tuple[dict[str, np.ndarray[Any, An
 
     Synapses are all those onto the network, from the inputs and from itself; of epsilon_a those onto adaptive neurons.
     """
-    config, network = module.config, module.network
+    config, layer = module.config, module.network.layer
     inputs, bits = simulations(config, source, module.seed)
-    trajectory, _ = network.simulate(inputs)
+    trajectory, _ = layer.simulate(inputs)
     sent = torch.nn.functional.pad(trajectory.z[:, :-1], (0, 0, 1, 0))
     first, after = round(config.period_ms / config.dt_ms), round(config.decode_after_ms / config.dt_ms)
-    both = [halves(network.neuron, trajectory, pre, first, after) for pre in (inputs.dense(), sent)]
+    both = [halves(layer.neuron, trajectory, pre, first, after) for pre in (inputs.dense(), sent)]
     means = {}
     for k, trace in enumerate(TRACES):
         pieces = np.concatenate([found[k].flatten(2).numpy() for found in both], axis=2)
@@ -136,11 +144,11 @@ def accuracies(means: np.ndarray[Any, Any], bits: np.ndarray[Any, Any], fitted: 
     found = []
     for window in means:
         spread = window[:fitted].std(axis=0)
-        told = spread > 0
-        if not told.any():  # nothing to tell the simulations apart
+        varies = spread > 0
+        if not varies.any():  # all simulations are the same
             found.append(float(np.mean(bits[fitted:] == round(float(bits[:fitted].mean())))))
             continue
-        scaled = (window[:, told] - window[:fitted, told].mean(axis=0)) / spread[told]
+        scaled = (window[:, varies] - window[:fitted, varies].mean(axis=0)) / spread[varies]
         classifier = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaled[:fitted], bits[:fitted])
         found.append(float(classifier.score(scaled[fitted:], bits[fitted:])))
     return found

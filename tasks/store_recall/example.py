@@ -19,10 +19,10 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
     batch, index = _with_recalls(module)
     inputs = batch.inputs.dense()[index : index + 1]
     with torch.no_grad():
-        z, own = network.unroll(inputs.to(network.w_in.device))
-        probability = torch.softmax(network.read_out(z), dim=-1)[0]
-    neuron: ALIF = network.neuron
-    threshold = neuron.threshold(own[1])[0, :, config.n_lif :]
+        z, variables = network.layer.unroll(inputs.to(module.device))
+        probability = torch.softmax(network.readout(z), dim=-1)[0]
+    neuron: ALIF = network.layer.neuron
+    threshold = neuron.threshold(variables[1])[0, :, config.n_lif :]
     return {
         "example_inputs": inputs[0].T.numpy().astype(np.uint8),
         "example_spikes": z[0].T.cpu().numpy().astype(np.uint8),

@@ -10,8 +10,8 @@ eq10    e-prop 3 is nearer to the gradient than truncated BPTT with the same syn
 
 import dataclasses
 
-from repro.runs.config import assumed, paper
 from repro.errors import UserError
+from repro.runs.config import assumed, paper
 from repro.runs.task import Profile, Task, Variant
 
 SMALL = "small enough for an exact expectation in every cell of the map; no statement is about a size"

@@ -7,8 +7,8 @@ in windows, with an update after each of them.
 
 import dataclasses
 
-from repro.runs.config import Value, assumed, paper
 from repro.errors import UserError
+from repro.runs.config import Value, assumed, paper
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.task import Profile, Task, Variant
 from tasks.word_prediction.source import data_here
@@ -118,6 +118,8 @@ TASK = Task(
     profiles=PROFILES,
     module="tasks.word_prediction.module:WordPredictionModule",
     data="tasks.word_prediction.data:WordPredictionData",
+    summary="tasks.word_prediction.record:summary",
+    observers="tasks.word_prediction.record:observers",
     seconds={
         "bptt_20": 5000.0,
         "bptt_4": 10_000.0,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from repro.runs.config import config_hash
 from repro.records.record import RunRecord, pack_arrays, write_record
 from repro.records.store import run_folder
+from repro.runs.config import config_hash
 from repro.runs.task import Task
 from tasks.pattern_generation.config import TASK
 

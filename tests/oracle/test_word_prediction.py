@@ -13,8 +13,8 @@ from tasks.word_prediction.config import VARIANTS, WordPredictionConfig
 from tasks.word_prediction.data import WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
 from tests.oracle.conftest import relative
-from tests.tasks import made_up
 from tests.runs.small import apart, trainer_of
+from tests.tasks import made_up
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec")  # Lightning and torch, among themselves
 EXACT, WRONG = 1e-10, 1e-4

@@ -25,7 +25,7 @@ FROZEN = {"readout_only"}  # the one algorithm that leaves parameters as they we
 
 @contextlib.contextmanager
 def workplace(root: Path) -> Iterator[Path]:
-    """A results folder of its own, with a text in it; W&B off, no licensed data, and one thread."""
+    """A fresh results folder with a text in it; W&B off, no licensed data, and one thread."""
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
@@ -44,7 +44,7 @@ def write_text(folder: Path) -> None:
     """A text of sixteen words in three splits, where `repro data text` would put it.
 
     A word is one of three that follow the word before; which one, a linear congruential generator says. Training names
-    all words first, so that the other splits have no word of their own.
+    all words first, so that no other split has a word that it lacks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     number, word = 1, 0

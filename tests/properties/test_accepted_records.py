@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from repro.runs.config import config_hash, from_mapping
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.records.store import record_folders
+from repro.runs.config import config_hash, from_mapping
 from repro.runs.task import Task
 from tasks import TASKS, get_task
 

@@ -9,9 +9,9 @@ import torch
 from repro.rules.window_callback import WindowRuleCallback
 from tasks.word_prediction.data import WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
-from tests.tasks import made_up
 from tests.runs.pair import meet
 from tests.runs.small import trainer_of, weights
+from tests.tasks import made_up
 
 # The last window of an epoch predicts nothing: DDP has to look for parameters without a gradient.
 STRATEGY = {

@@ -14,8 +14,8 @@ from torch import Tensor
 from repro.errors import UserError
 from repro.records.record import read_arrays, read_record
 from repro.rules.window_callback import WindowRuleCallback
-from repro.runs.task import Profile
 from repro.runs.run import run
+from repro.runs.task import Profile
 from tasks.copy_repeat.config import TASK as REGISTERED
 from tasks.copy_repeat.config import VARIANTS, CopyRepeatConfig
 from tasks.copy_repeat.data import WindowBatch, bits, in_windows

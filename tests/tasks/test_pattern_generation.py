@@ -128,6 +128,6 @@ def test_the_clopath_rule_filters_the_voltage_with_10_ms(tmp_path: Path) -> None
         factor = np.maximum(v - 0, 0) * np.maximum(v_hat - 0.61 / 4, 0)
         return (error * factor) @ trace / math.sqrt(2)
 
-    found = watch.first["network.w_in"][0].numpy()
-    np.testing.assert_allclose(found, gradient(10), rtol=1e-4)
+    measured = watch.first["network.w_in"][0].numpy()
+    np.testing.assert_allclose(measured, gradient(10), rtol=1e-4)
     assert np.abs(gradient(20) / gradient(10) - 1).max() > 0.1  # control

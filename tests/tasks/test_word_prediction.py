@@ -16,9 +16,9 @@ from tasks.word_prediction.config import TASK, VARIANTS
 from tasks.word_prediction.corpus import Corpus
 from tasks.word_prediction.data import WindowBatch, WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
+from tests.runs.small import trainer_of
 from tests.tasks import made_up
 from tests.tasks.made_up import config, data_of
-from tests.runs.small import trainer_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec")  # Lightning and torch, among themselves
 ON_TAPE = "bptt_20_two_layers"

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 
 from repro.errors import UserError
 from repro.records.record import RunRecord, read_arrays
-from repro.runs.task import Profile
 from repro.runs.run import run
+from repro.runs.task import Profile
 from tasks.word_prediction import data
 from tasks.word_prediction.config import TASK as REGISTERED
 from tasks.word_prediction.corpus import Corpus

@@ -97,11 +97,15 @@ def linear(spikes: Inputs, weights: Tensor) -> Tensor:
     return torch.nn.functional.linear(spikes.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
 
 
+def of_frames(delta: Tensor, held: Held) -> Tensor:
+    """The sum of delta [batch, time, post] over the steps of each frame that is held: [batch, frame, post]."""
+    return delta.transpose(0, 1).unflatten(0, (-1, held.steps_each)).sum(dim=1).transpose(0, 1)
+
+
 def outer(delta: Tensor, spikes: Inputs) -> Tensor:
     """sum over batch and time of delta_j^t x_i^t: [post, pre]; delta [batch, time, post], x [batch, time, pre]."""
     if isinstance(spikes, Held):
-        frames = delta.transpose(0, 1).unflatten(0, (-1, spikes.steps_each)).sum(dim=1)
-        return outer(frames.transpose(0, 1), spikes.frames)
+        return outer(of_frames(delta, spikes), spikes.frames)
     flat = delta.transpose(0, 1).reshape(-1, delta.shape[2])
     if isinstance(spikes, SpikeTrains) and spikes.device.type == "cuda":
         spikes = spikes.dense(delta.dtype)

@@ -5,7 +5,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Held, SpikeTrains
+
+
+def check_lengths(lengths: Tensor | None, batch: int, steps: int) -> None:
+    """Raises UsageError unless `lengths` are whole numbers [batch] from 0 to the steps of a trial."""
+    if lengths is None:
+        return
+    if not isinstance(lengths, Tensor) or lengths.dtype not in (torch.int32, torch.int64):
+        kind = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
+        raise UsageError(f"lengths is of the type {kind}: it is a tensor [batch] of whole numbers (int32, int64)")
+    if lengths.shape != (batch,):
+        raise UsageError(f"lengths has the shape {list(lengths.shape)}: it is [batch], here [{batch}]")
+    first, last = (int(lengths.min()), int(lengths.max())) if batch else (0, 0)
+    if first < 0 or last > steps:
+        raise UsageError(f"lengths lie between {first} and {last}: a trial has {steps} steps")
 
 
 def real_steps(lengths: Tensor, steps: int) -> Tensor:

@@ -54,8 +54,8 @@ class SpikingNetwork(nn.Module):
         `RecurrentLayer.forward` and `Readout.forward` for `state`, `lengths`, `y_before` and the errors raised.
         """
         layers = self.directions
-        check_inputs(x, layers[0].n_in, lengths)
-        self.readout.check((x.shape[0], x.shape[1], self.readout.n), lengths)
+        check_inputs(layers[0], x, state, lengths)
+        self.readout.check((x.shape[0], x.shape[1], self.readout.n), lengths, y_before)
         if len(layers) > 1 and (state is not None or return_state):
             raise UsageError("a Bidirectional begins and ends each trial at rest: it takes and returns no state")
         ends = None if len(layers) == 1 else trial_lengths(x, lengths)

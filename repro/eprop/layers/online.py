@@ -53,7 +53,7 @@ def online_eprop(
     Raises UsageError for a rule other than EProp() with its full trace, frames, or feedback that the receiving time
     chooses: these need later errors.
     """
-    check_inputs(x, layer.n_in, None)
+    check_inputs(layer, x, state, None)
     _check(layer, readout)
     run = _Run(layer, readout, x, rate, watch, state)
     total = torch.zeros((), dtype=layer.w_in.dtype, device=x.device)

@@ -12,7 +12,7 @@ from repro.eprop.errors import UsageError
 from repro.eprop.kernels import events
 from repro.eprop.kernels.dispatch import exponential_filter
 from repro.eprop.kernels.events import Spikes
-from repro.eprop.kernels.padding import cheapest, mask_
+from repro.eprop.kernels.padding import cheapest, check_lengths, mask_
 from repro.eprop.layers.rule_layer import full_precision, rule_backward
 from repro.eprop.rules.signals import Feedback, feedback_of, filtered, project, windows_of
 
@@ -113,15 +113,18 @@ class Readout(nn.Module):
         backward pass. `lengths` [batch] in steps: y is zero beyond them. Raises UsageError for shapes or precisions
         that do not fit, and where the steps of a trial (or of any length) are not whole frames.
         """
-        self.check(z.shape, lengths)
+        self.check(z.shape, lengths, y_before)
         passed = ReadoutPass(self, [z if not isinstance(z, Tensor) else cheapest(z)], lengths, y_before)
         y: Tensor = _Readout.apply(passed, z if isinstance(z, Tensor) else None, self.w_out, self.b_out)
         return y
 
-    def check(self, shape: tuple[int, ...], lengths: Tensor | None) -> None:
-        """Raises UsageError where z of this shape, or lengths, do not fit."""
+    def check(self, shape: tuple[int, ...], lengths: Tensor | None, y_before: Tensor | None = None) -> None:
+        """Raises UsageError where z of this shape, lengths or y_before do not fit."""
         if len(shape) != 3 or shape[2] != self.n:
             raise UsageError(f"the readout's input has the shape {list(shape)}: it reads [batch, time, {self.n}]")
+        check_lengths(lengths, *shape[:2])
+        if y_before is not None and y_before.shape != (shape[0], self.n_out):
+            raise UsageError(f"y_before has the shape {list(y_before.shape)}: it is [{shape[0]}, {self.n_out}]")
         if shape[1] % self.frame_steps or (lengths is not None and bool((lengths % self.frame_steps).any())):
             raise UsageError(f"trials and their lengths have to be multiples of frame_steps={self.frame_steps} steps")
 
@@ -185,12 +188,12 @@ class ReadoutPass:
             by_w_out.append(events.outer(self._steps(turned), z))
             if onto is None:
                 continue
-            window = feedback.window_steps(readout.dt_ms)
-            if late:
-                projected = turn(project(error, onto[:, rows], window), False)
-                signals.append(filtered(projected, readout.kappa, readout.scale))
-            else:
-                signals.append(self._steps(project(turned, onto[:, rows], window)))
+            if not feedback.changes:
+                signals.append(self._steps(project(turned, onto[:, rows])))
+                continue
+            # Windows count from the trial's beginning, whichever way a layer reads it.
+            projected = project(error if late else by_drive, onto[:, rows], feedback.window_steps(readout.dt_ms))
+            signals.append(turn(filtered(projected, readout.kappa, readout.scale) if late else projected, False))
         return torch.cat(by_w_out, dim=1), error.sum(dim=(0, 1)), signals
 
     def _frames(self, drive: Tensor) -> Tensor:

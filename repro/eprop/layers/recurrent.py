@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import NotFiniteError, UsageError
 from repro.eprop.kernels import events
-from repro.eprop.kernels.events import Inputs
-from repro.eprop.kernels.padding import cheapest, mask_, remember
+from repro.eprop.kernels.events import Held, Inputs
+from repro.eprop.kernels.padding import cheapest, check_lengths, mask_, remember
 from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
 from repro.eprop.rules.rule import BPTT, Rule
@@ -57,19 +57,24 @@ class RecurrentLayer(RuleLayer):
 
         `x` is an array, or spikes as events (`SpikeTrains`), or frames that are held (`Held`). `state` is that before
         the first step, rest if None; it is constant for the backward pass, and the state returned is detached.
-        `lengths` [batch] in steps: z is zero beyond them, and no gradient comes from there. Half precision of x is
-        widened. Raises UsageError for shapes, precisions or lengths that do not fit.
+        `lengths` [batch] in steps: z is zero beyond them, and no gradient comes from there; the state returned is that
+        after all steps, padding included. Half precision of x is widened. Raises UsageError for shapes, precisions or
+        lengths that do not fit, and NotFiniteError where the neurons' variables end as NaN or infinite.
         """
-        check_inputs(x, self.n_in, lengths)
+        check_inputs(self, x, state, lengths)
         passed = Pass(self, x, state, lengths)
         z: Tensor = _Recurrent.apply(passed, tensor_of(x), self.w_in, self.w_rec)
         remember(z, passed.trajectory().events, lengths)
         return (z, passed.after) if return_state else z
 
     def weights(self) -> tuple[Tensor, Tensor]:
-        """w_in and w_rec for the kernels, detached; w_rec of no elements when there is no recurrence."""
+        """w_in and w_rec for the kernels, detached; w_rec without autapses, whatever stands on its diagonal, and of no
+        elements when there is no recurrence."""
         w_in = full_precision(self.w_in, "w_in")
-        return w_in, w_in.new_empty(0, 0) if self.w_rec is None else full_precision(self.w_rec, "w_rec")
+        if self.w_rec is None:
+            return w_in, w_in.new_empty(0, 0)
+        w_rec = full_precision(self.w_rec, "w_rec")
+        return w_in, w_rec.clone().fill_diagonal_(0) if bool(w_rec.diagonal().any()) else w_rec
 
     @torch.no_grad()
     def simulate(
@@ -107,7 +112,7 @@ class RecurrentLayer(RuleLayer):
 
 
 class LayerGradients(NamedTuple):
-    """Gradients of a layer: of x [batch, time, input], w_in, w_rec; None where there is none."""
+    """Gradients of a layer: of x (an array, or frames that are held), w_in, w_rec; None where there is none."""
 
     x: Tensor | None
     w_in: Tensor | None
@@ -129,6 +134,11 @@ class Pass:
     def forward(self) -> Tensor:
         """Simulate; returns z [batch, time, neuron], zero beyond the lengths."""
         trajectory, after = self.layer.simulate(self.x, self.state, self.rule.keeps_variables)
+        # NaN stays in a voltage, but silences the neuron: no loss would show it.
+        if not all(bool(torch.isfinite(variable).all()) for variable in after.variables):
+            raise NotFiniteError(
+                "the neurons' variables are no longer finite: the input or the weights are not, or are too large"
+            )
         self.after = after._replace(z=after.z.clone())
         self._without_z = trajectory._replace(z=trajectory.h)
         return mask_(trajectory.z, self.lengths)
@@ -146,7 +156,8 @@ class Pass:
         signal = signal.to(trajectory.h.dtype)
         by_x = by_in = by_rec = None
         if wants_x:
-            by_x = rule.input_delta(layer.neuron, trajectory, signal, w_rec) @ w_in
+            by_current = rule.input_delta(layer.neuron, trajectory, signal, w_rec)
+            by_x = (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
         if rule.plastic:
             delta = rule.delta(layer.neuron, trajectory, signal, w_rec)
             by_in = events.outer(delta, self.x)
@@ -174,20 +185,22 @@ class _Recurrent(torch.autograd.Function):
 
 
 def tensor_of(x: Inputs) -> Tensor | None:
-    """x itself where autograd can follow it."""
-    return x if isinstance(x, Tensor) else None
+    """The array of x that autograd can follow, if there is one."""
+    return x.frames if isinstance(x, Held) else x if isinstance(x, Tensor) else None
 
 
-def check_inputs(x: Inputs, n_in: int, lengths: Tensor | None) -> None:
-    """Raises UsageError for inputs or lengths that do not fit a layer of `n_in` inputs."""
-    shape = tuple(x.shape)
+def check_inputs(layer: RecurrentLayer, x: Inputs, state: NeuronState | None, lengths: Tensor | None) -> None:
+    """Raises UsageError for inputs, a state or lengths that do not fit a layer."""
+    shape, n_in = tuple(x.shape), layer.n_in
     if len(shape) != 3 or shape[2] != n_in or not shape[1]:
         raise UsageError(f"the input has the shape {list(shape)}: this layer reads [batch, time, {n_in}], time above 0")
-    if lengths is None:
+    check_lengths(lengths, *shape[:2])
+    if state is None:
         return
-    if lengths.shape != shape[:1] or lengths.dtype not in (torch.int32, torch.int64):
-        raise UsageError(f"lengths has the shape {list(lengths.shape)} and type {lengths.dtype}: it is [batch], whole")
-    if int(lengths.min()) < 0 or int(lengths.max()) > shape[1]:
+    wanted, names = (shape[0], layer.n), layer.neuron.names
+    shapes = [tuple(array.shape) for array in (*state.variables, state.z, state.refractory)]
+    if len(state.variables) != len(names) or any(of_array != wanted for of_array in shapes):
         raise UsageError(
-            f"lengths lie between {int(lengths.min())} and {int(lengths.max())}: a trial has {shape[1]} steps"
+            f"the state has arrays of the shapes {shapes}: this layer's has {len(names)} variables "
+            f"({', '.join(names)}), z and refractory, each {list(wanted)}"
         )

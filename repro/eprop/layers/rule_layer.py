@@ -79,6 +79,8 @@ def rule_backward(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callabl
 
     @functools.wraps(backward)
     def without_tape(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        if all(g is None for g in grads):
+            return (None,) * len(ctx.needs_input_grad)
         device = next(g.device.type for g in grads if g is not None)
         with torch.no_grad(), torch.autocast(device, enabled=False):
             gradients = backward(ctx, *grads)

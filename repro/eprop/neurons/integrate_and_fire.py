@@ -8,6 +8,7 @@ from torch import Tensor
 
 from repro.eprop.kernels import dispatch
 from repro.eprop.kernels.events import SpikeTrains, delayed
+from repro.eprop.neurons.local_jacobians import leaf_of
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory
 from repro.eprop.neurons.surrogates import Surrogate, spike, surrogate_spike
 
@@ -94,9 +95,9 @@ class IntegrateAndFire(Neuron, abc.ABC):
         raised = delayed(z, before.z)  # a^t = rho a^(t-1) + z^(t-1)
         raised[:, 0] += self.rho * before.variables[-1]
         threshold = self.threshold(dispatch.exponential_filter(raised, self.rho))
-        with torch.enable_grad():
-            leaf = v.detach().requires_grad_()
-            spikes = self.spike(leaf, threshold)
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = leaf_of(v)
+            spikes = self.spike(leaf, leaf_of(threshold).detach())
             (h,) = torch.autograd.grad(spikes.sum(), leaf)
         free = ~refractory_mask(z, self.refractory_steps, before)
         differs = (free * spikes.detach() != z) & ((v - threshold).abs() > NEAR_THRESHOLD * self.v_th)

@@ -37,17 +37,22 @@ def derive(
     Points are of any common shape, such as [batch, time, neuron]. No neuron reads another neuron's variables: so the
     gradient of a sum over all points is the derivative at each point.
     """
-    variables = [x.detach().requires_grad_() for x in before]
-    by_z, by_current = z_prev.detach().requires_grad_(), current.detach().requires_grad_()
-    leaves = [*variables, by_z, by_current]
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        variables, by_z, by_current = [leaf_of(x) for x in before], leaf_of(z_prev), leaf_of(current)
+        leaves = [*variables, by_z, by_current]
+        free_before, free = free_before.clone(), free.clone()
         z_prev_local = free_before * output(tuple(variables))
         updated = update(tuple(variables), z_prev_local, by_z, by_current)
         rows = [_gradients(x, leaves) for x in updated]  # [variable after][leaf]
-        outputs = [x.detach().requires_grad_() for x in after]
+        outputs = [leaf_of(x) for x in after]
         emitted = _gradients(free * output(tuple(outputs)), outputs)
     *d, by_z_prev, by_current_ = (torch.stack(column, dim=-1) for column in zip(*rows, strict=True))
     return LocalJacobians(torch.stack(d, dim=-1), by_current_, by_z_prev, torch.stack(emitted, dim=-1))
+
+
+def leaf_of(x: Tensor) -> Tensor:
+    """x as a leaf of autograd's tape, also where x was made in inference mode; to be called outside of that."""
+    return (x.clone() if x.is_inference() else x.detach()).requires_grad_()
 
 
 def _gradients(value: Tensor, leaves: list[Tensor]) -> list[Tensor]:

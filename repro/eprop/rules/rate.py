@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Spikes
-from repro.eprop.kernels.padding import known_spikes, real_steps, spike_counts
+from repro.eprop.kernels.padding import cheapest, check_lengths, known_spikes, real_steps, spike_counts
 
 READINGS = tuple(f"{over}_{unit}" for over in ("sum", "mean", "population") for unit in ("khz", "hz"))
 
@@ -19,9 +19,11 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
 
     `z` are spikes [batch, time, neuron], or a sequence of such arrays, whose neurons are counted one after the other.
     Padding beyond `lengths` [batch] is left out. Where several processes share an update (DDP) the rates are those over
-    all their trials, and the average of the processes' gradients is the gradient of these.
+    all their trials, and the average of the processes' gradients is the gradient of these. Raises UsageError for
+    lengths that do not fit, or without any step.
     """
     arrays = [z] if isinstance(z, Tensor) else list(z)
+    check_lengths(lengths, *arrays[0].shape[:2])
     counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
     rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
     differentiable = counts * (1000 / dt_ms / steps_each)
@@ -41,7 +43,10 @@ def shared_rates(counts: Tensor, steps: int, dt_ms: float) -> tuple[Tensor, floa
 
 
 def _steps(z: Tensor, lengths: Tensor | None) -> int:
-    return z.shape[0] * z.shape[1] if lengths is None else int(lengths.sum())
+    steps = z.shape[0] * z.shape[1] if lengths is None else int(lengths.sum())
+    if not steps:
+        raise UsageError("these trials have no step: there is no firing rate")
+    return steps
 
 
 class _Counts(torch.autograd.Function):
@@ -49,11 +54,11 @@ class _Counts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, lengths: Tensor | None) -> Tensor:
-        known = known_spikes(z)
+        known, spikes = known_spikes(z), cheapest(z)
         ctx.shape, ctx.lengths = z.shape, lengths
         if known is not None and known.lengths is lengths:
             ctx.lengths = None  # the layer that made z sets the gradient of padding to zero
-        spikes: Spikes = z if known is None or known.events is None else known.events
+            spikes = z if known.events is None else known.events
         return spike_counts(spikes, lengths)[0].to(z.dtype)
 
     @staticmethod

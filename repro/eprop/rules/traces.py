@@ -79,7 +79,8 @@ class Trace:
         now = v - high
         if self.clopath_rectified:
             now = now.clamp(min=0)
-        return now * (v_hat - low).clamp(min=0) * ~refractory_mask(trajectory.z, neuron.refractory_steps)
+        blocked = refractory_mask(trajectory.z, neuron.refractory_steps, trajectory.before)
+        return now * (v_hat - low).clamp(min=0) * ~blocked
 
 
 FULL = Trace()

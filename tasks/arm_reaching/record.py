@@ -1,0 +1,31 @@
+"""What a run of task 2.1 records beside its series: numbers of movements that training has not seen, and an example."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+
+from repro.runs.observer import Arrays, Numbers, Observer
+from tasks.arm_reaching import example
+from tasks.arm_reaching.config import ArmReachingConfig
+
+FINAL = 100  # the last iterations, over which the training series are averaged
+
+
+def summary(series: Mapping[str, Any], config: ArmReachingConfig) -> Numbers:
+    """What training itself ended with, as means over its last iterations."""
+    return {f"last_{name}": float(np.mean(series[name][-FINAL:])) for name in ("test_mse", "training_mse")}
+
+
+def observers(config: ArmReachingConfig) -> list[Observer]:
+    """The callbacks of a run."""
+    return [Tested()]
+
+
+class Tested(Observer):
+    """The final numbers, from movements that training has not seen, and what panels 3c and 3d draw."""
+
+    def results(self, trainer: pl.Trainer, pl_module: Any) -> tuple[Numbers, Arrays]:
+        """See `Observer.results`."""
+        return example.measured(pl_module), example.arrays(pl_module)
