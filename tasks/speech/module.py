@@ -29,7 +29,11 @@ class SpeechModule(SpikingModule):
             return
         each = c.n_lif + c.n_alif
         neuron = ALIF(c.tau_m_ms, c.v_th, c.refractory_ms, c.dampening, c.beta, c.tau_a_ms, c.n_alif, c.dt_ms)
-        directions = [RecurrentLayer(neuron, CHANNELS, each, generator=random) for _ in range(2)]
+        layers: list[RecurrentLayer] = []
+        halves: list[Tensor] = []
+        for _ in range(2):  # the readout's weights are drawn with the layer that they read, as in all our records
+            layers.append(RecurrentLayer(neuron, CHANNELS, each, generator=random))
+            halves.append(torch.randn(len(PHONES), each, generator=random) / (2 * each) ** 0.5)
         readout = Readout(
             2 * each,
             len(PHONES),
@@ -40,7 +44,9 @@ class SpeechModule(SpikingModule):
             dt_ms=c.dt_ms,
             generator=random,
         )
-        self.network = SpikingNetwork(Bidirectional(*directions), readout)
+        with torch.no_grad():
+            readout.w_out.copy_(torch.cat(halves, dim=1))
+        self.network = SpikingNetwork(Bidirectional(*layers), readout)
 
     def loss_of(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
         """Cross entropy (Eq. 51) of `readout` [batch, time or frame, phone] over the real steps of each utterance, as a
