@@ -46,7 +46,8 @@ class Both(NamedTuple):
 
     def alone(self, detach: bool, lengths: Tensor | None, feedback: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Each trial by itself, without padding, on the tape; zeros behind its end."""
-        layer, readout, ys, zs = self.network.layer, self.network.readout, [], []
+        readout, ys, zs = self.network.readout, [], []
+        ahead, behind = self.network.directions
         for trial, end in zip(self.x, [STEPS] * 3 if lengths is None else lengths.tolist(), strict=True):
             frames, width = end // readout.frame_steps, readout.frame_steps
             if not end:
@@ -54,8 +55,8 @@ class Both(NamedTuple):
                 ys.append(torch.zeros(STEPS // width, 2).double())
                 continue
             x = trial[None, :end]
-            forward = layer.forward_layer.unroll(x, detach, detach)[0][0]
-            backward = layer.backward_layer.unroll(x.flip(1), detach, detach)[0][0].flip(0)
+            forward = ahead.unroll(x, detach, detach)[0][0]
+            backward = behind.unroll(x.flip(1), detach, detach)[0][0].flip(0)
             z = torch.cat([forward, backward], dim=1)
             drive = z @ readout.w_out.T
             if feedback is not None:
