@@ -70,7 +70,7 @@ class Both(NamedTuple):
         return torch.stack(ys), torch.stack(zs)
 
     def gradients(self, y: Tensor, z: Tensor, lengths: Tensor | None) -> dict[str, Tensor]:
-        loss = (y * self.weight).sum() + RateTerm("sum_hz", 0.01)(z, lengths)
+        loss = (y * self.weight).sum() + RateTerm("sum_hz", 1e-4)(z, lengths)
         names = {name: p for name, p in self.network.named_parameters() if p.requires_grad} | {"x": self.x}
         return dict(zip(names, torch.autograd.grad(loss, [*names.values()]), strict=True))
 
@@ -143,7 +143,7 @@ def test_windows_of_feedback_count_from_the_trials_beginning(
     tensors = [both.x if name == "x" else both.network.get_parameter(name) for name in names]
 
     def wanted(signal: Tensor) -> dict[str, Tensor]:
-        loss = (z * signal).sum() + RateTerm("sum_hz", 0.01)(z, lengths)
+        loss = (z * signal).sum() + RateTerm("sum_hz", 1e-4)(z, lengths)
         return dict(zip(names, torch.autograd.grad(loss, tensors, retain_graph=True), strict=True))
 
     assert_equal(found, wanted(signal))
