@@ -186,7 +186,7 @@ class _EventLinear(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, spikes: SpikeTrains) -> Tensor:
         ctx.spikes = spikes
         flat = dispatch.of(weights).event_linear(spikes.channel, spikes.start, weights.detach())
-        return flat.view(spikes.steps, spikes.batch, -1).transpose(0, 1)
+        return flat.view(spikes.steps, spikes.batch, weights.shape[0]).transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -1,4 +1,4 @@
-"""What every backward pass of ours that ends in kernels has to keep to."""
+"""The backward pass of a torch.autograd.Function whose gradients come from kernels."""
 
 import functools
 from collections.abc import Callable

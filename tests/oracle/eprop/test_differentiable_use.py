@@ -54,9 +54,9 @@ def test_under_autocast_it_computes_in_its_own_precision() -> None:
 
     wanted = results()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = results()
+        reduced = results()
         shortened = layer(x.bfloat16())  # as an earlier layer returns it
-    assert all(torch.equal(result, of) for result, of in zip(found, wanted, strict=True))
+    assert all(torch.equal(result, of) for result, of in zip(reduced, wanted, strict=True))
     assert shortened.z.dtype == torch.float32 and not torch.equal(shortened.h, wanted[0])
 
 
@@ -142,8 +142,8 @@ def test_under_autocast_one_shot_learning_computes_in_its_own_precision(kind: st
 
     wanted = results()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = results()
-    assert all(torch.equal(result, of) for result, of in zip(found, wanted, strict=True))
+        reduced = results()
+    assert all(torch.equal(result, of) for result, of in zip(reduced, wanted, strict=True))
     doubled = problem(kind)
     assert relative(doubled.one_shot().module_output.signal.float(), wanted[0]) < 1e-4
 

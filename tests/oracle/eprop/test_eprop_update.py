@@ -11,7 +11,7 @@ from repro.eprop.kernels.events import Held, spike_trains
 from repro.eprop.layers.differentiable import DifferentiableLayer
 from repro.eprop.rules.one_shot import eprop_update, run_trial
 from tests.oracle.eprop.inner_loop import BATCH, N_IN, RATE, STEPS, N, make
-from tests.oracle.eprop.unrolled import NEURONS, delayed, draw, eprop_sum, relative, without_diagonal
+from tests.oracle.eprop.unrolled import NEURONS, delayed, draw, eprop_sum, relative, unrolled, without_diagonal
 
 EXACT, WRONG = 1e-10, 1e-3
 
@@ -36,6 +36,29 @@ def test_the_update_is_the_printed_sum(neuron: str, trace: str, given: bool) -> 
     )
     late = eprop_sum(layer.neuron, trajectory.h, signal, trajectory.z, trace)
     assert relative(layer.w_rec - weights.w_rec, RATE * without_diagonal(late)) > 0.1
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_the_update_is_differentiable_by_itself(neuron: str) -> None:
+    """Of any function of the updated weights, also one that reads their diagonal."""
+    layer, _, _, inputs, _ = make("linear", neuron)
+    signal = draw(BATCH, STEPS, N, seed=2).requires_grad_()
+    weight_in, weight_rec = draw(BATCH, N, N_IN, seed=3), draw(BATCH, N, N, seed=4)
+    weights: Any = eprop_update(layer.weights, inputs, layer(inputs), signal, layer.neuron, RATE)
+    leaves = [layer.w_in, layer.w_rec, signal]
+    results = torch.autograd.grad((weight_in * weights.w_in).sum() + (weight_rec * weights.w_rec).sum(), leaves)
+    z, h, _ = unrolled(layer.neuron, inputs @ layer.w_in.T, without_diagonal(layer.w_rec))
+    w_in = layer.w_in - RATE * eprop_sum(layer.neuron, h, signal, inputs, "full")
+    rec_sum = eprop_sum(layer.neuron, h, signal, delayed(z), "full")
+    w_rec = layer.w_rec - RATE * without_diagonal(rec_sum)
+    loss = (weight_in * w_in).sum() + (weight_rec * w_rec).sum()
+    wanted = torch.autograd.grad(loss, leaves, retain_graph=True)
+    for result, of in zip(results, wanted, strict=True):
+        assert relative(result, of) < EXACT
+    wrong = torch.autograd.grad(
+        loss - RATE * (weight_rec * rec_sum.diagonal(dim1=1, dim2=2).diag_embed()).sum(), leaves
+    )
+    assert relative(results[2], wrong[2]) > WRONG  # control: autapses that learn
 
 
 def test_adaptation_is_in_the_full_trace() -> None:

@@ -249,9 +249,9 @@ def test_feedback_without_meaning_is_refused(values: dict[str, Any], sentence: s
 def test_what_is_no_rule_or_no_feedback_is_refused() -> None:
     case = make("lif")
     with pytest.raises(UsageError, match="BPTT\\(\\), EProp\\(\\) or Frozen"):
-        case.layer.rule = "eprop"  # type: ignore[assignment]
+        setattr(case.layer, "rule", "eprop")  # noqa: B010
     with pytest.raises(UsageError, match="symmetric, random, global"):
-        case.readout.feedback = 3  # type: ignore[assignment]
+        setattr(case.readout, "feedback", 3)  # noqa: B010
     with pytest.raises(UsageError, match="readout of frames"):
         Readout(N, 2, frame_steps=5, feedback=Feedback("random", window_ms=5))
     with pytest.raises(UsageError, match="full, truncated, presynaptic, clopath"):

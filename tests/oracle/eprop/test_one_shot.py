@@ -12,8 +12,8 @@ from repro.eprop.layers.differentiable import DifferentiableLayer
 from repro.eprop.layers.error_module import one_shot
 from repro.eprop.neurons.differentiable import LayerWeights
 from repro.eprop.rules.one_shot import ErrorModuleInput, ErrorModuleOutput, eprop_update
-from tests.oracle.eprop.inner_loop import BATCH, N_IN, RATE, STEPS, N, Problem, make, reference
-from tests.oracle.eprop.unrolled import NEURONS, draw, eprop_sum, relative, unrolled, without_diagonal
+from tests.oracle.eprop.inner_loop import BATCH, N_IN, RATE, STEPS, N, Problem, make, objective, reference
+from tests.oracle.eprop.unrolled import NEURONS, delayed, draw, eprop_sum, relative, unrolled, without_diagonal
 
 EXACT, WRONG = 1e-10, 1e-3
 
@@ -48,32 +48,53 @@ def test_the_outer_gradient_is_autograds(
     assert not torch.equal(first, second), "the update changed no spike"
     leaves = parameters(problem)
     assert len(leaves) == 6
-    found = gradients(problem.loss(trace), leaves)
-    compare(found, gradients(reference(problem, trace), leaves))
+    results = gradients(problem.loss(trace), leaves)
+    compare(results, gradients(reference(problem, trace), leaves))
     other = gradients(reference(problem, "full" if trace == "truncated" else "truncated"), leaves)
-    assert relative(found["layer.w_in"], other["layer.w_in"]) > WRONG  # control: the other trace
+    assert relative(results["layer.w_in"], other["layer.w_in"]) > WRONG  # control: the other trace
 
 
 @pytest.mark.parametrize("constant", ["signal", "h"])
 def test_control_a_learning_signal_or_a_pseudo_derivative_held_constant(constant: str) -> None:
     problem = make("linear")
     leaves = {name: p for name, p in parameters(problem).items() if name.startswith("layer")}
-    found = gradients(problem.loss(), leaves)
+    results = gradients(problem.loss(), leaves)
     wrong = gradients(reference(problem, "full", constant=constant), leaves)
     for name in leaves:
-        assert relative(found[name], wrong[name]) > WRONG
+        assert relative(results[name], wrong[name]) > WRONG
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_updates_may_follow_each_other(neuron: str) -> None:
+    """Two updates by a given learning signal: the second one begins from weights of each trial."""
+    layer, readout, _, x, target = make("linear", neuron)
+    signal, weights = 0.3 * draw(BATCH, STEPS, N, seed=2), layer.weights
+    w_in, w_rec = (w.expand(BATCH, *w.shape) for w in (layer.w_in, without_diagonal(layer.w_rec)))
+    for _ in range(2):
+        weights = eprop_update(weights, x, layer(x, weights), signal, layer.neuron, RATE)
+        z, h, _ = unrolled(layer.neuron, torch.einsum("bji,bti->btj", w_in, x), w_rec)
+        w_in = w_in - RATE * eprop_sum(layer.neuron, h, signal, x, "full")
+        w_rec = w_rec - RATE * without_diagonal(eprop_sum(layer.neuron, h, signal, delayed(z), "full"))
+    z, _, _ = unrolled(layer.neuron, torch.einsum("bji,bti->btj", w_in, x), w_rec)
+    leaves = {"w_in": layer.w_in, "w_rec": layer.w_rec}
+    results = gradients(objective(readout(layer(x, weights).z), target), leaves)
+    compare(results, gradients(objective(readout(z), target), leaves))
+    once = eprop_update(layer.weights, x, layer(x), signal, layer.neuron, 2 * RATE)  # control: one of twice the size
+    wrong = gradients(objective(readout(layer(x, once).z), target), leaves)
+    assert relative(results["w_in"], wrong["w_in"]) > WRONG
 
 
 @pytest.mark.parametrize("kind", ["spiking", "linear"])
-def test_inputs_targets_and_the_learning_rate_have_gradients_too(kind: str) -> None:
+def test_inputs_targets_and_the_learning_rate_have_gradients_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "FEW_WANTED", 1.0)  # where an array is zero its gradient is needed all the same
     problem = make(kind)
     x, rate = problem.inputs.clone().requires_grad_(), torch.tensor(RATE, dtype=torch.float64, requires_grad=True)
     problem.target.requires_grad_()
     leaves = {"x": x, "target": problem.target, "rate": rate}
-    found = gradients(problem.loss("full", rate, x), leaves)
-    compare(found, gradients(reference(problem, "full", rate, x), leaves))
+    results = gradients(problem.loss("full", rate, x), leaves)
+    compare(results, gradients(reference(problem, "full", rate, x), leaves))
     wrong = gradients(reference(problem, "full", rate, x, constant="signal"), leaves)
-    assert relative(found["x"], wrong["x"]) > WRONG  # control
+    assert relative(results["x"], wrong["x"]) > WRONG  # control
 
 
 def test_a_layer_below_receives_the_outer_gradient() -> None:
@@ -81,14 +102,14 @@ def test_a_layer_below_receives_the_outer_gradient() -> None:
     below = DifferentiableLayer(NEURONS["alif"], 3, N_IN, generator=torch.Generator().manual_seed(1)).double()
     x = 0.5 + 0.3 * draw(BATCH, STEPS, 3)
     leaves = [below.w_in, below.w_rec]
-    found = torch.autograd.grad(problem.loss(inputs=below(x)), leaves)
+    results = torch.autograd.grad(problem.loss(inputs=below(x)), leaves)
     z, _, _ = unrolled(below.neuron, x @ below.w_in.T, without_diagonal(below.w_rec))
     assert z.mean() > 0.01
     wanted = torch.autograd.grad(reference(problem, "full", inputs=z), leaves, retain_graph=True)
-    for result, of in zip(found, wanted, strict=True):
+    for result, of in zip(results, wanted, strict=True):
         assert relative(result, of) < EXACT
     wrong = torch.autograd.grad(reference(problem, "truncated", inputs=z), [below.w_in])  # control
-    assert relative(found[0], wrong[0]) > WRONG
+    assert relative(results[0], wrong[0]) > WRONG
 
 
 def test_where_no_spike_comes_or_goes_finite_differences_agree() -> None:

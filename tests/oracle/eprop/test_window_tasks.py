@@ -122,10 +122,12 @@ def compare(module: Any, callback: WindowRuleCallback, batches: list[Any]) -> No
         assert this is not None
         result = net.learn(this, following, state, vectors)
         result.loss.backward()
-        found = net.gradients()
-        assert set(found) == set(every)
-        assert not any(found[name].any() for name in set(every) - set(wanted))  # nothing is asked for in this window
-        assert_equal({name: found[name] for name in wanted}, wanted, CLOSE)
+        gradients = net.gradients()
+        assert set(gradients) == set(every)
+        assert not any(
+            gradients[name].any() for name in set(every) - set(wanted)
+        )  # nothing is asked for in this window
+        assert_equal({name: gradients[name] for name in wanted}, wanted, CLOSE)
         assert torch.isclose(result.error, error, rtol=CLOSE, atol=0)
         state = result.state
         if module.predictor is None:
@@ -142,8 +144,8 @@ def as_an_ordinary_loss(net: Net, piece: Any, state: LSTMState | None, vectors: 
     """Without a predictor no Algorithm 1 is needed."""
     h, after = net.layer(net.made(piece.inputs), state, eligibility_vectors=vectors, return_state=True)
     (net.errors(h, piece) / BATCH).backward()
-    found = net.gradients()
-    assert_equal({name: found[name] for name in wanted}, wanted, CLOSE)
+    gradients = net.gradients()
+    assert_equal({name: gradients[name] for name in wanted}, wanted, CLOSE)
     return after
 
 

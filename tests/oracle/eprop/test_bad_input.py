@@ -1,0 +1,124 @@
+"""Wrong use is one sentence."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from repro.eprop import ALIF, LIF, Bidirectional, Held, Readout, RecurrentLayer, SpikingNetwork, UsageError
+from repro.eprop.neurons.neuron import NeuronState
+from tests.oracle.eprop.conftest import N_IN, N, make
+
+X = torch.ones(3, 20, N_IN).double()
+
+
+def one_sentence(error: pytest.ExceptionInfo[UsageError]) -> None:
+    text = str(error.value)
+    assert "\n" not in text
+    assert 20 < len(text) < 400
+
+
+@pytest.mark.parametrize(
+    "x", [X[0], X[..., :3], X[:, :0], X[None], Held(X[..., :2], 5)], ids=["2d", "width", "no_step", "4d", "held"]
+)
+def test_inputs_of_a_wrong_shape(way: str, x: Any) -> None:
+    case = make("lif")
+    with pytest.raises(UsageError, match="this layer reads \\[batch, time, 5\\]") as error:
+        case._replace(x=x).forward(way)
+    one_sentence(error)
+
+
+LENGTHS = {
+    "too_few": (torch.tensor([20, 20]), "shape \\[2\\]"),
+    "two_axes": (torch.tensor([[20], [20], [20]]), "shape \\[3, 1\\]"),
+    "too_long": (torch.tensor([20, 21, 3]), "between 3 and 21"),
+    "negative": (torch.tensor([20, -1, 3]), "between -1 and 20"),
+    "not_whole": (torch.tensor([20.0, 1.0, 3.0]), "float32"),
+    "a_list": ([20, 1, 3], "type list"),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("which", ["layer", "readout", "pair", "bidirectional"])
+def test_wrong_lengths(name: str, which: str) -> None:
+    case, (lengths, sentence) = make("lif"), LENGTHS[name]
+    both = Bidirectional(case.layer, RecurrentLayer(LIF(), N_IN, N).double())
+    run: Any = {
+        "layer": lambda: case.layer(X, lengths=lengths),
+        "readout": lambda: case.readout(case.layer(X), lengths=lengths),
+        "pair": lambda: case.network(X, lengths=lengths),
+        "bidirectional": lambda: both(X, lengths=lengths),
+    }[which]
+    with pytest.raises(UsageError, match=sentence) as error:
+        run()
+    one_sentence(error)
+
+
+def test_an_empty_batch_is_no_error(way: str) -> None:
+    case = make("lif")._replace(x=X[:0])
+    y, z = case.forward(way)
+    assert y.shape == (0, 20, 2)
+    y, z = case.forward(way, lengths=torch.zeros(0, dtype=torch.int64))
+    assert z.shape == (0, 20, N)
+
+
+def test_states_of_another_batch_layer_or_neuron(way: str) -> None:
+    case = make("lif")
+    zeros = torch.zeros(3, N).double()
+    for state in (
+        NeuronState((zeros[:2],), zeros[:2], zeros[:2]),
+        NeuronState((zeros[:, :5],), zeros[:, :5], zeros[:, :5]),
+        ALIF().initial_state(3, N, zeros),
+        NeuronState((), zeros, zeros),
+        NeuronState((zeros,), zeros[0], zeros),
+    ):
+        with pytest.raises(UsageError, match="1 variables \\(v\\), z and refractory, each \\[3, 12\\]") as error:
+            case.layer(X, state=state) if way == "two" else case.network(X, state=state)
+        one_sentence(error)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 2), (1, 2), (2,)])
+def test_a_readout_before_of_a_wrong_shape(way: str, shape: tuple[int, ...]) -> None:
+    case, before = make("lif"), torch.zeros(shape).double()
+    with pytest.raises(UsageError, match="y_before has the shape") as error:
+        case.network(X, y_before=before) if way == "pair" else case.readout(case.layer(X), y_before=before)
+    one_sentence(error)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("where", ["x", "w_in", "w_rec"])
+@pytest.mark.parametrize("kind", ["lif", "alif"])
+def test_what_is_not_finite_is_not_hidden(way: str, value: float, where: str, kind: str) -> None:
+    """NaN in a voltage silences the neuron: the loss and all gradients would be finite."""
+    case = make(kind)
+    x = case.x.detach().clone()
+    if where == "x":
+        x[1, 5, 2] = value
+    else:
+        getattr(case.layer, where).data[3, 1:3] = value
+    if where == "w_rec":
+        x += 1  # all neurons spike
+    with pytest.raises(UsageError, match="no longer finite") as error:
+        case._replace(x=x).forward(way)
+    one_sentence(error)
+
+
+def test_nan_of_the_readout_is_seen_in_the_loss(way: str) -> None:
+    case = make("lif")
+    case.readout.w_out.data[0, 0] = float("nan")
+    assert torch.isnan(case.forward(way)[0]).any()
+
+
+def test_a_readout_of_other_neurons(way: str) -> None:
+    case = make("lif")
+    with pytest.raises(UsageError, match="reads \\[batch, time, 12\\]"):
+        case.readout(torch.ones(3, 20, 11).double())
+    with pytest.raises(UsageError, match="have to be equal"):
+        SpikingNetwork(case.layer, Readout(N + 1, 2))
+
+
+@pytest.mark.parametrize("values", [{"tau_m_ms": 0.0}, {"v_th": -1.0}, {"dt_ms": 0.0}, {"refractory_ms": -1}])
+@pytest.mark.parametrize("neuron", [LIF, ALIF])
+def test_parameters_of_neurons_out_of_range(neuron: type, values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(values))):
+        neuron(**values)

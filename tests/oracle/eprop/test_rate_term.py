@@ -1,0 +1,238 @@
+"""The rate term as a function of the spikes (Eq. 54 to 56), and what is known of an array of spikes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from repro.eprop import BPTT, EProp, RateTerm, RecurrentLayer, UsageError, firing_rates, spike_trains
+from repro.eprop.kernels.padding import cheapest, known_spikes
+from repro.eprop.rules.rate import READINGS
+from tests.oracle.eprop.conftest import (
+    EXACT,
+    N_IN,
+    WRONG,
+    Case,
+    N,
+    assert_differ,
+    assert_equal,
+    make,
+    of_layer,
+    printed,
+    relative,
+    written,
+)
+
+LENGTHS = torch.tensor([60, 0, 31])
+RAGGED = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
+
+
+def by_hand(z: Tensor, reading: str, lengths: Tensor | None, cost: float = 0.5, target: float = 10.0) -> Tensor:
+    """Eq. 54 in plain words: f_j in Hz or kHz, the sum or mean over neurons, or the mean rate of all."""
+    rows = (
+        z if lengths is None else torch.cat([trial[:length] for trial, length in zip(z, lengths.tolist(), strict=True)])
+    )
+    rates = rows.reshape(-1, z.shape[2]).mean(dim=0)  # spikes a millisecond
+    over, unit = reading.split("_")
+    rates, wanted = (rates * 1000, target) if unit == "hz" else (rates, target / 1000)
+    if over == "population":
+        return cost * (rates.mean() - wanted) ** 2
+    squares = (rates - wanted) ** 2
+    return cost * (squares.sum() if over == "sum" else squares.mean())
+
+
+def of(loss: Tensor, case: Case) -> dict[str, Tensor]:
+    return of_layer(loss, case.layer)
+
+
+@RAGGED
+@pytest.mark.parametrize(
+    ("reading", "neuron"), [*((reading, "lif") for reading in READINGS), ("mean_hz", "rate"), ("sum_hz", "own")]
+)
+def test_with_bptt_it_is_autograd(reading: str, neuron: str, lengths: Tensor | None, way: str) -> None:
+    case, term = make(neuron, BPTT(), x_learns=False), RateTerm(reading)
+    _, z = case.forward(way, lengths=lengths)
+    loss, wanted = term(z, lengths), by_hand(case.layer.unroll(case.x)[0], reading, lengths)
+    assert relative(loss, wanted) < EXACT
+    found = of(loss, case)
+    assert_equal(found, of(wanted, case))
+    other = by_hand(case.layer.unroll(case.x)[0], reading, LENGTHS if lengths is None else None)
+    assert_differ(found, of(other, case), "w_in", "w_rec")
+
+
+@RAGGED
+@pytest.mark.parametrize("reading", READINGS)
+def test_with_e_prop_it_is_the_printed_sum(reading: str, lengths: Tensor | None) -> None:
+    """Eq. 56 with f and the prefactor of Eq. 55 corrected: 2 cost (f - f*) / steps, in the reading's unit and mean."""
+    case, term = make("alif", EProp(), x_learns=False), RateTerm(reading, cost=0.7, target_hz=20.0)
+    z = written(case.layer, case.x).z
+    real = torch.ones(3, 60, 1).double()
+    if lengths is not None:
+        for trial, length in zip(real, lengths.tolist(), strict=True):
+            trial[length:] = 0
+    rates = (z * real).sum(dim=(0, 1)) / real.sum()
+    over, unit = reading.split("_")
+    scale = 1000.0 if unit == "hz" else 1.0
+    slope = 2 * 0.7 * (rates * scale - 20.0 * scale / 1000) * scale / real.sum()
+    if over == "population":
+        slope = (2 * 0.7 * (rates.mean() * scale - 0.02 * scale) * scale / real.sum() / N).expand(N)
+    elif over == "mean":
+        slope = slope / N
+    found = of(term(case.layer(case.x, lengths=lengths), lengths), case)
+    assert_equal(found, printed(case.layer, case.x, slope * real))
+    assert_differ(found, printed(case.layer, case.x, slope * real / 2), "w_in", "w_rec")  # as Eq. 55 prints it
+    if lengths is not None:  # control: padding counts too
+        assert_differ(found, printed(case.layer, case.x, slope + 0 * real), "w_in", "w_rec")
+
+
+@pytest.mark.parametrize("rule", [BPTT(), EProp()])
+def test_it_is_added_to_any_loss(neuron: str, way: str, rule: BPTT) -> None:
+    case, term = make(neuron, rule), RateTerm("mean_hz", 0.01)
+    y, z = case.forward(way)
+    both = case.gradients((y - case.target).square().mean() + term(z))
+    y, z = case.forward(way)
+    task = case.gradients((y - case.target).square().mean())
+    rate = of(term(case.forward(way)[1]), case)
+    for name in ("w_in", "w_rec"):
+        assert relative(both[name], task[name] + rate[name]) < EXACT
+        assert relative(both[name], task[name]) > WRONG
+    assert relative(both["w_out"], task["w_out"]) < EXACT
+
+
+def test_neurons_of_two_layers_count_one_after_the_other() -> None:
+    one, two = make("lif", x_learns=False), make("rate", x_learns=False)
+    term = RateTerm("population_hz")
+    z = one.layer(one.x, lengths=LENGTHS), two.layer(two.x, lengths=LENGTHS)
+    loss = term(z, LENGTHS)
+    wanted = by_hand(torch.cat([c.layer.unroll(c.x)[0] for c in (one, two)], dim=2), "population_hz", LENGTHS)
+    assert relative(loss, wanted) < EXACT
+    for case in (one, two):
+        found = of_layer_of_many(loss, case.layer)
+        assert_equal(found, of_layer_of_many(wanted, case.layer))
+        assert_differ(found, of_layer_of_many(term(z[0], LENGTHS) + term(z[1], LENGTHS), case.layer), "w_in", "w_rec")
+
+
+def of_layer_of_many(loss: Tensor, layer: RecurrentLayer) -> dict[str, Tensor]:
+    by_in, by_rec = torch.autograd.grad(loss, [layer.w_in, layer.w_rec], retain_graph=True)
+    return {"w_in": by_in, "w_rec": by_rec}
+
+
+def change(z: Tensor) -> Tensor:
+    """An array that has what is known of z, and then changes."""
+    changed = z.detach()
+    changed.known_spikes = z.known_spikes
+    changed[:, 5] = 1
+    return changed
+
+
+MADE: dict[str, Callable[[Tensor], Tensor]] = {
+    "sliced": lambda z: z[:, 10:],
+    "multiplied": lambda z: z * 2,
+    "detached": lambda z: z.detach(),
+    "indexed": lambda z: z[:, :, [0, 3]],
+    "cloned": lambda z: z.clone(),
+    "masked": lambda z: z.masked_fill(torch.arange(N) > 5, 0),
+    "changed": change,
+}
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_known_of_spikes_is_not_known_of_other_arrays(name: str, lengths: Tensor | None) -> None:
+    case = make("lif", x_learns=False)
+    z = case.layer(case.x, lengths=lengths)
+    assert known_spikes(z) is not None
+    other = MADE[name](z)
+    assert known_spikes(other) is None
+    assert cheapest(other) is other
+    assert relative(firing_rates(other), other.mean(dim=(0, 1)) * 1000) < EXACT
+    if other.shape[2] == N:
+        assert relative(case.readout(other), case.readout(other.clone())) < EXACT
+
+
+@pytest.mark.parametrize("array", ["z", "view", "detached"])
+def test_spikes_that_change_in_place_are_no_longer_known(array: str) -> None:
+    case = make("lif", x_learns=False)
+    with torch.no_grad():
+        z = case.layer(case.x)
+        before = z.clone()
+        {"z": z, "view": z[:, 3], "detached": z.detach()}[array].fill_(1)
+        assert known_spikes(z) is None
+        assert relative(firing_rates(z), z.mean(dim=(0, 1)) * 1000) < EXACT
+        assert relative(case.readout(z), case.readout(z.clone())) < EXACT
+        upper = RecurrentLayer(case.layer.neuron, N, N).double()
+        assert torch.equal(upper(z), upper(z.clone()))
+        assert relative(firing_rates(z), firing_rates(before)) > WRONG  # control
+
+
+def test_changing_spikes_before_the_backward_pass_is_an_error() -> None:
+    case = make("lif", x_learns=False)
+    z = case.layer(case.x)
+    loss = case.readout(z).sum()
+    with torch.no_grad():
+        z[:, 3] = 1
+    with pytest.raises(RuntimeError, match="modified inplace"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("reader", [None, LENGTHS, torch.tensor([60, 60, 60]), torch.tensor([10, 20, 60])])
+@pytest.mark.parametrize("neuron", ["lif", "rate"])
+def test_spikes_of_a_layer_with_lengths_are_read_with_others_or_none(reader: Tensor | None, neuron: str) -> None:
+    """z is zero in its padding, whatever the neurons did there."""
+    case = make(neuron, x_learns=False)
+    trajectory, _ = case.layer.simulate(case.x)
+    z = case.layer(case.x, lengths=LENGTHS)
+    assert not z[1].any()
+    assert trajectory.z[1].any()
+    plain = z.detach().clone()
+    assert relative(firing_rates(z, reader), firing_rates(plain, reader)) < EXACT
+    assert relative(case.readout(z, lengths=reader), case.readout(plain, lengths=reader)) < EXACT
+    upper = RecurrentLayer(case.layer.neuron, N, N).double()
+    assert relative(upper(z, lengths=reader), upper(plain, lengths=reader)) < EXACT
+
+    def gradients(z: Tensor) -> dict[str, Tensor]:
+        out = upper(z, lengths=reader)
+        return of_layer_of_many(out.sin().sum() + case.readout(z, lengths=reader).cos().sum() + z.sum(), upper) | {
+            "w_out": torch.autograd.grad(case.readout(z, lengths=reader).sin().sum(), case.readout.w_out)[0]
+        }
+
+    assert_equal(gradients(z), gradients(plain.requires_grad_()))
+    found = of(RateTerm("sum_hz")(z, reader), case)
+    real = torch.arange(60)[None, :, None] < LENGTHS[:, None, None]
+    wanted = of(by_hand(case.layer.unroll(case.x)[0] * real, "sum_hz", reader), case)
+    assert_equal(found, wanted)
+    whole = by_hand(case.layer.unroll(case.x)[0], "sum_hz", reader)
+    if reader is not LENGTHS:
+        assert_differ(found, of(whole, case), "w_in", "w_rec")  # control: what the neurons do in the padding
+
+
+def test_other_lengths_of_equal_values_are_the_same() -> None:
+    case = make("lif", x_learns=False)
+    z = case.layer(case.x, lengths=LENGTHS)
+    one, two = (of_layer_of_many(RateTerm()(z, x), case.layer) for x in (LENGTHS, LENGTHS.clone()))
+    assert_equal(one, two)
+    assert relative(firing_rates(z, LENGTHS), firing_rates(z, LENGTHS.clone())) < EXACT
+
+
+def test_events_have_the_rates_of_their_array() -> None:
+    case, term = make("lif", x_learns=False), RateTerm("sum_hz")
+    z = case.layer(case.x).detach()
+    for lengths in (None, LENGTHS):
+        assert relative(term.rates_hz(spike_trains(z), lengths), firing_rates(z.clone(), lengths)) < EXACT
+
+
+def test_a_time_step_of_two_milliseconds_halves_the_rates() -> None:
+    z = make("lif", x_learns=False).layer(torch.ones(2, 30, N_IN).double())
+    assert relative(firing_rates(z, dt_ms=2.0) * 2, firing_rates(z)) < EXACT
+
+
+def test_wrong_readings_and_lengths_are_refused() -> None:
+    z = make("lif").layer(torch.ones(3, 30, N_IN).double())
+    with pytest.raises(UsageError, match="sum_khz"):
+        RateTerm("sum_mhz")
+    for wrong in (torch.tensor([30, 31, 2]), torch.tensor([1, 2]), [1, 2, 3], torch.tensor([1.0, 2.0, 3.0])):
+        with pytest.raises(UsageError, match="lengths"):
+            firing_rates(z, wrong)
+    with pytest.raises(UsageError, match="no step"):
+        firing_rates(z, torch.zeros(3, dtype=torch.int64))
