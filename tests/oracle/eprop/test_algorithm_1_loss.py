@@ -20,7 +20,7 @@ from repro.eprop.rules.synthetic import Algorithm1, Window, window_gradients
 from tests.oracle.eprop import window_net
 from tests.oracle.eprop.lstm_tape import assert_differ, assert_equal, relative
 from tests.oracle.eprop.window_net import BATCH, START, Gradients, Net, X
-from tests.training.small import trainer_of
+from tests.runs.small import trainer_of
 
 WRONG = 1e-4
 
