@@ -11,18 +11,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from repro.eprop.kernels.events import delayed
+from repro.eprop.layers.online import online_eprop
+from repro.eprop.layers.readout import Readout
+from repro.eprop.layers.recurrent import RecurrentLayer
 from repro.eprop.neurons.lif import LIF
 from repro.eprop.neurons.neuron import Trajectory
 from repro.eprop.neurons.rate import Rate
-from repro.eprop.rules.rate import RateTerm
+from repro.eprop.rules.rule import EProp
 from repro.eprop.rules.synapses import AnySynapses
-from repro.network import RecurrentNetwork
-from repro.readout import Readout
-from repro.rules.online import online_eprop
-from repro.rules.signals import BroadcastSignal
 from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
-from tasks.theory.spiking import INPUT_RATE
+from tasks.theory.spiking import INPUT_RATE, network
 
 STEPS = 4  # of the counted simulation; what a step costs depends on none of it
 PRODUCTS = ("mm", "mv", "bmm")
@@ -79,38 +78,29 @@ def online(config: TheoryConfig, seed: int) -> dict[str, float]:
     return found
 
 
-def lif_network(config: TheoryConfig, steps: int, seed: int) -> tuple[RecurrentNetwork, Tensor]:
+def lif_network(config: TheoryConfig, steps: int, seed: int) -> tuple[RecurrentLayer, Readout, Tensor]:
     """LIF neurons with one readout, and one trial of inputs [1, step, input]."""
     random = generator(seed, "theory", "online")
     neuron = LIF(config.tau_m_ms, config.v_th, config.refractory_ms, config.dampening)
-    network = RecurrentNetwork(
-        neuron, Readout(config.tau_out_ms, True), config.n_in, config.online_n, 1, random
-    ).double()
-    return network, (torch.rand(1, steps, config.n_in, generator=random) < INPUT_RATE).double()
+    layer, readout = network(neuron, config, config.online_n, 1, random)
+    return layer, readout, (torch.rand(1, steps, config.n_in, generator=random) < INPUT_RATE).double()
 
 
 def online_bytes(config: TheoryConfig, steps: int, seed: int) -> int:
     """Peak bytes of e-prop 1 run forward in time; its inputs are there before, its readout [step] is kept."""
-    network, inputs = lif_network(config, steps, seed)
+    layer, readout, inputs = lif_network(config, steps, seed)
+    layer.rule = EProp()
     with Tally() as tally:
-        online_eprop(
-            network,
-            inputs,
-            lambda readout, first: readout - 1,
-            BroadcastSignal("symmetric"),
-            torch.empty(0),
-            RateTerm("sum_hz", 0.0, 10.0),
-            watch=0,
-        )
+        online_eprop(layer, readout, inputs, lambda y, first: 0.5 * (y - 1).square().sum(), watch=0)
     return tally.peak
 
 
 def unrolled_bytes(config: TheoryConfig, steps: int, seed: int) -> int:
     """Peak bytes of BPTT on autograd's tape."""
-    network, inputs = lif_network(config, steps, seed)
+    layer, readout, inputs = lif_network(config, steps, seed)
     with Tally() as tally:
-        z, _ = network.unroll(inputs)
-        (network.read_out(z) - 1).square().sum().backward()
+        z, _ = layer.unroll(inputs)
+        (readout(z) - 1).square().sum().backward()
     return tally.peak
 
 
@@ -128,42 +118,40 @@ def cost(config: TheoryConfig, seed: int) -> dict[str, float]:
 def operations_of(work: Callable[..., Tensor], config: TheoryConfig, n: int, seed: int) -> int:
     """Operations of `work` on what n rate neurons did in a few steps."""
     random = generator(seed, "theory", "cost")
-    network = RecurrentNetwork(
-        Rate(0.9), Readout(config.tau_out_ms, True), config.n_in, n, config.n_out, random
-    ).double()
+    layer, _ = network(Rate(0.9), config, n, config.n_out, random)
     inputs = torch.randn(1, STEPS, config.n_in, generator=random, dtype=torch.float64)
-    trajectory, _ = network.simulate(inputs)
+    trajectory, _ = layer.simulate(inputs)
     with torch.no_grad(), Tally() as tally:
-        work(network, inputs, trajectory, torch.ones_like(trajectory.z))
+        work(layer, inputs, trajectory, torch.ones_like(trajectory.z))
     return tally.operations
 
 
-def simulate(network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Tensor:
+def simulate(layer: RecurrentLayer, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Tensor:
     """The network itself, without derivatives."""
-    return network.unroll(inputs)[0]
+    return layer.unroll(inputs)[0]
 
 
-def traces(network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Tensor:
+def traces(layer: RecurrentLayer, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Tensor:
     """sum_t L e [neuron, neuron] by eligibility traces of all recurrent synapses (Eq. 2, 3)."""
-    synapses = AnySynapses(len(inputs), network.n_rec, network.n_rec, inputs, network.neuron)
+    synapses = AnySynapses(len(inputs), layer.n, layer.n, inputs, layer.neuron)
     synapses.advance(trajectory, signal, delayed(trajectory.z, trajectory.before.z), 0.0)
     return synapses.gradient
 
 
-def rtrl(network: RecurrentNetwork, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Tensor:
+def rtrl(layer: RecurrentLayer, inputs: Tensor, trajectory: Trajectory, signal: Tensor) -> Tensor:
     """The gradient [neuron, neuron] of one trial by real-time recurrent learning (Williams and Zipser 1989).
 
     ds_k/dtheta_ji of all k, j, i goes forward with the Jacobian of the whole network; neurons have one variable.
 
     `signal` is dE/dz through the readout alone, [1, step, neuron].
     """
-    local, n = network.neuron.local(trajectory), network.n_rec
-    sent = delayed(trajectory.z, trajectory.before.z)[0]
+    local, n, (_, w_rec) = layer.neuron.local(trajectory), layer.n, layer.weights()
+    z_prev = delayed(trajectory.z, trajectory.before.z)[0]
     before = torch.zeros_like(trajectory.z[0, 0])  # dz/ds one step ago
     influence = inputs.new_zeros(n, n * n)
     gradient = inputs.new_zeros(n * n)
-    for t, presynaptic in enumerate(sent):
-        jacobian = network.recurrent_weights() * before + torch.diag(local.d[0, t, :, 0, 0])
+    for t, presynaptic in enumerate(z_prev):
+        jacobian = w_rec * before + torch.diag(local.d[0, t, :, 0, 0])
         influence = jacobian @ influence
         influence.view(n, n, n).diagonal(dim1=0, dim2=1).add_(presynaptic[:, None])
         before = local.output[0, t, :, 0]

@@ -179,15 +179,16 @@ def test_ratios_are_those_of_predictions_that_explain_a_share() -> None:
 
 def test_rtrl_is_the_gradient() -> None:
     case = spiking.spiking(Rate(0.8), dataclasses.replace(SMOKE, batch_size=1), 0)
-    trajectory, _ = case.network.simulate(case.inputs)
-    z, _ = case.network.unroll(case.inputs)
-    assert case.network.w_rec is not None
-    (wanted,) = torch.autograd.grad(case.error(z), case.network.w_rec)
+    layer = case.layer
+    trajectory, _ = layer.simulate(case.inputs)
+    z, _ = layer.unroll(case.inputs)
+    assert layer.w_rec is not None
+    (wanted,) = torch.autograd.grad(case.error(z), layer.w_rec)
     signal = case.by_outputs(trajectory.z)
-    assert relative(costs.rtrl(case.network, case.inputs, trajectory, signal), wanted) < EXACT
-    traces = costs.traces(case.network, case.inputs, trajectory, signal).fill_diagonal_(0)
+    assert relative(costs.rtrl(layer, case.inputs, trajectory, signal), wanted) < EXACT
+    traces = costs.traces(layer, case.inputs, trajectory, signal).fill_diagonal_(0)
     assert relative(traces, wanted) > WRONG  # e-prop 1 leaves the other neurons out ...
-    delta = case.network.neuron.e_prop_delta(trajectory, signal)
+    delta = layer.neuron.e_prop_delta(trajectory, signal)
     sent = delayed(trajectory.z, trajectory.before.z)
     assert relative(traces, torch.einsum("btj,bti->ji", delta, sent).fill_diagonal_(0)) < EXACT  # ... and nothing else
 
