@@ -17,7 +17,7 @@ from benchmarks import batches, eager, one_shot
 from benchmarks.catalogue import BENCHES, JAX
 from benchmarks.contenders import eager_loss, jax_is_here, jax_problem, jax_spikes
 from benchmarks.lstm import StockLSTM, TruncatedBPTT
-from benchmarks.problem import VARIANT, Problem, claimed
+from benchmarks.problem import VARIANT, Problem
 from benchmarks.textbook import TextbookEProp3
 from benchmarks.windows import WindowProblem
 from repro.errors import RunFailed
@@ -136,15 +136,15 @@ def compare_windows(who: str, learner_of: Callable[[Any], Any], problem: WindowP
 def simulated(problem: Problem) -> Tensor:
     """Our spikes [batch, time, neuron], of each direction in its own order of time."""
     trial, network = problem.trial, problem.module(problem.config()).network
-    lengths = getattr(trial, "lengths", None)
-    sent = [way.network.simulate(way.sees(trial.inputs, lengths))[0].z for way in network.directions]
-    return torch.cat(sent, dim=2)
+    with torch.no_grad():
+        z = network(trial.inputs, lengths=getattr(trial, "lengths", None))[1]
+    return torch.cat(z, dim=2) if isinstance(z, tuple) else z
 
 
 @torch.no_grad()
 def eager_spikes(problem: Problem) -> Tensor:
     """The same by a loop over time."""
-    return torch.cat(eager.sent(problem.module(problem.config()).network, problem.dense_inputs), dim=2)
+    return torch.cat(eager.all_spikes(problem.module(problem.config()).network, problem.dense_inputs), dim=2)
 
 
 def spikes_by_jax(problem: Problem) -> Tensor:
@@ -169,11 +169,13 @@ def compare_gradients(problem: Problem, with_jax: bool) -> float:
     for variant, e_prop in ((VARIANT, True), ("bptt", False)):
         config = problem.config(variant)
         module, by_eager = problem.module(config), problem.module(config)
-        claimed(module, config).loss(module, problem.trial, 0).loss.backward()
+        module.step(problem.trial).loss.backward()
         eager_loss(by_eager, problem, e_prop).backward()
-        found.append(_gradient("eager", _gradients(module.network), _gradients(by_eager.network)))
+        ours = _gradients(module.network)
+        found.append(_gradient("eager", ours, _gradients(by_eager.network)))
         if with_jax and e_prop:
-            found.append(_gradient("JAX", _gradients(module.network), gradients_by_jax(problem)))
+            by_weight = {name.rpartition(".")[2]: gradient for name, gradient in ours.items()}
+            found.append(_gradient("JAX", by_weight, gradients_by_jax(problem)))
     return max(found)
 
 

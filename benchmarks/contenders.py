@@ -22,7 +22,7 @@ from benchmarks.catalogue import (
     WINDOWS,
 )
 from benchmarks.lstm import StockLSTM, TruncatedBPTT
-from benchmarks.problem import Problem, Step, claimed, optimizer_of, torch_step
+from benchmarks.problem import Problem, Step, optimizer_of, torch_step
 from benchmarks.textbook import TextbookEProp3
 from benchmarks.windows import WindowProblem
 
@@ -52,8 +52,7 @@ def _ours(problem: Problem, config: Any) -> Step:
     module = problem.module(config)
     if not problem.has_rule:
         return torch_step(module, lambda: module.training_step(problem.trial, 0)["loss"])
-    rule = claimed(module, config)
-    return torch_step(module, lambda: rule.loss(module, problem.trial, 0).loss)
+    return torch_step(module, lambda: module.step(problem.trial).loss)
 
 
 def _eager(problem: Problem, e_prop: bool) -> Step:
@@ -94,10 +93,11 @@ def eager_loss(module: Any, problem: Problem, e_prop: bool) -> torch.Tensor:
     """The loss of the batch with autograd's whole tape behind it."""
     if not problem.has_rule:
         return one_shot.loss(module, problem.trial, problem.dense_inputs)
-    sent = eager.sent(module.network, problem.dense_inputs, e_prop)
-    loss: torch.Tensor = module.objective(module.network.join(sent, None), problem.trial)
+    z = eager.all_spikes(module.network, problem.dense_inputs, e_prop)
+    loss: torch.Tensor = module.loss_of(eager.read_out(module.network.readout, z), problem.trial)
     if module.rate.cost:
-        loss = loss + module.rate.loss(torch.cat([module.rate.rates_hz(z) for z in sent]))
+        rates_hz = torch.cat([spikes.mean(dim=(0, 1)) for spikes in z]) * (1000 / module.config.dt_ms)
+        loss = loss + module.rate.loss(rates_hz)
     return loss
 
 
@@ -126,7 +126,8 @@ def jax_problem(problem: Problem) -> tuple[Any, Any, Any, Any]:
 
     config = problem.config()
     network = problem.module(config).network
-    weights = {name: jnp.array(weight.detach().numpy()) for name, weight in network.named_parameters()}
+    named = network.named_parameters()
+    weights = {name.rpartition(".")[2]: jnp.array(weight.detach().numpy()) for name, weight in named}
     objective = scan.OBJECTIVES[problem.task]
     loss = scan.make_loss(jax_spikes(problem), network.readout, objective, config.rate_cost, config.target_rate_hz)
     inputs, target = (jnp.array(x.transpose(0, 1).numpy()) for x in (problem.dense_inputs, problem.target()))
@@ -140,4 +141,5 @@ def jax_spikes(problem: Problem) -> Any:
     from benchmarks import scan
 
     network = problem.module(problem.config()).network
-    return scan.make_spikes(network.neuron, jnp.array(network.neuron.adaptation(network.w_out.detach()).numpy()))
+    neuron = network.layer.neuron
+    return scan.make_spikes(neuron, jnp.array(neuron.adaptation(network.readout.w_out.detach()).numpy()))

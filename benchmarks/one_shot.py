@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from benchmarks import eager
 from repro.eprop.layers.error_module import LinearErrorModule, SpikingErrorModule
 from repro.eprop.neurons.lif import LIF
 from repro.eprop.neurons.surrogates import pseudo_derivative, spike
@@ -27,23 +28,24 @@ class UnrolledTrial(NamedTuple):
 def loss(module: Any, batch: Any, inputs: Tensor) -> Tensor:
     """The outer loss of `ArmReachingModule` with rates over both trials, with autograd's whole tape behind it."""
     network, rate = module.network, module.config.inner_learning_rate
-    w_in, w_rec = network.w_in, _without_autapses(network.w_rec)
+    w_in, w_rec = network.layer.w_in, _without_autapses(network.layer.w_rec)
     first = trial(module, w_in, w_rec, inputs, batch.target_input, learns=True)
     w_in, w_rec = w_in - rate * first.by_in, w_rec - rate * _without_autapses(first.by_rec)
     second = trial(module, w_in, w_rec, inputs, batch.test_target_input, learns=False)
-    total: Tensor = module.objective(network.read_out(second.z), batch)
-    total = total + module.rate.loss((module.rate.rates_hz(first.z) + module.rate.rates_hz(second.z)) / 2)
+    total: Tensor = module.loss_of(eager.read_out(network.readout, [second.z]), batch)
+    per_step = 1000 / module.config.dt_ms
+    total = total + module.rate.loss(per_step * (first.z.mean(dim=(0, 1)) + second.z.mean(dim=(0, 1))) / 2)
     if first.zeta.shape[2]:
-        term = module.module_rate
-        total = total + term.loss((term.rates_hz(first.zeta) + term.rates_hz(second.zeta)) / 2)
+        zeta = per_step * (first.zeta.mean(dim=(0, 1)) + second.zeta.mean(dim=(0, 1))) / 2
+        total = total + module.module_rate.loss(zeta)
     return total
 
 
 def trial(module: Any, w_in: Tensor, w_rec: Tensor, inputs: Tensor, targets: Tensor, learns: bool) -> UnrolledTrial:
     """A trial from rest with weights [post, pre] of all tasks or [task, post, pre] of each: network, error module,
     eligibility traces (Eq. 23) and what the update adds up (Eq. 7), step by step."""
-    inputs, tasks, alpha = inputs.to(w_in.dtype), inputs.shape[0], module.network.neuron.alpha
-    network = Neurons(module.network.neuron, w_rec, tasks)
+    inputs, tasks, alpha = inputs.to(w_in.dtype), inputs.shape[0], module.network.layer.neuron.alpha
+    network = Neurons(module.network.layer.neuron, w_rec, tasks)
     error_module = STEPWISE[type(module.error_module)](module.error_module, tasks)
     trace_in, trace_rec = inputs.new_zeros(tasks, inputs.shape[2]), network.z
     by_in, by_rec = inputs.new_zeros(tasks, *w_in.shape[-2:]), inputs.new_zeros(tasks, *w_rec.shape[-2:])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,10 +11,9 @@ from torch import Tensor
 
 from benchmarks import batches
 from repro.eprop.kernels.events import Held, SpikeTrains
-from repro.rules.callback import learning_rules
-from repro.runs.module import SpikingModule
 from repro.runs.recorder import Recorder
 from repro.runs.rule_settings import RuleSettings
+from repro.runs.rules import learning_rules
 from repro.runs.task import Task
 from tasks import get_task
 from tasks.arm_reaching.config import LEARNS_EARLY
@@ -42,6 +40,7 @@ READINGS = {
 # One-shot learning settles by the outer loss of `quick`, which holds the rates, at the paper's learning rate.
 EARLY: dict[str, Any] = {name: value for name, value in LEARNS_EARLY.items() if name != "batch_size"}
 SETTLING = 0.0015
+SEED = 0
 SETTLED: dict[tuple[Any, ...], dict[str, Tensor]] = {}  # problems of other trials share them
 FRAMES = "frames"  # in the size of a problem: how long its utterances are, which no config says
 
@@ -75,22 +74,11 @@ class Problem:
         return self._task.resolve(variant or default, "paper", READINGS[self.task] | size | readings, data={})
 
     def module(self, config: Any) -> Any:
-        """The task's Lightning module, always with the same weights: those of a network that has settled.
-
-        An iteration is of the training batch alone, also where the task validates in each.
-        """
-        module = self._fresh_module(config)
-        if self.has_rule:
-            module.network.load_state_dict(self._settled_weights)
-        else:
-            module.load_state_dict(self._settled_lessons(config.error_module))
-        return module
-
-    def _fresh_module(self, config: Any) -> Any:
-        module = self._task.load("module")(config, seed=0)
-        if self.has_rule:
-            module.training_step = types.MethodType(SpikingModule.training_step, module)
-        return module
+        """The task's Lightning module with the rule of the config, always with the same weights: those of a network
+        that has settled."""
+        module = self._task.load("module")(config, seed=SEED)
+        module.load_state_dict(self._settled_weights if self.has_rule else self._settled_lessons(config.error_module))
+        return claimed(module, config)
 
     @functools.cached_property
     def trial(self) -> Any:
@@ -101,7 +89,7 @@ class Problem:
     def _whole_batch(self) -> Any:
         if FRAMES in self.size:
             return batches.noise(self.config(), self.size[FRAMES])
-        return next(iter(self._task.load("data")(self.config(), seed=0).train_dataloader()))
+        return next(iter(self._task.load("data")(self.config(), seed=SEED).train_dataloader()))
 
     @functools.cached_property
     def dense_inputs(self) -> Tensor:
@@ -129,7 +117,7 @@ class Problem:
         known = (kind, self.settle, *sorted(self.size.items()))
         if known not in SETTLED:
             config = dataclasses.replace(self.config(), error_module=kind, learning_rate=SETTLING, **EARLY)
-            module = self._fresh_module(config)
+            module = self._task.load("module")(config, seed=SEED)
             step = torch_step(module, lambda: module.training_step(self._whole_batch, 0)["loss"])
             for _ in range(self.settle):
                 step()
@@ -139,12 +127,11 @@ class Problem:
     @functools.cached_property
     def _settled_weights(self) -> dict[str, Tensor]:
         config = self.config()
-        module = self._fresh_module(config)
-        weights: dict[str, Tensor] = module.network.state_dict()
+        module = claimed(self._task.load("module")(config, seed=SEED), config)
+        weights: dict[str, Tensor] = module.state_dict()
         if not config.learning_rate:
             return weights
-        rule = claimed(module, config)
-        step = torch_step(module, lambda: rule.loss(module, self._whole_batch, 0).loss)
+        step = torch_step(module, lambda: module.step(self._whole_batch).loss)
         for _ in range(self.settle):
             step()
         return weights
@@ -186,14 +173,13 @@ def trainer(config: Any, iterations: int = 0) -> pl.Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        callbacks=[*learning_rules(config), Recorder()],
+        callbacks=[*learning_rules(config, SEED), Recorder()],
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
     )
 
 
 def claimed(module: Any, config: Any) -> Any:
-    """The learning rule of `config`, in charge of `module`."""
-    holder: Any = trainer(config)
-    rule: Any = holder.callbacks[0]
-    rule.setup(holder, module, "fit")
-    return rule
+    """The module, whose layers have the rule and the feedback of `config` from now on."""
+    for callback in learning_rules(config, SEED):
+        callback.setup(trainer(config), module, "fit")
+    return module

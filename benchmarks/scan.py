@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from repro.readout import Readout
+from repro.eprop.layers.readout import Readout
 
 Weights = dict[str, Any]  # "w_in" [neuron, input], "w_rec" [neuron, neuron], "w_out" [readout, neuron]
 Spikes = Callable[[Weights, Any], Any]

@@ -16,6 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from repro.eprop.errors import NotFiniteError, UsageError
 from repro.eprop.kernels.malloc import keep_freed_memory
 from repro.errors import Busy, RunFailed, UserError
 from repro.records import wandb_mirror
@@ -118,7 +119,8 @@ def _train(
     )
     trainer = _trainer(run, recorder, mirror, [*rules, recorder, *observers], callbacks, minutes)
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        with _sentences():
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
     except RunFailed as error:
@@ -139,6 +141,17 @@ def _train(
         numbers, drawn = observer.results(trainer, module)
         metrics, arrays = metrics | numbers, arrays | drawn
     return run.record(RunResult("finished", "", metrics, arrays, weights_hash(module)))
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """The library's exceptions as those of a run: training that has diverged, and bad input."""
+    try:
+        yield
+    except NotFiniteError:
+        raise RunFailed("membrane voltages are no longer finite: try a lower learning_rate") from None
+    except UsageError as error:
+        raise UserError(str(error)) from None
 
 
 def _measure(run: Run) -> RunRecord:
@@ -172,6 +185,7 @@ def _trainer(
         enable_model_summary=False,
         callbacks=[*watching, LoggerMirror(recorder), saver, progress, *callbacks],
         enable_checkpointing=False,  # the saver's are enough
+        limit_val_batches=0,  # observers evaluate
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
         plugins=[AtomicCheckpoints(run.identity)],
         use_distributed_sampler=False,

@@ -1,7 +1,7 @@
 """Tasks in which a spiking network learns from its readout's errors: the training step that they share."""
 
 import abc
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -12,6 +12,16 @@ from repro.eprop.rules.rate import RateTerm, firing_rates
 from repro.runs.task_module import TaskModule
 
 WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
+
+
+class StepOutput(NamedTuple):
+    """What one training step made of a batch: the `loss`, readouts [batch, time, readout], spikes of some or all
+    neurons [batch, time, neuron], mean rates [neuron] in Hz."""
+
+    loss: Tensor
+    readout: Tensor
+    spikes: Tensor
+    rates_hz: Tensor
 
 
 class SpikingModule(TaskModule, abc.ABC):
@@ -34,17 +44,20 @@ class SpikingModule(TaskModule, abc.ABC):
 
     @abc.abstractmethod
     def metrics(self, readout: Tensor, batch: Any) -> dict[str, Tensor]:
-        """What the figures need of a trial, as scalars."""
+        """What the figures need of a batch, as scalars whose means over processes are those of all trials."""
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """One batch of trials and its loss; returns also the readouts and the spikes of some neurons."""
-        step = self._online if self.config.evaluator == "online" else self._factored
-        loss, readout, spikes, rates_hz = step(batch)
+        loss, readout, spikes, rates_hz = self.step(batch)
         metrics = {"loss": loss.detach(), "rate_hz": rates_hz.detach().mean()} | self.metrics(readout, batch)
-        self.log_dict(metrics, batch_size=len(readout))
+        metrics = self.log_shared(metrics, len(readout))
         return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, :WATCHED]}
 
-    def _factored(self, batch: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def step(self, batch: Any) -> StepOutput:
+        """A batch by the config's evaluator."""
+        return self._online(batch) if self.config.evaluator == "online" else self._factored(batch)
+
+    def _factored(self, batch: Any) -> StepOutput:
         lengths = getattr(batch, "lengths", None)
         readout, z = self.simulate(batch)
         rates_hz = firing_rates(z, lengths, self.config.dt_ms)
@@ -52,14 +65,14 @@ class SpikingModule(TaskModule, abc.ABC):
         if self.rate.cost:
             loss = loss + self.rate.loss(rates_hz)
         first = z if isinstance(z, Tensor) else z[0]
-        return loss, readout.detach(), first.detach(), rates_hz
+        return StepOutput(loss, readout.detach(), first.detach(), rates_hz)
 
     def simulate(self, batch: Any) -> tuple[Tensor, Any]:
         """Readouts and spikes of a batch, both differentiable (see `SpikingNetwork`)."""
         readout, z = self.network(batch.inputs, lengths=getattr(batch, "lengths", None))
         return readout, z
 
-    def _online(self, batch: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _online(self, batch: Any) -> StepOutput:
         layer = self.network.layer
         assert isinstance(layer, RecurrentLayer)
         rate = self.rate if self.rate.cost else None
@@ -68,7 +81,7 @@ class SpikingModule(TaskModule, abc.ABC):
             return self.loss_of(y, batch, first_step)
 
         result = online_eprop(layer, self.network.readout, batch.inputs, loss_at, rate, watch=WATCHED)
-        return result.loss, result.y, result.watched, result.rates_hz
+        return StepOutput(result.loss, result.y, result.watched, result.rates_hz)
 
     def configure_optimizers(self) -> Any:
         """See `TaskModule.adam_with_decay`."""

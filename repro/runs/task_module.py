@@ -9,6 +9,7 @@ import torch
 
 from repro.runs.config import from_mapping
 from repro.runs.seeds import generator
+from repro.runs.sharing import shared_metrics
 
 
 class TaskModule(pl.LightningModule):
@@ -30,6 +31,12 @@ class TaskModule(pl.LightningModule):
     def generator(self, purpose: str) -> torch.Generator:
         """The run's random numbers for one purpose."""
         return generator(self.seed, purpose)
+
+    def log_shared(self, metrics: dict[str, torch.Tensor], trials: int) -> dict[str, torch.Tensor]:
+        """Log the means of an iteration's metrics over all processes that share it, and return them."""
+        metrics = shared_metrics(metrics)
+        self.log_dict(metrics, batch_size=trials)
+        return metrics
 
     def adam(self, **options: Any) -> torch.optim.Optimizer:
         """Adam with default moments over all parameters, at the config's learning rate."""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from repro.eprop import firing_rates
 from tasks.arm_reaching.arm import integrate, joints, tip
 from tasks.arm_reaching.data import batch
 
@@ -52,8 +53,8 @@ def _numbers(module: Any, index: int, size: int) -> dict[str, float]:
     }
     if both is not None:
         found["module_rate_hz"] = both.mean()
-        found["module_rate_training_hz"] = module.rate.rates_hz(inner.training_output.zeta).mean()
-        found["module_rate_test_hz"] = module.rate.rates_hz(inner.test_output.zeta).mean()
+        for name, output in (("training", inner.training_output), ("test", inner.test_output)):
+            found[f"module_rate_{name}_hz"] = firing_rates(output.zeta, dt_ms=module.config.dt_ms).mean()
     if inner.training_output is not None:
         found["signal_training"] = inner.training_output.signal.square().mean().sqrt()
         found["signal_test"] = inner.test_output.signal.square().mean().sqrt()

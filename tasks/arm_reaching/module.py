@@ -115,8 +115,7 @@ class ArmReachingModule(TaskModule):
             loss = loss + self.module_rate.loss(module)
             metrics["module_rate_hz"] = module.detach().mean()
         metrics = {"loss": loss.detach()} | metrics
-        self.log_dict(metrics, batch_size=len(inner.test.y))
-        return {"loss": loss, "metrics": metrics}
+        return {"loss": loss, "metrics": self.log_shared(metrics, len(inner.test.y))}
 
     def rates(self, inner: InnerLoop, both: bool) -> tuple[Tensor, Tensor | None]:
         """Mean rates [neuron] in Hz of the network and of the error module (None without spikes), over the training

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from repro.eprop import LIF, Readout, RecurrentLayer, SpikingNetwork
+from repro.runs.sharing import shared_mean
 from repro.runs.spiking_module import SpikingModule
 from tasks.pattern_generation.config import PatternGenerationConfig
 from tasks.pattern_generation.data import Trial
@@ -40,6 +41,6 @@ class PatternGenerationModule(SpikingModule):
 
     def metrics(self, readout: Tensor, batch: Trial) -> dict[str, Tensor]:
         """The mean squared error, and the normalised one: over the mean variance of the targets."""
-        variance = batch.target.var(dim=1, unbiased=False).mean()
+        variance = shared_mean(batch.target.var(dim=1, unbiased=False).mean())
         mse = (readout - batch.target).square().mean()
         return {"nmse": mse / variance, "mse": mse}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from repro.eprop.kernels.events import Held
 from repro.errors import UserError
-from repro.runs.loaders import IndexedLoader
+from repro.runs.loaders import EvaluationLoader, IndexedLoader
 from repro.runs.seeds import generator
 from tasks.speech.config import SpeechConfig
 from tasks.speech.corpus import Corpus
@@ -92,3 +92,19 @@ class SpeechData(pl.LightningDataModule):
     def train_dataloader(self) -> IndexedLoader:
         """One batch an iteration."""
         return IndexedLoader(self.training_batch, self.config.iterations)
+
+    def val_dataloader(self) -> EvaluationLoader:
+        """All validation utterances."""
+        return self._whole("validation")
+
+    def test_dataloader(self) -> EvaluationLoader:
+        """All test utterances."""
+        return self._whole("test")
+
+    def predict_dataloader(self) -> EvaluationLoader:
+        """All test utterances."""
+        return self._whole("test")
+
+    def _whole(self, split: str) -> EvaluationLoader:
+        batches = list(self.evaluation_batches(split))
+        return EvaluationLoader(batches.__getitem__, len(batches))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from repro.eprop import ALIF, Bidirectional, Readout, RecurrentLayer, SpikingNetwork
 from repro.eprop.kernels.padding import real_steps
+from repro.runs.sharing import shared_count
 from repro.runs.spiking_module import SpikingModule
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import PADDING, Batch
@@ -69,7 +70,7 @@ class SpeechModule(SpikingModule):
     def metrics(self, readout: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Frame accuracy."""
         right, frames = self.right_frames(readout, batch)
-        return {"accuracy": right / frames}
+        return {"accuracy": right / shared_count(frames).to(right)}
 
     def read(self, batch: Batch) -> Tensor:
         """The readout [batch, time or frame, phone] of a batch."""
@@ -85,8 +86,7 @@ class SpeechModule(SpikingModule):
         readout = self.read(batch)
         loss = self.loss_of(readout, batch)
         metrics = {"loss": loss.detach()} | self.metrics(readout.detach(), batch)
-        self.log_dict(metrics, batch_size=len(readout))
-        return {"loss": loss, "metrics": metrics}
+        return {"loss": loss, "metrics": self.log_shared(metrics, len(readout))}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Frame accuracy on a batch of validation utterances, weighted by their frames."""
@@ -102,7 +102,7 @@ class SpeechModule(SpikingModule):
 
     def _evaluated(self, name: str, batch: Batch) -> Tensor:
         right, frames = self.right_frames(self.read(batch), batch)
-        self.log(name, right / frames, batch_size=int(frames), on_epoch=True, on_step=False)
+        self.log(name, right / frames, batch_size=int(frames), on_epoch=True, on_step=False, sync_dist=True)
         return right / frames
 
     def right_frames(self, readout: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import SpikeTrains
-from repro.runs.loaders import IndexedLoader
+from repro.runs.loaders import EvaluationLoader, IndexedLoader
 from repro.runs.seeds import generator
 from tasks.store_recall.config import StoreRecallConfig
 
 VALUE, STORE, RECALL = 0, 2, 3  # groups of channels: value 0, value 1, STORE, RECALL
 GROUPS = 4
+EVALUATED_BATCHES = 4  # of `trainer.validate`, `test` and `predict`
 
 
 class Schedule(NamedTuple):
@@ -99,7 +100,7 @@ def _bernoulli_places(places: int, chance: float, random: torch.Generator) -> Te
 
 
 def trials(config: StoreRecallConfig, seed: int, purpose: str, index: int) -> Trial:
-    """Batch number `index` for "training" or "validation": a pure function of its arguments."""
+    """Batch number `index` for "training", "validation" or "test": a pure function of its arguments."""
     random = generator(seed, purpose, index)
     plan = schedule(config, config.batch_size, random)
     return Trial(poisson(config, active_groups(plan), random), plan)
@@ -114,4 +115,19 @@ class StoreRecallData(pl.LightningDataModule):
 
     def train_dataloader(self) -> IndexedLoader:
         """One batch an iteration."""
-        return IndexedLoader(lambda index: trials(self.config, self.seed, "training", index), self.config.iterations)
+        return IndexedLoader(lambda index: self._trials("training", index), self.config.iterations)
+
+    def val_dataloader(self) -> EvaluationLoader:
+        """Trials that are never trained on."""
+        return EvaluationLoader(lambda index: self._trials("validation", index), EVALUATED_BATCHES)
+
+    def test_dataloader(self) -> EvaluationLoader:
+        """Trials that are neither trained on nor validated with."""
+        return EvaluationLoader(lambda index: self._trials("test", index), EVALUATED_BATCHES)
+
+    def predict_dataloader(self) -> EvaluationLoader:
+        """Those of the test."""
+        return self.test_dataloader()
+
+    def _trials(self, purpose: str, index: int) -> Trial:
+        return trials(self.config, self.seed, purpose, index)

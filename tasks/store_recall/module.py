@@ -7,6 +7,8 @@ from torch import Tensor
 
 from repro.eprop import ALIF, Readout, RecurrentLayer, SpikingNetwork
 from repro.eprop.neurons.neuron import NeuronState
+from repro.errors import UserError
+from repro.runs.sharing import process_of, shared_count
 from repro.runs.spiking_module import SpikingModule
 from tasks.store_recall.config import StoreRecallConfig
 from tasks.store_recall.data import GROUPS, Trial
@@ -37,7 +39,12 @@ class StoreRecallModule(SpikingModule):
         return round(self.config.period_ms / self.config.dt_ms)
 
     def simulate(self, batch: Trial) -> tuple[Tensor, Any]:
-        """See `SpikingModule.simulate`; with carried states the next batch begins where this one ends."""
+        """See `SpikingModule.simulate`; with carried states the next batch begins where this one ends.
+
+        Raises UserError for carried states of several processes: a checkpoint would keep those of one.
+        """
+        if self.config.states == "carried" and process_of()[1] > 1:
+            raise UserError("states=carried is trained in one process: set devices=1, or use states=reset")
         readout, z, after = self.network(batch.inputs, self.state, return_state=True)
         if self.training and self.config.states == "carried":
             self.state = after
@@ -47,7 +54,7 @@ class StoreRecallModule(SpikingModule):
         """Cross entropy of the reported bit, as a mean over the RECALL periods of the batch; of a piece of a trial only
         where it is a loss at every ms."""
         target = batch.schedule.target
-        recalls = max(int((target >= 0).sum()), 1)
+        recalls = shared_count((target >= 0).sum()).to(readout.dtype)
         if self.config.task_loss == "period":
             mean, wanted = self._means(readout, target)
             return torch.nn.functional.cross_entropy(mean, wanted, reduction="sum") / recalls
@@ -64,15 +71,34 @@ class StoreRecallModule(SpikingModule):
 
     def metrics(self, readout: Tensor, batch: Trial) -> dict[str, Tensor]:
         """The share of RECALL periods in which the readout of higher mean activation is the wrong one."""
+        wrong, recalls = self.wrong_recalls(readout, batch)
+        return {"error": wrong / shared_count(recalls, at_least=0).to(wrong)}
+
+    def wrong_recalls(self, readout: Tensor, batch: Trial) -> tuple[Tensor, Tensor]:
+        """In how many RECALL periods the readout of higher mean activation is the wrong one, and how many there are."""
         mean, wanted = self._means(readout, batch.schedule.target)
-        return {"error": (mean.argmax(dim=1) != wanted).float().mean()}
+        return (mean.argmax(dim=1) != wanted).sum().float(), torch.tensor(float(len(wanted)), device=mean.device)
 
     def validation_step(self, batch: Trial, batch_idx: int) -> Tensor:
         """The error on trials that are never trained on, with the weights and the state as they are."""
-        readout, _ = self.network(batch.inputs, self.state)
-        error = self.metrics(readout, batch)["error"]
-        self.log("validation_error", error, batch_size=len(readout))
-        return error
+        return self._evaluated("validation_error", batch, self.state)
+
+    def test_step(self, batch: Trial, batch_idx: int) -> Tensor:
+        """The error on trials that are neither trained on nor validated with, from rest."""
+        return self._evaluated("test_error", batch, None)
+
+    def predict_step(self, batch: Trial, batch_idx: int) -> Tensor:
+        """The bit that is reported in each RECALL period [batch, period], from rest; -1 in other periods."""
+        readout, _ = self.network(batch.inputs)
+        target = batch.schedule.target
+        reported = readout.unflatten(1, (target.shape[1], self.period_steps)).mean(dim=2).argmax(dim=-1)
+        return reported.masked_fill(target < 0, -1)
+
+    def _evaluated(self, name: str, batch: Trial, state: NeuronState | None) -> Tensor:
+        readout, _ = self.network(batch.inputs, state)
+        wrong, recalls = self.wrong_recalls(readout, batch)
+        self.log(name, wrong / recalls, batch_size=int(recalls), on_epoch=True, on_step=False, sync_dist=True)
+        return wrong / recalls
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The state that the next batch begins in."""

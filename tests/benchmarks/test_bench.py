@@ -12,7 +12,7 @@ from benchmarks.problem import Problem
 from repro.eprop.kernels import dispatch
 from repro.eprop.neurons.alif import ALIF
 from repro.errors import RunFailed, UserError
-from tasks.store_recall import module as store_recall
+from tasks.store_recall import data as store_recall
 
 SIZES = {
     "pattern_generation": {"n_rec": 40, "trial_ms": 50},
@@ -109,10 +109,10 @@ def test_made_up_speech_needs_no_corpus(monkeypatch) -> None:
 def test_speech_costs_every_turn_the_same() -> None:
     problem = tiny("speech")
     module = problem.module(problem.config("bptt"))
-    before = {name: weight.clone() for name, weight in module.network.state_dict().items()}
+    before = {name: weight.clone() for name, weight in module.network.named_parameters()}
     contenders.torch_step(module, lambda: contenders.eager_loss(module, problem, e_prop=False))()
-    assert module.network.ahead.w_rec.grad.any()
-    assert all(torch.equal(weight, before[name]) for name, weight in module.network.state_dict().items())
+    assert module.network.directions[0].w_rec.grad.any()
+    assert all(torch.equal(weight, before[name]) for name, weight in module.network.named_parameters())
 
 
 def test_a_gradient_without_adaptation_is_not_timed(monkeypatch) -> None:

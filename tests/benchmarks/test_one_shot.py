@@ -71,10 +71,10 @@ def test_both_modules_and_the_network_are_alive(problem) -> None:
 
 def test_every_turn_costs_the_same(problem) -> None:
     module = problem.module(problem.config())
-    before = {name: weight.clone() for name, weight in module.state_dict().items()}
+    before = {name: weight.clone() for name, weight in module.named_parameters()}
     contenders.torch_step(module, lambda: contenders.eager_loss(module, problem, e_prop=False))()
-    assert module.network.w_rec.grad.any()
-    assert all(torch.equal(weight, before[name]) for name, weight in module.state_dict().items())
+    assert module.network.layer.w_rec.grad.any()
+    assert all(torch.equal(weight, before[name]) for name, weight in module.named_parameters())
 
 
 def test_in_float64_a_clock_stays_a_clock(problem) -> None:

@@ -1,4 +1,4 @@
-"""Any neuron: derivatives by torch.func against those written by hand, and both evaluators against autograd."""
+"""Any neuron: derivatives by autograd against those written by hand, and both evaluators against autograd."""
 
 import dataclasses
 import math
@@ -10,22 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop.neurons.alif import ALIF
+from repro.eprop import ALIF, BPTT, EProp, Neuron, Rate, Rule, online_eprop
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
-from repro.eprop.neurons.local_jacobians import LocalJacobians, reverse
-from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
-from repro.eprop.neurons.rate import Rate
-from repro.eprop.rules.rate import RateTerm
-from repro.eprop.rules.synapses import AnySynapses
-from repro.eprop.rules.traces import Trace
-from repro.rules.online import online_eprop
-from repro.rules.rule import BPTT, EProp
-from repro.rules.signals import BroadcastSignal
-from tests.oracle.conftest import NEURONS, Case, autograd, make_case, relative
+from repro.eprop.neurons.local_jacobians import LocalJacobians, derive, reverse
+from repro.eprop.neurons.neuron import NeuronState, Trajectory, Variables
+from repro.eprop.rules.synapses import AnySynapses, FusedSynapses
+from tests.oracle.conftest import relative
+from tests.oracle.eprop.conftest import N_IN, Case, make, of_layer, unrolled, wave
+from tests.oracle.eprop.conftest import NEURONS as EVERY
 
 EXACT, WRONG = 1e-12, 1e-2
-SYMMETRIC = EProp(Trace("full"), BroadcastSignal("symmetric"))
-NO_RATE = RateTerm("sum_khz", 0.0, 10.0)
+NEURONS: dict[str, Neuron] = {name: EVERY[name] for name in ("lif", "alif")}
 
 
 def from_the_docs() -> Neuron:
@@ -55,67 +50,74 @@ class Derived(Neuron):
     def refractory_steps(self) -> int:
         return self.model.refractory_steps
 
-    def update(self, own: Variables, fired: Tensor, sent: Tensor, current: Tensor) -> Variables:
-        return self.model.update(own, fired, sent, current)
+    def update(self, variables: Variables, z_prev_local: Tensor, z_prev: Tensor, current: Tensor) -> Variables:
+        return self.model.update(variables, z_prev_local, z_prev, current)
 
-    def output(self, own: Variables) -> Tensor:
-        return self.model.output(own)
+    def output(self, variables: Variables) -> Tensor:
+        return self.model.output(variables)
+
+
+def alive(neuron: str | Neuron) -> Case:
+    return make(ALL[neuron] if isinstance(neuron, str) else neuron, x_learns=False)
 
 
 def derived(case: Case) -> tuple[Trajectory, NeuronState]:
-    network = case.network
-    drive = case.inputs @ network.w_in.detach().T
-    return Derived(network.neuron).simulate(drive, network.recurrent_weights(), network.initial_state(len(drive)))
+    neuron, (w_in, w_rec) = Derived(case.layer.neuron), case.layer.weights()
+    return neuron.simulate(case.x @ w_in.T, w_rec, neuron.initial_state(len(case.x), case.layer.n, w_in))
 
 
-def by_rule(rule: EProp | BPTT, case: Case) -> dict[str, Tensor]:
-    network = case.network
-    trajectory, _ = network.simulate(case.inputs)
-    error = case.error(network.read_out(trajectory.z).detach())
-    signal = rule.signal(error, torch.empty(0), network.w_out, network.readout)
-    return dict(rule.gradients(network, case.inputs, trajectory, signal))
+def by_rule(rule: Rule, case: Case) -> dict[str, Tensor]:
+    """The gradients of the layer's weights, of half the sum of squares."""
+    case.layer.rule = rule
+    y, _ = case.forward("pair")
+    return of_layer(0.5 * (y - case.target).square().sum(), case.layer)
+
+
+def by_autograd(case: Case, detach: bool = False) -> dict[str, Tensor]:
+    y, _ = unrolled(case, detach)
+    return of_layer(0.5 * (y - case.target).square().sum(), case.layer)
 
 
 def online(case: Case) -> dict[str, Tensor]:
-    def error_of(readout: Tensor, first: int) -> Tensor:
-        return readout - case.target[:, first : first + readout.shape[1]]
+    case.layer.rule = EProp()
 
-    weights = torch.empty(0)
-    return dict(online_eprop(case.network, case.inputs, error_of, SYMMETRIC.signal, weights, NO_RATE).gradients)
+    def loss_at(y: Tensor, first: int) -> Tensor:
+        return 0.5 * (y - case.target[:, first : first + y.shape[1]]).square().sum()
+
+    return of_layer(online_eprop(case.layer, case.readout, case.x, loss_at).loss, case.layer)
 
 
 @pytest.mark.parametrize("name", [*NEURONS, "rate"])
-def test_derivatives_written_by_hand_are_those_of_torch_func(name: str) -> None:
-    case = make_case(neuron=ALL[name])
-    found, wanted = case.network.simulate(case.inputs)[0], derived(case)[0]
-    by_hand, by_func = case.network.neuron.local(found), wanted.local
-    assert by_func is not None
+def test_derivatives_written_by_hand_are_those_of_autograd(name: str) -> None:
+    case = alive(name)
+    found, wanted = case.layer.simulate(case.x)[0], derived(case)[0]
+    by_hand, automatic = case.layer.neuron.local(found), wanted.local
+    assert automatic is not None
     assert torch.equal(found.z, wanted.z)
     assert relative(found.h, wanted.h) < EXACT
-    assert by_func.output.any()
-    for one, other in zip(by_hand, by_func, strict=True):
-        # Before the first step nothing is known of h, and nothing asks for it.
+    assert automatic.output.any()
+    for one, other in zip(by_hand, automatic, strict=True):
+        # Before the first step nothing is known of h, and no rule reads it.
         torch.testing.assert_close(one[:, 1:], other[:, 1:], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_e_prop_of_any_neuron_is_autograd_without_recurrence_and_reset(name: str) -> None:
-    case = make_case(neuron=ALL[name])
-    wanted = autograd(case, detach_recurrence=True, detach_reset=True)
-    for found in (by_rule(SYMMETRIC, case), online(case)):
+    case = alive(name)
+    wanted = by_autograd(case, detach=True)
+    for found in (by_rule(EProp(), case), online(case)):
         assert relative(found["w_rec"], wanted["w_rec"]) < 1e-11
         assert relative(found["w_in"], wanted["w_in"]) < 1e-11
-    assert relative(by_rule(SYMMETRIC, case)["w_rec"], autograd(case)["w_rec"]) > WRONG  # control
+    assert relative(by_rule(EProp(), case)["w_rec"], by_autograd(case)["w_rec"]) > WRONG  # control
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_bptt_of_any_neuron_is_autograd(name: str) -> None:
-    case = make_case(neuron=ALL[name])
-    found, wanted = by_rule(BPTT(), case), autograd(case)
+    case = alive(name)
+    found, wanted = by_rule(BPTT(), case), by_autograd(case)
     assert relative(found["w_rec"], wanted["w_rec"]) < 1e-11
     assert relative(found["w_in"], wanted["w_in"]) < 1e-11
-    if name != "rate":  # which has no reset
-        assert relative(found["w_rec"], autograd(case, detach_reset=True)["w_rec"]) > WRONG  # control
+    assert relative(found["w_rec"], by_autograd(case, detach=True)["w_rec"]) > WRONG  # control
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -123,59 +125,59 @@ def test_one_step_nudged_moves_a_neuron_as_its_derivatives_say(name: str) -> Non
     """Finite differences of the smooth part: how the variables after a step follow those before it and the current."""
     neuron = ALL[name]
     random = torch.Generator().manual_seed(5)
-    own = tuple(torch.randn(1, 9, dtype=torch.float64, generator=random) for _ in neuron.names)
+    before = tuple(torch.randn(1, 9, dtype=torch.float64, generator=random) for _ in neuron.names)
     current, zero = torch.randn(1, 9, dtype=torch.float64, generator=random), torch.zeros(1, 9, dtype=torch.float64)
-    local = derive_at(neuron, own, zero, current)
+    local = derive_at(neuron, before, zero, current)
     nudge = 1e-6
 
     def moved(*by: float) -> Tensor:
-        nudged = tuple(x + d for x, d in zip(own, by, strict=False))
+        nudged = tuple(x + d for x, d in zip(before, by, strict=False))
         return torch.stack(neuron.update(nudged, zero, zero, current + by[-1]), dim=-1)
 
-    for k in range(len(own) + 1):
-        up, down = ([sign * nudge * (i == k) for i in range(len(own) + 1)] for sign in (1, -1))
+    for k in range(len(before) + 1):
+        up, down = ([sign * nudge * (i == k) for i in range(len(before) + 1)] for sign in (1, -1))
         wanted = (moved(*up) - moved(*down)) / (2 * nudge)
-        found = local.d[..., k] if k < len(own) else local.by_current
+        found = local.d[..., k] if k < len(before) else local.by_current
         torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-8)
 
 
-def derive_at(neuron: Neuron, own: Variables, fired: Tensor, current: Tensor) -> LocalJacobians:
+def derive_at(neuron: Neuron, variables: Variables, z_prev: Tensor, current: Tensor) -> LocalJacobians:
     """The derivatives of a step from a point at which the neuron does not act on itself."""
-    from repro.eprop.neurons.local_jacobians import derive
-
     silent, free = torch.zeros_like(current), torch.ones_like(current)
-    return derive(neuron.update, neuron.output, own, own, silent, free, fired, current)
+    return derive(neuron.update, neuron.output, variables, variables, silent, free, z_prev, current)
 
 
 def test_control_adaptation_detached() -> None:
     """The threshold's path through the spikes that raised it, left out: D = [[alpha, 0], [0, rho]]."""
-    case = make_case(neuron=NEURONS["alif"])
-    network = case.network
-    trajectory, _ = network.simulate(case.inputs)
-    signal = torch.sin(torch.arange(trajectory.h.numel(), dtype=torch.float64)).reshape(trajectory.h.shape)
-    local = network.neuron.local(trajectory)
-    whole = network.neuron.e_prop_delta(trajectory, signal)
+    case = alive("alif")
+    unit, (trajectory, _) = case.layer.neuron, case.layer.simulate(case.x)
+    assert isinstance(unit, ALIF)
+    signal, local = wave(trajectory.h), unit.local(trajectory)
+    whole = unit.e_prop_delta(trajectory, signal)
     assert relative(reverse(local, signal), whole) < EXACT
     cut = local.d.clone()
-    cut[..., 1, 0], cut[..., 1, 1] = 0, network.neuron.rho
+    cut[..., 1, 0], cut[..., 1, 1] = 0, unit.rho
     assert relative(reverse(local._replace(d=cut), signal), whole) > WRONG
 
 
 def test_control_one_over_threshold_missing() -> None:
-    """h without 1 / v_th does not only scale the gradient: it changes rho - h beta."""
-    case = make_case(neuron=NEURONS["alif"])
-    unit, (trajectory, _) = case.network.neuron, case.network.simulate(case.inputs)
-    signal = torch.sin(torch.arange(trajectory.h.numel(), dtype=torch.float64)).reshape(trajectory.h.shape)
-    whole = unit.e_prop_delta(trajectory, signal)
-    without = unit.e_prop_delta(trajectory._replace(h=unit.v_th * trajectory.h), signal) / unit.v_th
-    assert relative(without, whole) > WRONG
-
-
-def test_control_alpha_rho_and_kappa_are_told_apart() -> None:
-    case = make_case(neuron=NEURONS["alif"])
-    unit, (trajectory, _) = case.network.neuron, case.network.simulate(case.inputs)
+    """h without 1 / v_th does not only scale the gradient: it changes rho - h beta, and BPTT through the reset."""
+    case = alive("alif")
+    unit, (trajectory, _) = case.layer.neuron, case.layer.simulate(case.x)
     assert isinstance(unit, ALIF)
-    signal = torch.sin(torch.arange(trajectory.h.numel(), dtype=torch.float64)).reshape(trajectory.h.shape)
+    signal, without = wave(trajectory.h), trajectory._replace(h=unit.v_th * trajectory.h)
+    whole = unit.e_prop_delta(trajectory, signal)
+    assert relative(unit.e_prop_delta(without, signal) / unit.v_th, whole) > WRONG
+    _, w_rec = case.layer.weights()
+    whole = unit.bptt_delta(trajectory, signal, w_rec)
+    assert relative(unit.bptt_delta(without, signal, w_rec) / unit.v_th, whole) > WRONG
+
+
+def test_control_alpha_rho_and_kappa_differ() -> None:
+    case = alive("alif")
+    unit, (trajectory, _) = case.layer.neuron, case.layer.simulate(case.x)
+    assert isinstance(unit, ALIF)
+    signal = wave(trajectory.h)
     whole = unit.e_prop_delta(trajectory, signal)
     for swapped in ({"tau_a_ms": unit.tau_m_ms}, {"tau_m_ms": unit.tau_a_ms}, {"tau_a_ms": 40.0}):
         assert relative(dataclasses.replace(unit, **swapped).e_prop_delta(trajectory, signal), whole) > WRONG
@@ -183,27 +185,23 @@ def test_control_alpha_rho_and_kappa_are_told_apart() -> None:
 
 def test_a_neuron_without_memory_has_the_truncated_trace() -> None:
     """alpha = 0: nothing is carried over, and the full trace equals the truncated one (below Eq. 30)."""
-    case = make_case(neuron=Rate(alpha=0.0))
-    truncated = EProp(Trace("truncated"), SYMMETRIC.signal)
-    assert relative(by_rule(SYMMETRIC, case)["w_rec"], by_rule(truncated, case)["w_rec"]) < EXACT
-    case = make_case(neuron=RATE)  # control
-    assert relative(by_rule(SYMMETRIC, case)["w_rec"], by_rule(truncated, case)["w_rec"]) > WRONG
+    case, truncated = alive(Rate(alpha=0.0)), EProp("truncated")
+    assert relative(by_rule(EProp(), case)["w_rec"], by_rule(truncated, case)["w_rec"]) < EXACT
+    case = alive("rate")  # control
+    assert relative(by_rule(EProp(), case)["w_rec"], by_rule(truncated, case)["w_rec"]) > WRONG
 
 
 @pytest.mark.parametrize("name", NEURONS)
 def test_fused_online_traces_are_those_of_any_neuron(name: str) -> None:
     """The eligibility traces themselves, kappa-filtered, after a chunk: by the kernel and by Eq. 2 as it stands."""
-    case = make_case(neuron=NEURONS[name])
-    network, unit = case.network, NEURONS[name]
-    trajectory, _ = network.simulate(case.inputs)
+    case, unit = alive(name), NEURONS[name]
+    trajectory, _ = case.layer.simulate(case.x)
     signal = torch.ones_like(trajectory.h)
-    from repro.eprop.rules.synapses import FusedSynapses
-
     assert isinstance(unit, IntegrateAndFire)
-    shape = len(case.inputs), network.n_rec, 5
+    shape = len(case.x), case.layer.n, N_IN
     fused, plain = (kind(*shape, trajectory.h, unit) for kind in (FusedSynapses, AnySynapses))
     for synapses in (fused, plain):
-        synapses.advance(trajectory, signal, case.inputs, 0.97)
+        synapses.advance(trajectory, signal, case.x, 0.97)
     assert relative(fused.filtered, plain.filtered) < EXACT
     assert relative(fused.summed, plain.summed) < EXACT
     if name == "alif":  # Eq. 27 as a filter of e

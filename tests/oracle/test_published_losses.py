@@ -10,20 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop.neurons.lif import LIF
-from repro.eprop.rules.rate import RateTerm
-from repro.eprop.rules.traces import Trace
-from repro.network import RecurrentNetwork
-from repro.readout import Readout
-from repro.rules.rule import EProp
-from repro.rules.signals import BroadcastSignal
+from repro.eprop import LIF, EProp, RateTerm, Readout, RecurrentLayer, SpikingNetwork
 
 PUBLISHED = [101.964363, 103.466736, 103.340607, 103.680244, 104.412781]
 N, T, LEARNING_RATE = 100, 1000, 1e-4
 
 
-def draw(tau_m_ms: float) -> tuple[RecurrentNetwork, Tensor, Tensor, Tensor]:
-    """The tutorial's network, feedback [neuron, readout], inputs and target, in its order of drawing."""
+def draw(tau_m_ms: float) -> tuple[SpikingNetwork, Tensor, Tensor]:
+    """The tutorial's network, whose feedback is the tutorial's too, inputs and target, in its order of drawing."""
     random = np.random.RandomState(1)
     w_in, w_rec, w_out, feedback = (
         torch.tensor((random.randn(N, n) / N**0.5).astype(np.float32).astype(float)) for n in (N, N, 1, 1)
@@ -38,28 +32,26 @@ def draw(tau_m_ms: float) -> tuple[RecurrentNetwork, Tensor, Tensor, Tensor]:
     )
     target = target - target[0]
     neuron = LIF(tau_m_ms, v_th=0.03 / (1 - np.exp(-1 / tau_m_ms)), refractory_ms=0, dampening=0.3)
-    network = RecurrentNetwork(neuron, Readout(30.0, one_minus_kappa=True), N, N, 1, torch.Generator()).double()
-    network.w_in.data, network.w_rec.data, network.w_out.data = w_in.T, w_rec.T.fill_diagonal_(0), w_out.T
-    return network, feedback, inputs[None], torch.tensor(target / np.abs(target).max())[None, :, None]
+    layer, readout = RecurrentLayer(neuron, N, N, rule=EProp()), Readout(N, 1, 30.0, one_minus_kappa=True)
+    network = SpikingNetwork(layer, readout).double()
+    layer.w_in.data, layer.w_rec.data, readout.w_out.data = w_in.T, w_rec.T.fill_diagonal_(0), w_out.T
+    readout.feedback = "random"
+    readout._drawn = feedback[None]
+    return network, inputs[None], torch.tensor(target / np.abs(target).max())[None, :, None]
 
 
 def losses(tau_m_ms: float = 30.0, rate_cost: float = 150.0, iterations: int = 5) -> list[float]:
     """Train with e-prop 1 and plain gradient descent; the task's loss before each update."""
-    network, feedback, inputs, target = draw(tau_m_ms)
-    rule, rate = EProp(Trace("full"), BroadcastSignal("random")), RateTerm("sum_khz", rate_cost, 10.0)
+    network, inputs, target = draw(tau_m_ms)
+    rate, optimizer = RateTerm("sum_khz", rate_cost, 10.0), torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
     found = []
     for _ in range(iterations):
-        trajectory, _ = network.simulate(inputs)
-        readout = network.read_out(trajectory.z)
-        loss = 0.5 * (readout - target).square().sum()
+        y, z = network(inputs)
+        loss = 0.5 * (y - target).square().sum()
         found.append(float(loss.detach()))
-        (w_out,) = torch.autograd.grad(loss, network.w_out)
-        signal = rule.signal((readout - target).detach(), feedback[None], network.w_out, network.readout)
-        signal = signal + rate.signal(rate.rates_hz(trajectory.z), T)
-        gradients = rule.gradients(network, inputs, trajectory, signal) | {"w_out": w_out}
-        with torch.no_grad():
-            for name, gradient in gradients.items():
-                network.get_parameter(name).sub_(LEARNING_RATE * gradient)
+        optimizer.zero_grad()
+        (loss + rate(z)).backward()
+        optimizer.step()
     return found
 
 

@@ -54,6 +54,16 @@ def spike_trains(spikes: Tensor) -> SpikeTrains:
     return SpikeTrains(rows.nonzero()[:, 1].contiguous(), start, batch, steps, channels)
 
 
+def some_trials(spikes: SpikeTrains, first: int, stop: int) -> SpikeTrains:
+    """The spikes of trials `first` to `stop` - 1."""
+    in_row = torch.diff(spikes.start).view(spikes.steps, spikes.batch)
+    wanted = torch.zeros_like(in_row, dtype=torch.bool)
+    wanted[:, first:stop] = True
+    start = torch.nn.functional.pad(in_row[:, first:stop].flatten().cumsum(dim=0), (1, 0))
+    channel = spikes.channel[torch.repeat_interleave(wanted.flatten(), in_row.flatten())]
+    return spikes._replace(channel=channel, start=start, batch=stop - first)
+
+
 class Held(NamedTuple):
     """Inputs that stay the same for a while: each row of `frames` [batch, frame, channel] lasts `steps_each` steps."""
 

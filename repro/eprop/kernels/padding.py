@@ -66,14 +66,12 @@ class _Flip(torch.autograd.Function):
         return _Flip.apply(grads[0], ctx.lengths), None
 
 
-def spike_counts(z: Tensor | SpikeTrains, lengths: Tensor | None) -> tuple[Tensor, int]:
-    """How often each channel of `z` [batch, time, channel] spikes without padding [channel], and in how many steps."""
+def spike_counts(z: Tensor | SpikeTrains, lengths: Tensor | None) -> Tensor:
+    """How often each channel of `z` [batch, time, channel] spikes without padding [channel]."""
     if isinstance(z, SpikeTrains):
-        z, steps = (z, z.batch * z.steps) if lengths is None else (without_padding(z, lengths), int(lengths.sum()))
-        return torch.bincount(z.channel, minlength=z.channels).double(), steps
-    if lengths is None:
-        return z.sum(dim=(0, 1)), z.shape[0] * z.shape[1]
-    return (z * real_steps(lengths, z.shape[1])[..., None]).sum(dim=(0, 1)), int(lengths.sum())
+        real = z if lengths is None else without_padding(z, lengths)
+        return torch.bincount(real.channel, minlength=z.channels).double()
+    return (z if lengths is None else z * real_steps(lengths, z.shape[1])[..., None]).sum(dim=(0, 1))
 
 
 class KnownSpikes(NamedTuple):

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.events import Spikes
 from repro.eprop.kernels.padding import cheapest, check_lengths, known_spikes, real_steps, spike_counts
 
 READINGS = tuple(f"{over}_{unit}" for over in ("sum", "mean", "population") for unit in ("khz", "hz"))
@@ -59,7 +58,7 @@ class _Counts(torch.autograd.Function):
         if known is not None and known.lengths is lengths:
             ctx.lengths = None  # the layer that made z sets the gradient of padding to zero
             spikes = z if known.events is None else known.events
-        return spike_counts(spikes, lengths)[0].to(z.dtype)
+        return spike_counts(spikes, lengths).to(z.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -89,11 +88,6 @@ class RateTerm:
     def __call__(self, z: Tensor | Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:
         """The term of spikes `z` [batch, time, neuron] (see `firing_rates`), a scalar."""
         return self.loss(firing_rates(z, lengths, self.dt_ms))
-
-    def rates_hz(self, z: Spikes, lengths: Tensor | None = None) -> Tensor:
-        """Mean firing rate [neuron] in Hz of spikes in either form, off the tape where they are events."""
-        count, steps = spike_counts(z, lengths)
-        return count * (1000 / self.dt_ms / steps)
 
     def loss(self, rates_hz: Tensor) -> Tensor:
         """The loss of mean rates [neuron]; differentiable."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop import BPTT, EProp, RateTerm, RecurrentLayer, UsageError, firing_rates, spike_trains
-from repro.eprop.kernels.padding import cheapest, known_spikes
+from repro.eprop.kernels.padding import cheapest, known_spikes, spike_counts
 from repro.eprop.rules.rate import READINGS
 from tests.oracle.eprop.conftest import (
     EXACT,
@@ -215,11 +215,16 @@ def test_other_lengths_of_equal_values_are_the_same() -> None:
     assert relative(firing_rates(z, LENGTHS), firing_rates(z, LENGTHS.clone())) < EXACT
 
 
-def test_events_have_the_rates_of_their_array() -> None:
-    case, term = make("lif", x_learns=False), RateTerm("sum_hz")
+def test_events_are_counted_as_their_array() -> None:
+    case = make("lif", x_learns=False)
     z = case.layer(case.x).detach()
     for lengths in (None, LENGTHS):
-        assert relative(term.rates_hz(spike_trains(z), lengths), firing_rates(z.clone(), lengths)) < EXACT
+        assert torch.equal(spike_counts(spike_trains(z), lengths), spike_counts(z, lengths))
+
+
+@pytest.mark.parametrize(("reading", "wanted"), [("mean_hz", 5.0), ("sum_khz", 1e-5), ("population_hz", 0.5)])
+def test_units_of_the_loss(reading: str, wanted: float) -> None:
+    assert float(RateTerm(reading, 0.5, 10.0).loss(torch.tensor([12.0, 6.0]))) == pytest.approx(wanted)
 
 
 def test_a_time_step_of_two_milliseconds_halves_the_rates() -> None:

@@ -1,0 +1,77 @@
+"""Trials of an iteration that several processes share (DDP), and numbers that are means over all of them.
+
+DDP averages the gradients of the processes. A loss that is a sum divided by `shared_count` has as this average the
+gradient of a single process with all trials.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repro.eprop.kernels.events import SpikeTrains, some_trials
+from repro.errors import UserError
+
+
+def process_of() -> tuple[int, int]:
+    """The rank of this process, and how many train together; (0, 1) for one alone."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def shard(batch: Any, rank: int, processes: int) -> Any:
+    """The part of a batch that process `rank` trains.
+
+    The batch is an array [batch, ...], spikes as events, or a tuple of these; other values are kept. Raises UserError
+    where the processes cannot share the trials evenly.
+    """
+    if processes == 1:
+        return batch
+    if isinstance(batch, SpikeTrains):
+        return some_trials(batch, *_part(batch.batch, rank, processes))
+    if isinstance(batch, Tensor):
+        first, stop = _part(len(batch), rank, processes)
+        return batch[first:stop]
+    if isinstance(batch, tuple):
+        parts = [shard(part, rank, processes) for part in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
+    return batch
+
+
+def _part(trials: int, rank: int, processes: int) -> tuple[int, int]:
+    if trials % processes:
+        raise UserError(
+            f"batch_size={trials}: {processes} processes cannot share so many trials evenly; "
+            f"choose a multiple of {processes}"
+        )
+    each = trials // processes
+    return rank * each, (rank + 1) * each
+
+
+def shared_count(count: Tensor, at_least: int = 1) -> Tensor:
+    """How many a process has in the mean, from its own `count` [scalar]; of all processes there are `at_least` so
+    many."""
+    _, processes = process_of()
+    total = count.detach().double()
+    if processes > 1:
+        total = total.clone()
+        torch.distributed.all_reduce(total)
+    return total.clamp(min=at_least) / processes
+
+
+def shared_mean(value: Tensor) -> Tensor:
+    """The mean of a value over the processes; without a gradient where there are several."""
+    _, processes = process_of()
+    if processes == 1:
+        return value
+    total = value.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total / processes
+
+
+def shared_metrics(metrics: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The means of scalars over the processes."""
+    if process_of()[1] == 1:
+        return metrics
+    return dict(zip(metrics, shared_mean(torch.stack([x.double() for x in metrics.values()])).unbind(), strict=True))

@@ -1,0 +1,108 @@
+"""The compiled kernels of the CPU against those in plain torch, spikes as events against arrays, and the reverse
+recursion against finite differences."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from repro.eprop import LIF, Readout, RecurrentLayer
+from repro.eprop.kernels import dispatch, events, reference
+from repro.eprop.kernels.events import delayed_outer, outer, spike_trains
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from tests.oracle.conftest import relative
+from tests.oracle.eprop.conftest import N_IN, NEURONS, TAU_OUT_MS, make, wave
+from tests.oracle.tools import assert_model_is_live
+
+WRONG = 1e-2
+
+
+def made(neuron: str, batch: int, steps: int, n: int, dtype: torch.dtype) -> tuple[RecurrentLayer, Tensor]:
+    """A layer that is alive, and its inputs [batch, time, input]."""
+    random = torch.Generator().manual_seed(7)
+    layer = RecurrentLayer(NEURONS[neuron], N_IN, n, generator=random).to(dtype)
+    x = (torch.rand(batch, steps, N_IN, generator=random) < 0.15).to(dtype)
+    trajectory, _ = layer.simulate(x)
+    assert_model_is_live(trajectory.z, slopes=trajectory.h)
+    return layer, x
+
+
+@pytest.mark.parametrize("neuron", ["lif", "alif"])
+@pytest.mark.parametrize(("batch", "n"), [(2, 12), (9, 12), (2, 70)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
+def test_compiled_kernels_equal_those_in_plain_torch(
+    neuron: str, batch: int, n: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Few and many trials, few and many neurons; from a state in the middle of something."""
+    layer, x = made(neuron, batch, 40, n, dtype)
+    unit, (w_in, w_rec) = layer.neuron, layer.weights()
+    assert isinstance(unit, IntegrateAndFire)
+    state = layer.simulate(x)[1]
+    trajectory, after = layer.simulate(x, state)
+    beta, z, h = unit.adaptation(state.z), trajectory.z, trajectory.h
+    numbers = unit.alpha, unit.rho, unit.v_th, unit.refractory_steps, unit.dampening
+    before = state.variables[0], state.variables[-1], state.z, state.refractory
+    assert trajectory.events is not None
+    assert torch.equal(trajectory.events.dense(dtype), z)
+    slow = reference.lif_forward(events.linear(x, w_in), w_rec, beta, *before, *numbers)
+    assert torch.equal(z, slow[0])
+    assert relative(h, slow[1]) < tolerance
+    assert relative(trajectory.variables[0], slow[2]) < tolerance
+    assert relative(after.variables[-1], slow[4] if neuron == "alif" else slow[3]) < tolerance
+    assert torch.equal(after.refractory, slow[5])
+    signal = wave(h)
+    for name, arguments in {
+        "local_reverse": (h, signal, beta, 0.9, 0.97),
+        "bptt_reverse": (h, signal, signal[:0], w_rec, beta, 0.9, 0.97, 0.6),
+        "exponential_filter": (signal, 0.9, True),
+    }.items():
+        compiled = getattr(dispatch.operators("cpu"), name)
+        assert compiled is not getattr(reference, name)
+        assert relative(compiled(*arguments), getattr(reference, name)(*arguments)) < tolerance, name
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_spikes_as_events_are_their_array(dtype: torch.dtype, tolerance: float) -> None:
+    """The same currents and the same outer products from events as from zeros and ones."""
+    layer, x = made("alif", 4, 50, 12, dtype)
+    trains, (w_in, _) = spike_trains(x), layer.weights()
+    assert torch.equal(trains.dense(dtype), x)
+    assert relative(events.linear(trains, w_in), events.linear(x, w_in)) < tolerance
+    trajectory, _ = layer.simulate(x)
+    signal = wave(trajectory.h)
+    by_array = outer(signal, x)
+    assert relative(outer(signal, trains), by_array) < tolerance
+    assert relative(outer(signal, spike_trains(x.roll(1, dims=1))), by_array) > WRONG  # control: late
+    recurrent = [delayed_outer(signal, z, torch.ones(4, 12, dtype=dtype)) for z in (trajectory.z, trajectory.events)]
+    assert relative(*recurrent) < tolerance
+    assert relative(outer(signal, trajectory.z), recurrent[0]) > WRONG  # control: not delayed
+
+
+def test_the_reverse_recursion_is_the_finite_difference_of_a_smooth_network() -> None:
+    """z = sigmoid(v) in place of the step: the recursion, given the true dz/dv, is the true gradient."""
+    case = make("lif", bias=False, x_learns=False)
+    unit, (w_in, w_rec), readout = case.layer.neuron, case.layer.weights(), case.readout
+    assert isinstance(unit, LIF) and isinstance(readout, Readout) and readout.tau_out_ms == TAU_OUT_MS
+
+    def run(weights: Tensor) -> tuple[Tensor, Tensor]:
+        current = case.x @ w_in.T
+        v = z = torch.zeros_like(current[:, 0])
+        steps = []
+        for t in range(current.shape[1]):
+            v = unit.alpha * v + current[:, t] + z @ weights.T - unit.v_th * z
+            z = torch.sigmoid(v)
+            steps.append(z)
+        z = torch.stack(steps, dim=1)
+        return 0.5 * (readout(z) - case.target).square().sum(), z
+
+    z = run(w_rec)[1].detach().requires_grad_()
+    (signal,) = torch.autograd.grad(0.5 * (readout(z) - case.target).square().sum(), z)
+    z, none = z.detach(), z.new_empty(0)
+    delta = dispatch.of(z).bptt_reverse(z * (1 - z), signal, none, w_rec, none, unit.alpha, 0.0, unit.v_th)
+    found = delayed_outer(delta, z, torch.zeros_like(z[:, 0]))
+    step = 1e-5
+    for j, i in [(0, 1), (3, 2), (11, 5)]:
+        nudge = torch.zeros_like(w_rec)
+        nudge[j, i] = step
+        wanted = (run(w_rec + nudge)[0] - run(w_rec - nudge)[0]).item() / (2 * step)
+        assert abs(float(found[j, i]) - wanted) < 1e-6 * abs(wanted) + 1e-8
+        assert abs(1.01 * float(found[j, i]) - wanted) > 1e-6 * abs(wanted) + 1e-8  # control: one per cent off is seen
