@@ -1,19 +1,17 @@
-"""A small network that is alive, trials of its own, and training by hand: what Lightning must reproduce."""
+"""A small network that is alive, trials for it, and training by hand: what Lightning must reproduce."""
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from repro.eprop.rules.rate import RateTerm
-from repro.rules.callback import LearningRuleCallback
-from repro.rules.rule import Gradients, build_rule
 from repro.runs.loaders import IndexedLoader
+from repro.runs.rules import feedback_of, learning_rules, rule_of
 from repro.runs.seeds import generator
+from repro.runs.task_module import TaskModule
 from tasks.pattern_generation.config import PatternGenerationConfig
 from tasks.pattern_generation.data import Trial
 from tasks.pattern_generation.module import PatternGenerationModule
@@ -23,8 +21,11 @@ LEARNING_RATE = 0.003
 RULES: dict[str, dict[str, Any]] = {
     "eprop": {"algorithm": "eprop"},
     "bptt": {"algorithm": "bptt"},
+    "readout only": {"algorithm": "readout_only"},
     "resampled": {"feedback_window_ms": 20},
+    "by slice": {"feedback_window_ms": 20, "feedback_time": "slice"},
     "clopath": {"trace": "clopath"},
+    "no recurrence": {"recurrent": False},
     "population rate": {"rate_loss": "population_hz", "rate_cost": 0.01},
 }
 
@@ -54,15 +55,19 @@ def together(trials: Sequence[Trial]) -> Trial:
     return Trial(*(torch.cat(parts) for parts in zip(*trials, strict=True)))
 
 
-class Module(PatternGenerationModule):
+class Descends(TaskModule):
     """Plain gradient descent: unlike Adam, it shows a gradient that is off by a factor."""
 
     def configure_optimizers(self) -> Any:
         return torch.optim.SGD(self.parameters(), lr=LEARNING_RATE)
 
 
+class Module(Descends, PatternGenerationModule):
+    """Task 1.1 by gradient descent."""
+
+
 def module_of(config: PatternGenerationConfig, dtype: torch.dtype = torch.float64) -> Module:
-    """The module that every test of a config starts from."""
+    """The module that every test of a config begins with."""
     return Module(config, seed=3).to(dtype)
 
 
@@ -81,52 +86,42 @@ def trainer_of(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
     return pl.Trainer(callbacks=list(callbacks), **(defaults | options))
 
 
-def loader(batches: Sequence[Trial]) -> IndexedLoader:
+def loader(batches: Sequence[Any]) -> IndexedLoader:
     """The loader that runs use."""
     return IndexedLoader(batches.__getitem__, len(batches))
 
 
-def fit(
-    config: PatternGenerationConfig,
-    batches: Sequence[Trial],
-    dtype: torch.dtype = torch.float64,
-    rule: bool = True,
-    ckpt_path: Path | None = None,
-    **options: Any,
-) -> Module:
-    """Train by Lightning, one batch after the other; `rule=False` leaves the callback out."""
-    module = module_of(config, dtype)
-    trainer = trainer_of(*([LearningRuleCallback(config)] if rule else []), **options)
+def train(module: Any, batches: Sequence[Any], *callbacks: pl.Callback, **options: Any) -> Any:
+    """Train a module by Lightning and the rule of its config, one batch after the other; returns it."""
+    ckpt_path = options.pop("ckpt_path", None)
+    trainer = trainer_of(*learning_rules(module.config, module.seed), *callbacks, **options)
     trainer.fit(module, loader(batches), ckpt_path=ckpt_path, weights_only=True)
     return module
 
 
-def by_hand(module: Module, batch: Trial) -> Gradients:
-    """The gradients of a batch without callback or Lightning, its rate term over all its trials."""
-    config, network = module.config, module.network
-    rule = build_rule(config)
-    trajectory, _ = network.simulate(batch.inputs)
-    assert 0.01 < trajectory.z.mean() < 0.3, "the network is not alive"
-    readout = network.read_out(trajectory.z)
-    loss = module.objective(readout, batch)
-    error, w_out = torch.autograd.grad(loss, [readout, network.w_out])
-    feedback = rule.signal.draw(module.steps, network.n_rec, config.n_out, module.generator("feedback")).to(error.dtype)
-    rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz)
-    signal = rule.signal(error, feedback, network.w_out, network.readout)
-    signal = signal + rate.signal(rate.rates_hz(trajectory.z), trajectory.z.shape[0] * trajectory.z.shape[1])
-    return rule.gradients(network, batch.inputs, trajectory, signal) | {"w_out": w_out}
+def fit(
+    config: PatternGenerationConfig, batches: Sequence[Trial], dtype: torch.dtype = torch.float64, **options: Any
+) -> Module:
+    """The same of the small network."""
+    trained: Module = train(module_of(config, dtype), batches, **options)
+    return trained
 
 
-def mean(found: Sequence[Gradients]) -> Gradients:
-    """The mean of several gradients."""
-    return {name: torch.stack([gradients[name] for gradients in found]).mean(dim=0) for name in found[0]}
-
-
-@torch.no_grad()
-def descend(module: Module, gradients: Gradients, factor: float = 1.0) -> None:
-    """One step of gradient descent by hand."""
-    for name, gradient in gradients.items():
-        module.network.get_parameter(name).sub_(LEARNING_RATE * factor * gradient)
+def by_hand(config: PatternGenerationConfig, batches: Sequence[Trial]) -> Module:
+    """Gradient descent without callback, Lightning or the fused network: the layer, then its readout."""
+    module = module_of(config)
+    layer, readout, parameters = module.network.layer, module.network.readout, list(module.parameters())
+    layer.rule, readout.feedback = rule_of(config), feedback_of(config)
+    readout.seed_feedback(module.generator("feedback").initial_seed())
+    for batch in batches:
+        z = layer(batch.inputs)
+        assert 0.01 < z.mean() < 0.3, "the network is not alive"
+        loss = module.loss_of(readout(z), batch) + module.rate(z)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.sub_(0 if gradient is None else LEARNING_RATE * gradient)
+    return module
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:
@@ -134,8 +129,13 @@ def weights(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
 
 
-def apart(one: torch.nn.Module | dict[str, Tensor], other: torch.nn.Module | dict[str, Tensor]) -> float:
-    """The largest difference of two modules' weights."""
+def largest_difference(
+    one: torch.nn.Module | dict[str, Tensor], other: torch.nn.Module | dict[str, Tensor]
+) -> float:
+    """Of two modules' weights."""
     a, b = (weights(x) if isinstance(x, torch.nn.Module) else x for x in (one, other))
     assert a.keys() == b.keys()
     return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+
+apart = largest_difference  # its name in the tests of windows

@@ -1,48 +1,74 @@
-"""Two processes that share a batch (DDP on gloo) train as one process with the whole batch."""
+"""Two processes that share each iteration's trials (DDP on gloo) train as one process with all of them."""
 
 from multiprocessing.context import ForkServerContext
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
+from repro.eprop import Held, spike_trains
+from repro.errors import UserError
+from repro.runs.sharing import shard
 from tests.runs.pair import train_together
-from tests.runs.small import apart, fit, small, together, trial, weights
-from tests.runs.workers import SHARED, UPDATES, share
+from tests.runs.shared_tasks import MISTAKES, WAYS, batches, module, recalls, share, trained
+from tests.runs.small import largest_difference, trial, weights
 
-EQUAL = 1e-10
-OWN = "each process its own rates"
-Weights = dict[str, Tensor]
+EQUAL, DIFFERENT = 1e-10, 1e-6
+Shares = list[dict[str, Any]]  # of each process: way -> weights and series
 
 
 @pytest.fixture(scope="module")
-def shared(processes: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Weights]]:
-    """The weights of both processes for each way of SHARED."""
+def shared(processes: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Shares:
     folder = tmp_path_factory.mktemp("ddp")
     train_together(processes, share, folder)
-    return {name: [torch.load(folder / f"{name}-{rank}.pt") for rank in range(2)] for name in SHARED}
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
-def alone(name: str) -> Weights:
-    """The weights of one process that sees all trials of an update in one batch."""
-    settings, options, micro_batches = SHARED[name]
-    size = 2 * micro_batches
-    batches = [together([trial(size * i + k) for k in range(size)]) for i in range(UPDATES)]
-    kept = {key: value for key, value in options.items() if key != "strategy"}
-    return weights(fit(small(**settings), batches, **kept))
+@pytest.mark.parametrize("way", WAYS)
+def test_two_processes_are_one_with_all_trials(shared: Shares, way: str) -> None:
+    first, second, alone = shared[0][way], shared[1][way], trained(way)
+    assert largest_difference(first["weights"], second["weights"]) == 0
+    assert largest_difference(first["weights"], alone["weights"]) < EQUAL
+    assert largest_difference(alone["weights"], weights(module(way))) > 1e-4  # control: training moved them
+    assert first["series"].keys() == alone["series"].keys() >= {"loss", "rate_hz"}
+    for name, values in alone["series"].items():
+        assert first["series"][name] == pytest.approx(values, rel=1e-9), name
+        assert first["series"][name] == second["series"][name], name
 
 
-@pytest.mark.parametrize("name", [name for name in SHARED if name != OWN])
-def test_two_processes_are_one_with_both_batches(shared: dict[str, list[Weights]], name: str) -> None:
-    first, second = shared[name]
-    assert apart(first, second) == 0
-    assert apart(first, alone(name)) < EQUAL
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_control_mistakes_give_other_weights(shared: Shares, mistake: str) -> None:
+    for way in MISTAKES[mistake]:
+        assert largest_difference(shared[0][f"{way}, {mistake}"]["weights"], shared[0][way]["weights"]) > DIFFERENT, way
 
 
-def test_control_rates_that_are_not_shared_give_other_weights(shared: dict[str, list[Weights]]) -> None:
-    assert apart(shared[OWN][0], alone(OWN)) > 1e-5
+@pytest.mark.parametrize("way", ["pattern_generation", "store_recall", "speech"])
+def test_the_parts_are_the_whole_batch(way: str) -> None:
+    whole = batches(way)[0]
+    parts = [shard(whole, rank, 2) for rank in range(2)]
+    assert shard(whole, 0, 1) is whole
+
+    def pieces(batch: Any) -> list[torch.Tensor]:
+        dense = batch.inputs if isinstance(batch.inputs, torch.Tensor) else batch.inputs.dense()
+        others = batch.schedule if way == "store_recall" else batch[1:]
+        return [dense, *others]
+
+    for one, two, all_of_it in zip(*map(pieces, (*parts, whole)), strict=True):
+        assert torch.equal(torch.cat([one, two]), all_of_it)
+    assert not torch.equal(*(pieces(part)[0] for part in parts))
 
 
-def test_control_half_of_the_trials_gives_other_weights(shared: dict[str, list[Weights]]) -> None:
-    half = fit(small(), [trial(2 * i) for i in range(UPDATES)])
-    assert apart(shared["eprop"][0], weights(half)) > 1e-5
+def test_parts_of_store_recall_have_unequal_numbers_of_recalls() -> None:
+    for batch in batches("store_recall"):
+        one, two = (recalls(shard(batch, rank, 2)) for rank in range(2))
+        if one != two:
+            return
+    pytest.fail("with equal numbers nothing could go wrong")
+
+
+@pytest.mark.parametrize(
+    "batch", [trial(0), (spike_trains(torch.ones(3, 2, 2)),), Held(torch.ones(5, 2, 2), 5)], ids=["1", "3", "5"]
+)
+def test_trials_that_cannot_be_shared_evenly_are_refused(batch: Any) -> None:
+    with pytest.raises(UserError, match=r"batch_size=(1|3|5): 2 processes cannot share .* choose a multiple of 2"):
+        shard(batch, 0, 2)

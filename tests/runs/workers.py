@@ -8,10 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import repro.records.record as record
-import repro.rules.callback as callback
 import repro.runs.result as outcome
 import repro.runs.run as running
 import tasks.pattern_generation.module  # noqa: F401  for the process server: nothing is left to import
@@ -20,36 +17,6 @@ from repro.records.record import RECORD
 from repro.runs.checkpoints import LAST, AtomicCheckpoints
 from repro.runs.recorder import Recorder
 from tasks.pattern_generation.config import TASK
-from tests.runs.pair import meet
-from tests.runs.small import fit, small, trial, weights
-
-SHARED: dict[
-    str, tuple[dict[str, Any], dict[str, Any], int]
-] = {  # name -> config, options of the Trainer, micro-batches an update
-    "eprop": ({}, {"strategy": "ddp"}, 1),
-    "bptt": ({"algorithm": "bptt"}, {"strategy": "ddp"}, 1),
-    "online": ({"evaluator": "online"}, {"strategy": "ddp"}, 1),
-    "unused parameters looked for": ({}, {"strategy": "ddp_find_unused_parameters_true"}, 1),
-    "no recurrence": ({"recurrent": False}, {"strategy": "ddp"}, 1),
-    "accumulation": ({}, {"strategy": "ddp"}, 2),
-    "clipping": ({}, {"strategy": "ddp", "gradient_clip_val": 0.3}, 1),
-    "each process its own rates": ({}, {"strategy": "ddp"}, 1),
-}
-UPDATES = 4
-
-
-def share(rank: int, port: int, folder: Path) -> None:
-    """One of two processes that train together, in each way of SHARED; saves the weights."""
-    meet(rank, port)
-    for name, (settings, options, micro_batches) in SHARED.items():
-        together = callback._mean_over_processes
-        if name == "each process its own rates":
-            callback._mean_over_processes = lambda rates: rates
-        batches = [trial(2 * index + rank) for index in range(UPDATES * micro_batches)]
-        module = fit(small(**settings), batches, devices=2, accumulate_grad_batches=micro_batches, **options)
-        callback._mean_over_processes = together
-        torch.save(weights(module), folder / f"{name}-{rank}.pt")
-
 
 def train(out: Path, settings: Mapping[str, str], moment: str = "") -> None:
     """Train the smoke profile of e-prop 1 into `out`; die at a moment, or exit as the command line would."""
