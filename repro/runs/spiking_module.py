@@ -35,7 +35,8 @@ class SpikingModule(TaskModule, abc.ABC):
 
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__(config, seed)
-        self.rate = RateTerm(config.rate_loss, config.rate_cost, config.target_rate_hz, config.dt_ms)
+        c = self.config  # `config` is a mapping where it comes out of a checkpoint
+        self.rate = RateTerm(c.rate_loss, c.rate_cost, c.target_rate_hz, c.dt_ms)
 
     @abc.abstractmethod
     def loss_of(self, readout: Tensor, batch: Any, first_step: int = 0) -> Tensor:

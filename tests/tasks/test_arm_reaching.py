@@ -76,15 +76,15 @@ def test_the_outer_loss_is_equation_61() -> None:
             reached = (torch.stack([x, y]) - tasks.movements.positions[trial, t]).square().sum()
             moved = (velocities[trial, t] - tasks.movements.velocities[trial, t]).square().sum()
             wanted = wanted + float(reached + moved) / 3
-    assert float(module.objective(velocities, tasks)) == pytest.approx(wanted, rel=1e-4)
+    assert float(module.loss_of(velocities, tasks)) == pytest.approx(wanted, rel=1e-4)
     mean, _ = made(task_loss="mean", motor_weight=1.0)
-    assert float(mean.objective(velocities, tasks)) == pytest.approx(wanted / 120, rel=1e-4)
-    assert float(made(motor_weight=0.5)[0].objective(velocities, tasks)) != pytest.approx(wanted, rel=0.1)  # control
+    assert float(mean.loss_of(velocities, tasks)) == pytest.approx(wanted / 120, rel=1e-4)
+    assert float(made(motor_weight=0.5)[0].loss_of(velocities, tasks)) != pytest.approx(wanted, rel=0.1)  # control
 
 
 def test_the_target_velocities_lead_to_the_target() -> None:
     module, tasks = made()
-    assert float(module.objective(tasks.movements.velocities, tasks)) < 1e-6
+    assert float(module.loss_of(tasks.movements.velocities, tasks)) < 1e-6
     assert float(module.metrics(0.9 * tasks.movements.velocities, tasks)["test_mse"]) > 1e-6  # control
 
 
@@ -140,7 +140,7 @@ def test_without_an_inner_update_both_trials_are_one() -> None:
 def test_the_learning_rate_falls_to_19_twentieths_after_every_300_steps(tmp_path: Path) -> None:
     """0.0015, "decayed after every 300 steps by a factor of 0.95" (task 2.1)."""
     short = {"n_rec": "3", "batch_size": "1", "trial_ms": "10", "tested_tasks": "1", "iterations": "305"}
-    rates, alive = LearningRates(), Weights({"network.w_in": 1.0})
+    rates, alive = LearningRates(), Weights({"network.layer.w_in": 1.0})
     settings = short | {"n_in": "5", "clock_rate_hz": "1000"}
     run(TASK, "no_inner_update", "paper", 0, settings, out=tmp_path, callbacks=[alive, rates])
     assert rates.values == pytest.approx([0.0015] * 300 + [0.001425] * 5, rel=1e-12)
@@ -150,8 +150,9 @@ def test_a_gradient_that_is_not_finite_ends_the_run() -> None:
     module, _ = made()
     optimizer = module.configure_optimizers()["optimizer"]
     module.on_before_optimizer_step(optimizer)
-    module.network.w_in.grad = torch.full_like(module.network.w_in, torch.nan)
-    with pytest.raises(RunFailed, match=r"gradient of network\.w_in is no longer finite"):
+    w_in = module.network.layer.w_in
+    w_in.grad = torch.full_like(w_in, torch.nan)
+    with pytest.raises(RunFailed, match=r"gradient of network\.layer\.w_in is no longer finite"):
         module.on_before_optimizer_step(optimizer)
 
 

@@ -21,13 +21,13 @@ def module() -> StoreRecallModule:
 
 def test_window_means_are_those_of_the_printed_recursion(module: StoreRecallModule) -> None:
     """Eq. 22, 27, 28 step by step for the input synapses of one simulation."""
-    config, network = module.config, module.network
+    config, layer = module.config, module.network.layer
     inputs, _ = decoding.simulations(config, "values", module.seed)
-    trajectory, _ = network.simulate(inputs)
+    trajectory, _ = layer.simulate(inputs)
     assert 0.005 < float(trajectory.z.mean()) < 0.2, "the network is not alive"
     means, bits = decoding.window_means(module, "values")
     x, h = inputs.dense()[3], trajectory.h[3]
-    unit = network.neuron
+    unit = layer.neuron
     beta, trace, slow = unit.adaptation(h[0])[:, None], torch.zeros(20), torch.zeros(7, 20)
     e, epsilon = [], []
     for t in range(500):

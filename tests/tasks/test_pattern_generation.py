@@ -108,7 +108,7 @@ def test_the_clopath_rule_filters_the_voltage_with_10_ms(tmp_path: Path) -> None
     weights = np.array([0.07, 0.10, 0.05, 0.09, 0.06])
     watch = Gradients()
     w_in = torch.stack([torch.from_numpy(weights), torch.full((5,), 10.0)])
-    start = Weights({"network.w_in": w_in, "network.w_out": 0.0})
+    start = Weights({"network.layer.w_in": w_in, "network.readout.w_out": 0.0})
     sizes: dict[str, Any] = {"n_rec": 2, "n_in": 5, "n_out": 1, "trial_ms": 100, "iterations": 1, "recurrent": False}
     plain: dict[str, Any] = {"feedback": "global", "rate_cost": 0, "task_loss": "half_sum", "readout_scale": "one"}
     _, arrays = trained(tmp_path, "clopath", [start, watch], clock_rate_hz=250, **sizes, **plain)
@@ -128,6 +128,6 @@ def test_the_clopath_rule_filters_the_voltage_with_10_ms(tmp_path: Path) -> None
         factor = np.maximum(v - 0, 0) * np.maximum(v_hat - 0.61 / 4, 0)
         return (error * factor) @ trace / math.sqrt(2)
 
-    measured = watch.first["network.w_in"][0].numpy()
+    measured = watch.first["network.layer.w_in"][0].numpy()
     np.testing.assert_allclose(measured, gradient(10), rtol=1e-4)
     assert np.abs(gradient(20) / gradient(10) - 1).max() > 0.1  # control

@@ -40,7 +40,7 @@ def spike_times(
 ) -> list[list[int]]:
     """When two neurons without recurrent weights spike, each given the current in each step."""
     watch = SpikeTimes()
-    start = Weights({"network.w_in": current, "network.w_rec": 0.0})
+    start = Weights({"network.layer.w_in": current, "network.layer.w_rec": 0.0})
     texts = {"iterations": "1"} | SIZES[task] | settings
     run(get_task(task), variant, "paper", 0, texts, out=folder, callbacks=[start, watch])
     return watch.times

@@ -1,4 +1,4 @@
-"""Task 1.3: its batches, its objective, its evaluations, the LSTM, and a run that is interrupted."""
+"""Task 1.3: its batches, its loss, its evaluations, the LSTM, and a run that is interrupted."""
 
 import dataclasses
 import importlib.util
@@ -13,7 +13,7 @@ import torch
 from repro.eprop.kernels.events import Held
 from repro.errors import UserError
 from repro.records.record import read_arrays
-from repro.rules.callback import LearningRuleCallback
+from repro.runs.rules import learning_rules
 from repro.runs.run import run
 from tasks.speech import data as speech_data
 from tasks.speech.config import TASK, VARIANTS, SpeechConfig
@@ -21,6 +21,7 @@ from tasks.speech.data import PADDING, Batch, SpeechData, batch_of
 from tasks.speech.features import CHANNELS, Features
 from tasks.speech.lstm import BidirectionalLSTM
 from tasks.speech.module import SpeechModule
+from tasks.speech.record import summary
 
 CONFIG = dataclasses.replace(
     SpeechConfig(corpus="stand_in"),
@@ -84,24 +85,24 @@ def test_evaluation_covers_a_split_whole(data: SpeechData) -> None:
     assert sorted(lengths) == [4, 6, 9]
 
 
-def objective(task_loss: str, readout: torch.Tensor, batch: Batch) -> float:
-    return float(SpeechModule(dataclasses.replace(CONFIG, task_loss=task_loss), 0).objective(readout, batch))
+def loss_of(task_loss: str, readout: torch.Tensor, batch: Batch) -> float:
+    return float(SpeechModule(dataclasses.replace(CONFIG, task_loss=task_loss), 0).loss_of(readout, batch))
 
 
-def test_the_objective_is_eq_51_over_real_steps() -> None:
+def test_the_loss_is_eq_51_over_real_steps() -> None:
     batch = batch_of(split(2, 4), [0, 1], 5)
     readout = torch.randn(2, 20, 61, generator=torch.Generator().manual_seed(1))
     log_pi = torch.log_softmax(readout, dim=-1)
     sums = [
         -sum(float(log_pi[b, t, batch.labels[b, t // 5]]) for t in range(5 * frames)) for b, frames in ((0, 2), (1, 4))
     ]
-    assert objective("sum", readout, batch) == pytest.approx(sum(sums) / 2, rel=1e-5)
-    assert objective("mean", readout, batch) == pytest.approx((sums[0] / 10 + sums[1] / 20) / 2, rel=1e-5)
+    assert loss_of("sum", readout, batch) == pytest.approx(sum(sums) / 2, rel=1e-5)
+    assert loss_of("mean", readout, batch) == pytest.approx((sums[0] / 10 + sums[1] / 20) / 2, rel=1e-5)
     garbage = readout.clone()
     garbage[0, 10:] = 1e3  # padding
-    assert objective("sum", garbage, batch) == pytest.approx(sum(sums) / 2, rel=1e-5)
+    assert loss_of("sum", garbage, batch) == pytest.approx(sum(sums) / 2, rel=1e-5)
     garbage[0, 9] = 1e3  # control: a real step
-    assert objective("sum", garbage, batch) != pytest.approx(sum(sums) / 2, rel=1e-3)
+    assert loss_of("sum", garbage, batch) != pytest.approx(sum(sums) / 2, rel=1e-3)
 
 
 def test_accuracy_counts_real_frames_alone() -> None:
@@ -154,16 +155,15 @@ def test_every_variant_trains(variant: str, data: SpeechData) -> None:
         if not torch.equal(p, q)
     }
     if variant == "readout_only":
-        assert moved == {"network.ahead.w_out", "network.behind.w_out", "network.b_out"}
+        assert moved == {"network.readout.w_out", "network.readout.b_out"}
     else:
         assert moved == {name for name, _ in fresh.named_parameters()}
 
 
 def trained(config: SpeechConfig, data: SpeechData, steps: int = 5) -> tuple[SpeechModule, pl.Trainer]:
     module = SpeechModule(config, 0)
-    rule = [] if config.algorithm == "autograd" else [LearningRuleCallback(config)]
     trainer = pl.Trainer(
-        max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False, callbacks=rule,
+        max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False, callbacks=learning_rules(config, 0),
         enable_model_summary=False, accelerator="cpu", barebones=False,
     )  # fmt: skip
     trainer.fit(module, data)
@@ -176,8 +176,8 @@ def test_training_lowers_the_loss(data: SpeechData) -> None:
     module, _ = trained(config, data, steps=60)
     batch = data.training_batch(0)
     with torch.no_grad():
-        before = float(SpeechModule(config, 0).objective(SpeechModule(config, 0).read(batch), batch))
-        after = float(module.objective(module.read(batch), batch))
+        before = float(SpeechModule(config, 0).loss_of(SpeechModule(config, 0).read(batch), batch))
+        after = float(module.loss_of(module.read(batch), batch))
     assert after < 0.8 * before
 
 
@@ -188,7 +188,7 @@ def test_summary_takes_the_test_accuracy_of_the_best_validation() -> None:
         "evaluated_after": [2.0, 4.0, 5.0],
         "rate_hz": [10.0] * 5,
     }
-    found = SpeechModule.summary(series, CONFIG)
+    found = summary(series, CONFIG)
     assert (found["accuracy"], found["accuracy_last"], found["best_epoch"]) == (0.3, 0.6, 1.6)
 
 

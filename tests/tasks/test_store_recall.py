@@ -1,4 +1,4 @@
-"""Task 1.2: its trials, its objective, when it counts as solved, and a run that is interrupted."""
+"""Task 1.2: its trials, its loss, when it counts as solved, and a run that is interrupted."""
 
 import dataclasses
 import math
@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 import torch
 
 from repro.errors import UserError
-from repro.rules.callback import LearningRuleCallback
 from repro.runs.run import run
 from tasks.store_recall.config import TASK, StoreRecallConfig
 from tasks.store_recall.data import RECALL, STORE, active_groups, poisson, schedule, trials
 from tasks.store_recall.module import StoreRecallModule
+from tasks.store_recall.record import is_solved, summary
 from tests.tasks.watching import LearningRates
 
 CONFIG = StoreRecallConfig()
@@ -125,12 +125,12 @@ def test_the_loss_is_the_cross_entropy_of_the_recalls() -> None:
         period = readout[trial, 100 * k : 100 * (k + 1)]
         losses += [-torch.log_softmax(y, dim=0)[wanted] for y in period]
         means.append(-torch.log_softmax(period.mean(dim=0), dim=0)[wanted])
-    assert module.objective(readout, batch) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+    assert module.loss_of(readout, batch) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
     by_period, _ = module_and_batch(task_loss="period")
-    assert by_period.objective(readout, batch) == pytest.approx(float(torch.stack(means).mean()), rel=1e-5)
+    assert by_period.loss_of(readout, batch) == pytest.approx(float(torch.stack(means).mean()), rel=1e-5)
     assert abs(float(torch.stack(means).mean() - torch.stack(losses).mean())) > 1e-2  # control
-    pieces = sum(float(module.objective(readout[:, t : t + 50], batch, t)) for t in range(0, 600, 50))
-    assert pieces == pytest.approx(float(module.objective(readout, batch)), rel=1e-5)
+    pieces = sum(float(module.loss_of(readout[:, t : t + 50], batch, t)) for t in range(0, 600, 50))
+    assert pieces == pytest.approx(float(module.loss_of(readout, batch)), rel=1e-5)
 
 
 def test_the_error_is_that_of_the_highest_mean_activation() -> None:
@@ -147,22 +147,20 @@ def test_the_error_is_that_of_the_highest_mean_activation() -> None:
 def test_solved_by_one_batch_or_by_the_mean_of_twenty() -> None:
     errors = [0.5] * 10 + [0.04] + [0.06] * 5 + [0.03] * 30
     series = {"validation_error": np.array(errors), "rate_hz": np.ones(len(errors))}
-    found = StoreRecallModule.summary(series, CONFIG)
+    found = summary(series, CONFIG)
     assert found["iterations_one_batch"] == 10
     mean = [np.mean(errors[i - 19 : i + 1]) for i in range(19, len(errors))]
     assert found["iterations_mean_of_20"] == 19 + next(i for i, m in enumerate(mean) if m < 0.05)
     assert found["iterations"] == 10
     assert found["iterations_at_least"] == 0
-    never = StoreRecallModule.summary(series | {"validation_error": np.full(46, 0.2)}, CONFIG)
+    never = summary(series | {"validation_error": np.full(46, 0.2)}, CONFIG)
     assert (never["iterations"], never["iterations_at_least"]) == (46, 1)
 
 
 def test_training_stops_when_solved_and_trains_on_when_told() -> None:
-    module, _ = module_and_batch(solved_error=1.0)
-    assert module.is_solved({"validation_error": [0.9]})
-    assert not module.is_solved({"validation_error": [1.0]})
-    module, _ = module_and_batch(solved_error=1.0, stop_when_solved=False)
-    assert not module.is_solved({"validation_error": [0.9]})
+    assert is_solved([0.9], small(solved_error=1.0))
+    assert not is_solved([1.0], small(solved_error=1.0))
+    assert not is_solved([0.9], small(solved_error=1.0, stop_when_solved=False))
 
 
 def test_the_learning_rate_falls_to_three_tenths_once_after_100_iterations(tmp_path: Path) -> None:
@@ -186,29 +184,24 @@ def test_a_solved_run_ends_early(tmp_path: Path) -> None:
 def test_carried_states_make_two_batches_one_long_trial() -> None:
     """The second batch begins where the first ended, and a checkpoint carries that on."""
     module, batch = module_and_batch(states="carried")
-    rule = LearningRuleCallback(module.config)
-    _claim(rule, module)
-    rule.loss(module, batch, 0)
-    state = module.state_before()
+    module.step(batch)
+    state = module.state
     assert state is not None
-    after = module.network.simulate(batch.inputs)[1]
+    after = module.network.layer.simulate(batch.inputs)[1]
     assert torch.equal(state.variables[1], after.variables[1])
+    second, _ = module.simulate(batch)
+    assert torch.equal(second, module.network(batch.inputs, after)[0])
     checkpoint: dict[str, Any] = {}
+    module.state = state
     module.on_save_checkpoint(checkpoint)
     other, _ = module_and_batch(states="carried")
     other.on_load_checkpoint(checkpoint)
-    held = other.state_before()
+    held = other.state
     assert held is not None
     assert all(torch.equal(a, b) for a, b in zip((*held.variables, held.z), (*state.variables, state.z), strict=True))
     fresh, _ = module_and_batch()
-    _claim(LearningRuleCallback(fresh.config), fresh)
-    rule.loss(fresh, batch, 0)
-    assert fresh.state_before() is None  # control
-
-
-def _claim(rule: LearningRuleCallback, module: StoreRecallModule) -> None:
-    trainer = pl.Trainer(logger=False, enable_checkpointing=False, callbacks=[rule], accelerator="cpu")
-    rule.setup(trainer, module, "fit")
+    fresh.step(batch)
+    assert fresh.state is None  # control
 
 
 @pytest.mark.parametrize("variant", ["e_prop_1", "bptt", "e_prop_1_decoding"])

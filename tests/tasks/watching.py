@@ -50,7 +50,13 @@ class SpikeTimes(pl.Callback):
     def __init__(self) -> None:
         self.times: list[list[int]] = []
 
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if hasattr(pl_module, "inner_loop"):  # task 2.1, whose step returns no spikes
+            self._keep(pl_module.inner_loop(batch, test_output=False).training.trajectory.z)
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        if not self.times:
-            trains = outputs["spikes"][0].T
-            self.times = [train.nonzero().flatten().tolist() for train in trains]
+        if "spikes" in outputs:
+            self._keep(outputs["spikes"])
+
+    def _keep(self, spikes: Tensor) -> None:
+        self.times = self.times or [train.nonzero().flatten().tolist() for train in spikes[0].T]
