@@ -12,7 +12,7 @@ class RuleSettings:
 
     algorithm: str = paper(
         "eprop",
-        "Methods, E-prop 1; readout_only: other weights stay as they were drawn; autograd: BPTT on torch's own tape",
+        "Methods, E-prop 1; readout_only: other weights stay as they were drawn; autograd: the module without a callback",
         choices=("eprop", "bptt", "readout_only", "autograd"),
     )
     evaluator: str = assumed(

@@ -86,7 +86,7 @@ def reference(module: SpeechModule, batch: Batch, detach: bool, feedback: Tensor
             drive = z.detach() @ w_out.T + (z - z.detach()) @ feedback
         if c.readout_every == "frame":
             drive = drive.unflatten(0, (real, c.frame_steps)).mean(dim=1)
-        y = filtered(drive, network.readout.kappa) + network.readout.b_out
+        y = filtered(drive, network.readout.kappa) + network.readout.get_parameter("b_out")
         wanted = labels[:real].repeat_interleave(len(y) // real)
         loss = torch.nn.functional.cross_entropy(y, wanted, reduction=c.task_loss)
         total, spikes, steps = total + loss / len(batch.labels), spikes + z.sum(dim=0), steps + len(x)

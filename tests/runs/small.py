@@ -129,9 +129,7 @@ def weights(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
 
 
-def largest_difference(
-    one: torch.nn.Module | dict[str, Tensor], other: torch.nn.Module | dict[str, Tensor]
-) -> float:
+def largest_difference(one: torch.nn.Module | dict[str, Tensor], other: torch.nn.Module | dict[str, Tensor]) -> float:
     """Of two modules' weights."""
     a, b = (weights(x) if isinstance(x, torch.nn.Module) else x for x in (one, other))
     assert a.keys() == b.keys()

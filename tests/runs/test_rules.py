@@ -9,7 +9,18 @@ from repro.eprop import BPTT, EProp, Feedback, Frozen, Rule, Trace
 from repro.errors import UserError
 from repro.runs.rules import feedback_of, learning_rules, rule_of
 from repro.runs.seeds import generator
-from tests.runs.small import RULES, by_hand, fit, largest_difference, module_of, small, together, train, trainer_of, trial
+from tests.runs.small import (
+    RULES,
+    by_hand,
+    fit,
+    largest_difference,
+    module_of,
+    small,
+    together,
+    train,
+    trainer_of,
+    trial,
+)
 from tests.runs.small import loader as loader_of
 
 EQUAL, DIFFERENT = 1e-12, 1e-5

@@ -18,6 +18,7 @@ from repro.runs.checkpoints import LAST, AtomicCheckpoints
 from repro.runs.recorder import Recorder
 from tasks.pattern_generation.config import TASK
 
+
 def train(out: Path, settings: Mapping[str, str], moment: str = "") -> None:
     """Train the smoke profile of e-prop 1 into `out`; die at a moment, or exit as the command line would."""
     if moment:

@@ -1,6 +1,7 @@
 """Fig. 2b: the traces that are decoded are those of the paper, and the classifier knows what can be known."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ def module() -> StoreRecallModule:
 
 def test_window_means_are_those_of_the_printed_recursion(module: StoreRecallModule) -> None:
     """Eq. 22, 27, 28 step by step for the input synapses of one simulation."""
-    config, layer = module.config, module.network.layer
+    config = module.config
+    layer: Any = module.network.layer
     inputs, _ = decoding.simulations(config, "values", module.seed)
     trajectory, _ = layer.simulate(inputs)
     assert 0.005 < float(trajectory.z.mean()) < 0.2, "the network is not alive"

@@ -20,6 +20,7 @@ from repro.runs.spiking_module import SpikingModule
 from tasks import get_task
 from tasks.speech import data as speech_data
 from tasks.speech.features import CHANNELS, Features
+from tasks.speech.module import SpeechModule
 from tests.runs.small import largest_difference, trainer_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -72,9 +73,10 @@ def fitted(module: Any, data: Any, *callbacks: pl.Callback, **options: Any) -> p
 @torch.no_grad()
 def outputs(module: Any, data: Any) -> Tensor:
     batch = next(iter(data.train_dataloader()))
+    if isinstance(module, SpeechModule):
+        return module.read(batch)
     if isinstance(module, SpikingModule):
-        found: Tensor = module.read(batch) if hasattr(module, "read") else module.network(batch.inputs)[0]
-        return found
+        return module.simulate(batch)[0]
     return module.inner_loop(batch, test_output=False).test.y
 
 
@@ -142,9 +144,9 @@ def test_speech_is_validated_tested_and_predicted() -> None:
 def test_store_recall_is_validated_tested_and_predicted() -> None:
     module, data = made("store_recall", "e_prop_1")
     trainer = trainer_of()
-    predicted = trainer.predict(module, data)
+    predicted: Any = trainer.predict(module, data)
     targets = [batch.schedule.target for batch in data.test_dataloader()]
-    wrong = sum(int((bits != target).sum()) for bits, target in zip(predicted, targets, strict=True))
+    wrong = sum(int(torch.ne(bits, target).sum()) for bits, target in zip(predicted, targets, strict=True))
     recalls = sum(int((target >= 0).sum()) for target in targets)
     assert trainer.test(module, data, verbose=False)[0]["test_error"] == pytest.approx(wrong / recalls)
     assert "validation_error" in trainer.validate(module, data, verbose=False)[0]

@@ -163,8 +163,8 @@ def test_every_variant_trains(variant: str, data: SpeechData) -> None:
 def trained(config: SpeechConfig, data: SpeechData, steps: int = 5) -> tuple[SpeechModule, pl.Trainer]:
     module = SpeechModule(config, 0)
     trainer = pl.Trainer(
-        max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False, callbacks=learning_rules(config, 0),
-        enable_model_summary=False, accelerator="cpu", barebones=False,
+        max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        callbacks=learning_rules(config, 0), enable_model_summary=False, accelerator="cpu", barebones=False,
     )  # fmt: skip
     trainer.fit(module, data)
     return module, trainer

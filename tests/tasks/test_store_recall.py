@@ -187,7 +187,8 @@ def test_carried_states_make_two_batches_one_long_trial() -> None:
     module.step(batch)
     state = module.state
     assert state is not None
-    after = module.network.layer.simulate(batch.inputs)[1]
+    layer: Any = module.network.layer
+    after = layer.simulate(batch.inputs)[1]
     assert torch.equal(state.variables[1], after.variables[1])
     second, _ = module.simulate(batch)
     assert torch.equal(second, module.network(batch.inputs, after)[0])
