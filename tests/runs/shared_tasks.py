@@ -10,8 +10,13 @@ import pytest
 import torch
 
 import repro.runs.loaders as loaders
+from benchmarks.batches import doubled
+from repro.runs.loaders import EvaluationLoader
 from repro.runs.recorder import Recorder
 from repro.runs.sharing import shard
+from tasks.arm_reaching.config import ArmReachingConfig
+from tasks.arm_reaching.data import batch
+from tasks.arm_reaching.module import ArmReachingModule
 from tasks.speech.config import SpeechConfig
 from tasks.speech.data import Batch, batch_of
 from tasks.speech.features import CHANNELS, Features
@@ -21,7 +26,7 @@ from tasks.store_recall.data import Trial, trials
 from tasks.store_recall.module import StoreRecallModule
 from tests.library.pair import rates_of_one_process
 from tests.runs.pair import meet
-from tests.runs.small import Descends, module_of, small, together, train, trial, weights
+from tests.runs.small import Descends, module_of, small, together, train, trainer_of, trial, weights
 
 UPDATES = 3
 RECALL = StoreRecallConfig(
@@ -31,6 +36,10 @@ RECALL = StoreRecallConfig(
 SPEECH = SpeechConfig(
     **{"n_lif": 6, "n_alif": 4, "batch_size": 4, "v_th": 0.6, "beta": 0.1, "corpus": "stand_in"},
     **{"rate_loss": "sum_khz", "rate_cost": 50.0},
+)
+REACH = ArmReachingConfig(
+    **{"n_rec": 12, "n_module": 9, "trial_ms": 60, "batch_size": 4, "task_loss": "mean", "motor_weight": 0.01},
+    **{"rate_loss": "mean_hz", "rate_cost": 1e-3, "inner_learning_rate": 1e-3},
 )
 # Task -> the config's values that make another way of training.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -42,12 +51,17 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "store_recall by period": ("store_recall", {"task_loss": "period"}),
     "store_recall online": ("store_recall", {"evaluator": "online", "task_loss": "per_ms"}),
     "speech": ("speech", {}),
+    "arm_reaching": ("arm_reaching", {}),
     "speech, a mean over frames": ("speech", {"task_loss": "mean", "readout_every": "frame"}),
 }
 
 
 class Recalls(Descends, StoreRecallModule):
     """Task 1.2 by gradient descent."""
+
+
+class Reaches(Descends, ArmReachingModule):
+    """Task 2.1 by gradient descent."""
 
 
 class Speaks(Descends, SpeechModule):
@@ -59,6 +73,8 @@ def module(way: str) -> Any:
     task, values = WAYS[way]
     if task == "store_recall":
         return Recalls(dataclasses.replace(RECALL, **values), 3).double()
+    if task == "arm_reaching":
+        return Reaches(REACH, 3).double()
     if task == "speech":
         return Speaks(dataclasses.replace(SPEECH, **values), 3).double()
     return module_of(small(**values))
@@ -77,6 +93,8 @@ def batches(way: str) -> Sequence[Any]:
     task, _ = WAYS[way]
     if task == "store_recall":
         return [trials(RECALL, 3, "training", index) for index in range(UPDATES)]
+    if task == "arm_reaching":
+        return [doubled(batch(REACH, 3, "training", index, REACH.batch_size)) for index in range(UPDATES)]
     if task == "speech":
         return [utterances(index) for index in range(UPDATES)]
     return [together([trial(4 * index + k) for k in range(4)]) for index in range(UPDATES)]
@@ -86,6 +104,14 @@ def trained(way: str, **options: Any) -> dict[str, Any]:
     """Weights and series after training."""
     recorder = Recorder()
     return {"weights": weights(train(module(way), batches(way), recorder, **options)), "series": recorder.series}
+
+
+def evaluated(way: str, **options: Any) -> float:
+    """What `trainer.validate` returns: of three batches, so that one process has two of them."""
+    loader = EvaluationLoader(batches(way).__getitem__, UPDATES)
+    (numbers,) = trainer_of(**options).validate(module(way), loader, verbose=False)
+    (value,) = numbers.values()
+    return float(value)
 
 
 def recalls(batch: Trial) -> int:
@@ -108,10 +134,11 @@ def mistaken(mistake: str) -> Iterator[None]:
 
 # Mistakes that must be seen, by the ways in which they are made.
 MISTAKES = {
-    "same trials": ("pattern_generation", "store_recall", "speech"),
+    "same trials": ("pattern_generation", "store_recall", "speech", "arm_reaching"),
     "each its own count": ("store_recall", "store_recall by period"),
-    "each its own rates": ("pattern_generation", "store_recall", "speech"),
+    "each its own rates": ("pattern_generation", "store_recall", "speech", "arm_reaching"),
 }
+EVALUATED = ("store_recall", "speech")
 
 
 def share(rank: int, port: int, folder: Path) -> None:
@@ -119,6 +146,7 @@ def share(rank: int, port: int, folder: Path) -> None:
     meet(rank, port)
     options: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
     found: dict[str, Any] = {way: trained(way, **options) for way in WAYS}
+    found["evaluated"] = {way: evaluated(way, **options) for way in EVALUATED}
     for mistake, ways in MISTAKES.items():
         with mistaken(mistake):
             found |= {f"{way}, {mistake}": trained(way, **options) for way in ways}

@@ -10,7 +10,7 @@ from repro.eprop import Held, spike_trains
 from repro.errors import UserError
 from repro.runs.sharing import shard
 from tests.runs.pair import train_together
-from tests.runs.shared_tasks import MISTAKES, WAYS, batches, module, recalls, share, trained
+from tests.runs.shared_tasks import EVALUATED, MISTAKES, WAYS, batches, evaluated, module, recalls, share, trained
 from tests.runs.small import largest_difference, trial, weights
 
 EQUAL, DIFFERENT = 1e-10, 1e-6
@@ -34,6 +34,12 @@ def test_two_processes_are_one_with_all_trials(shared: Shares, way: str) -> None
     for name, values in alone["series"].items():
         assert first["series"][name] == pytest.approx(values, rel=1e-9), name
         assert first["series"][name] == second["series"][name], name
+
+
+@pytest.mark.parametrize("way", EVALUATED)
+def test_two_processes_evaluate_as_one(shared: Shares, way: str) -> None:
+    assert [share["evaluated"][way] for share in shared] == pytest.approx([evaluated(way)] * 2, rel=1e-6)
+    assert 0 < evaluated(way) < 1
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
