@@ -74,7 +74,7 @@ def check_one_shot(problem: Problem) -> Agreement:
     """Compare losses and gradients of a few movements, with either error module. Raises RunFailed where they differ."""
     movements = min(FEW, problem.size["batch_size"])
     few = dataclasses.replace(problem, trials=tuple(range(movements)))
-    batch, found, rates = batches.doubled(few.trial), [], []
+    batch, differences, rates = batches.doubled(few.trial), [], []
     for variant in ("e_prop_2_spiking", "e_prop_2_linear"):
         config = few.config(variant)
         module, by_eager = (few.module(config).double() for _ in range(2))
@@ -83,7 +83,7 @@ def check_one_shot(problem: Problem) -> Agreement:
             raise RunFailed(f"eager has the loss {theirs:.6g}, ours {ours['loss']:.6g}, with {variant}; not timed")
         ours["loss"].backward()
         theirs.backward()
-        found.append(_gradient("eager", _gradients(module), _gradients(by_eager), EXACT))
+        differences.append(_gradient("eager", _gradients(module), _gradients(by_eager), EXACT))
         rates.append(float(ours["metrics"]["rate_hz"]))
     return Agreement(
         who=["eager"],
@@ -91,7 +91,7 @@ def check_one_shot(problem: Problem) -> Agreement:
         same="the loss",
         rate_hz=max(rates),
         gradients="the outer loop with either error module",
-        gradient=max(found),
+        gradient=max(differences),
     )
 
 
@@ -99,26 +99,26 @@ def check_windows(problem: WindowProblem) -> Agreement:
     """Compare losses and gradients of a few sequences, window after window. Raises RunFailed where they differ."""
     few = dataclasses.replace(problem, trials=tuple(range(min(FEW, problem.size["batch_size"]))))
     as_torch = {} if few.task == "word_prediction" else {"squash": "true"}  # its h = o tanh(c)
-    found = [
+    differences = [
         compare_windows("torch.nn.LSTM", StockLSTM, few, few.config("bptt_4", **as_torch)),
         compare_windows("eager", TruncatedBPTT, few, few.config("bptt_4")),
     ]
     for variant, in_place in itertools.product(("bptt_4_traces", "e_prop_3"), (False, True)):
         textbook = functools.partial(TextbookEProp3, in_place=in_place)
-        found.append(compare_windows("the textbook", textbook, few, few.config(variant)))
+        differences.append(compare_windows("the textbook", textbook, few, few.config(variant)))
     return Agreement(
         who=["eager"],
         what=f"{len(few.windows)} windows in float64",
         same="the error",
         rate_hz=None,
         gradients="truncated BPTT, the same with traces, and e-prop 3",
-        gradient=max(found),
+        gradient=max(differences),
     )
 
 
 def compare_windows(who: str, learner_of: Callable[[Any], Any], problem: WindowProblem, config: Any) -> float:
     """The largest difference of gradients in any window, of all weights that `who` has."""
-    module, found = problem.taught(config).double(), []
+    module, differences = problem.taught(config).double(), []
     learner = learner_of(module)
     for window in problem.windows:
         batch = batches.doubled(window)
@@ -129,8 +129,8 @@ def compare_windows(who: str, learner_of: Callable[[Any], Any], problem: WindowP
         module.zero_grad()
         loss.backward()
         ours = _gradients(module)
-        found.append(_gradient(who, {name: ours[name] for name in gradients}, gradients, EXACT))
-    return max(found)
+        differences.append(_gradient(who, {name: ours[name] for name in gradients}, gradients, EXACT))
+    return max(differences)
 
 
 def simulated(problem: Problem) -> Tensor:
@@ -165,18 +165,18 @@ def gradients_by_jax(problem: Problem) -> dict[str, Tensor]:
 
 def compare_gradients(problem: Problem, with_jax: bool) -> float:
     """The largest difference of e-prop's and of BPTT's."""
-    found = []
+    differences = []
     for variant, e_prop in ((VARIANT, True), ("bptt", False)):
         config = problem.config(variant)
         module, by_eager = problem.module(config), problem.module(config)
         module.step(problem.trial).loss.backward()
         eager_loss(by_eager, problem, e_prop).backward()
         ours = _gradients(module.network)
-        found.append(_gradient("eager", ours, _gradients(by_eager.network)))
+        differences.append(_gradient("eager", ours, _gradients(by_eager.network)))
         if with_jax and e_prop:
             by_weight = {name.rpartition(".")[2]: gradient for name, gradient in ours.items()}
-            found.append(_gradient("JAX", by_weight, gradients_by_jax(problem)))
-    return max(found)
+            differences.append(_gradient("JAX", by_weight, gradients_by_jax(problem)))
+    return max(differences)
 
 
 def _gradients(of: Any) -> dict[str, Tensor]:
@@ -195,7 +195,7 @@ def _same(who: str, ours: Tensor, theirs: Tensor) -> Tensor:
 
 def _gradient(who: str, ours: dict[str, Tensor], theirs: dict[str, Tensor], same: float = SAME_GRADIENT) -> float:
     """Largest relative difference over all weights; of those whose gradient is zero, the difference."""
-    found = [float((ours[k] - theirs[k]).abs().max()) / (float(theirs[k].abs().max()) or 1.0) for k in ours]
-    if not max(found) < same:
-        raise RunFailed(f"the gradient of {who} is not ours: they differ by {max(found):.0e}; not timed")
-    return max(found)
+    differences = [float((ours[k] - theirs[k]).abs().max()) / (float(theirs[k].abs().max()) or 1.0) for k in ours]
+    if not max(differences) < same:
+        raise RunFailed(f"the gradient of {who} is not ours: they differ by {max(differences):.0e}; not timed")
+    return max(differences)

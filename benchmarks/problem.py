@@ -139,8 +139,8 @@ class Problem:
 
 def optimizer_of(module: Any) -> torch.optim.Optimizer:
     """What updates a module's weights, with or without a schedule."""
-    found: Any = module.configure_optimizers()
-    optimizer: torch.optim.Optimizer = found["optimizer"] if isinstance(found, dict) else found
+    configured: Any = module.configure_optimizers()
+    optimizer: torch.optim.Optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
     return optimizer
 
 

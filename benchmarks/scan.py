@@ -82,10 +82,10 @@ def make_loss(
             return y, y
 
         y = jax.lax.scan(leak, jnp.zeros(target.shape[1:]), readout.scale * z @ weights["w_out"].T)[1]
-        found = objective(y, target)
+        total = objective(y, target)
         if rate_cost:
-            found += rate_cost * (z.mean() * 1000 / readout.dt_ms - target_hz) ** 2
-        return found
+            total += rate_cost * (z.mean() * 1000 / readout.dt_ms - target_hz) ** 2
+        return total
 
     return loss
 

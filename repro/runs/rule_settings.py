@@ -1,4 +1,4 @@
-"""What a learning rule can be told, as config values that every task shares. No torch in here."""
+"""The settings of a learning rule: config values that every task shares. No torch in here."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ class RuleSettings:
 
     algorithm: str = paper(
         "eprop",
-        "Methods, E-prop 1; readout_only: other weights stay as they were drawn; autograd: the module without a callback",
+        "Methods, E-prop 1; readout_only: other weights stay as drawn; autograd: the module without a callback",
         choices=("eprop", "bptt", "readout_only", "autograd"),
     )
     evaluator: str = assumed(

@@ -69,13 +69,13 @@ class Tally(TorchDispatchMode):
 def online(config: TheoryConfig, seed: int) -> dict[str, float]:
     """Peak bytes of a trial `growth` times as long over those of the shorter one: e-prop 1 run online, and BPTT by
     autograd through the unrolled network."""
-    found: dict[str, float] = {}
+    growth: dict[str, float] = {}
     for name, measured in {"online": online_bytes, "online_bptt": unrolled_bytes}.items():
         short, long = (
             measured(config, steps, seed) for steps in (config.online_steps, config.growth * config.online_steps)
         )
-        found[f"{name}_growth"] = long / short
-    return found
+        growth[f"{name}_growth"] = long / short
+    return growth
 
 
 def lif_network(config: TheoryConfig, steps: int, seed: int) -> tuple[RecurrentLayer, Readout, Tensor]:
@@ -108,11 +108,11 @@ def cost(config: TheoryConfig, seed: int) -> dict[str, float]:
     """Exponents of the growth with n of a step's operations: simulation, eligibility traces, and RTRL (in networks of a
     quarter of the size)."""
     sizes = config.counted_low * 2 ** np.arange(config.doublings + 1)
-    found = {}
+    exponents = {}
     for name, (work, part) in {"simulation": (simulate, 1), "traces": (traces, 1), "rtrl": (rtrl, 4)}.items():
         operations = [operations_of(work, config, int(n) // part, seed) for n in sizes]
-        found[f"cost_{name}"] = float(np.polyfit(np.log(sizes), np.log(operations), 1)[0])
-    return found
+        exponents[f"cost_{name}"] = float(np.polyfit(np.log(sizes), np.log(operations), 1)[0])
+    return exponents
 
 
 def operations_of(work: Callable[..., Tensor], config: TheoryConfig, n: int, seed: int) -> int:

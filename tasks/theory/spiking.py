@@ -68,7 +68,7 @@ def eq1(config: TheoryConfig, seed: int) -> dict[str, float]:
     common = config.tau_m_ms, config.v_th, config.refractory_ms, config.dampening
     lif = LIF(*common)
     alif = ALIF(*common, beta=config.beta, tau_a_ms=config.tau_a_ms, n_adaptive=config.n_rec // 2)
-    found: dict[str, float] = {}
+    errors: dict[str, float] = {}
     partial = []
     for name, neuron in {"lif": lif, "alif": alif}.items():
         case = spiking(neuron, config, seed)
@@ -76,9 +76,9 @@ def eq1(config: TheoryConfig, seed: int) -> dict[str, float]:
         assert case.layer.w_rec is not None
         wanted = torch.cat(torch.autograd.grad(case.error(z), [case.layer.w_in, case.layer.w_rec]), dim=1)
         trajectory, _ = case.layer.simulate(case.inputs)
-        found[f"eq1_{name}"] = relative(sum_of_traces(case, trajectory, total_signal(case, trajectory)), wanted)
+        errors[f"eq1_{name}"] = relative(sum_of_traces(case, trajectory, total_signal(case, trajectory)), wanted)
         partial.append(relative(sum_of_traces(case, trajectory, case.by_outputs(trajectory.z)), wanted))
-    return {**found, "eq1_partial": min(partial)}
+    return {**errors, "eq1_partial": min(partial)}
 
 
 def total_signal(case: Spiking, trajectory: Trajectory) -> Tensor:
@@ -106,12 +106,12 @@ def sum_of_traces(case: Spiking, trajectory: Trajectory, signal: Tensor) -> Tens
 def alpha0(config: TheoryConfig, seed: int) -> dict[str, float]:
     """Full against truncated traces of rate neurons without memory, and of those with it (which must differ)."""
     keep = 1 - 1 / typical(config)[0]
-    found = []
+    errors = []
     for alpha in (0.0, keep):
         case = spiking(Rate(alpha), config, seed)
         full, truncated = (by_trace(case, kind) for kind in ("full", "truncated"))
-        found.append(relative(truncated, full))
-    return {"alpha0": found[0], "alpha0_with_memory": found[1]}
+        errors.append(relative(truncated, full))
+    return {"alpha0": errors[0], "alpha0_with_memory": errors[1]}
 
 
 def by_trace(case: Spiking, kind: str) -> Tensor:

@@ -145,9 +145,9 @@ def share(rank: int, port: int, folder: Path) -> None:
     """One of two processes that train together, in each way, and with each mistake; saves what came of it."""
     meet(rank, port)
     options: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
-    found: dict[str, Any] = {way: trained(way, **options) for way in WAYS}
-    found["evaluated"] = {way: evaluated(way, **options) for way in EVALUATED}
+    results: dict[str, Any] = {way: trained(way, **options) for way in WAYS}
+    results["evaluated"] = {way: evaluated(way, **options) for way in EVALUATED}
     for mistake, ways in MISTAKES.items():
         with mistaken(mistake):
-            found |= {f"{way}, {mistake}": trained(way, **options) for way in ways}
-    torch.save(found, folder / f"{rank}.pt")
+            results |= {f"{way}, {mistake}": trained(way, **options) for way in ways}
+    torch.save(results, folder / f"{rank}.pt")

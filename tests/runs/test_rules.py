@@ -79,18 +79,18 @@ def test_settings_without_meaning_are_refused(values: dict[str, Any], sentence: 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_task_under_lightning_is_its_layers_by_hand(rule: str) -> None:
     config = small(**RULES[rule])
-    found, wanted = fit(config, BATCHES), by_hand(config, BATCHES)
-    assert largest_difference(found, wanted) < EQUAL
+    trained, wanted = fit(config, BATCHES), by_hand(config, BATCHES)
+    assert largest_difference(trained, wanted) < EQUAL
     start = module_of(config)
-    learned = {n for n, p in found.named_parameters() if (p - start.get_parameter(n)).abs().max() > DIFFERENT}
+    learned = {n for n, p in trained.named_parameters() if (p - start.get_parameter(n)).abs().max() > DIFFERENT}
     frozen = {"network.layer.w_in", "network.layer.w_rec"} if rule == "readout only" else set()
-    assert learned == {name for name, _ in found.named_parameters()} - frozen
+    assert learned == {name for name, _ in trained.named_parameters()} - frozen
     if not frozen:
         other = by_hand(small(**(RULES[rule] | {"rate_cost": 0.0})), BATCHES)
-        assert largest_difference(found, other) > DIFFERENT  # control: the rate term matters
+        assert largest_difference(trained, other) > DIFFERENT  # control: the rate term matters
     for name in RULES:  # control: no two rules train alike
         if name not in (rule, "no recurrence") and rule != "no recurrence":
-            assert largest_difference(found, by_hand(small(**RULES[name]), BATCHES)) > DIFFERENT, name
+            assert largest_difference(trained, by_hand(small(**RULES[name]), BATCHES)) > DIFFERENT, name
 
 
 @pytest.mark.parametrize("variant", [{}, {"feedback_window_ms": 20}, {"feedback": "global"}, {"recurrent": False}])
