@@ -98,7 +98,7 @@ def test_wrong_use_is_a_sentence(x: Tensor, options: dict[str, Any], sentence: s
 def test_a_rule_is_checked_when_it_is_given() -> None:
     layer = make_layer()
     wrong: Any
-    for wrong, sentence in ((EProp(trace="clopath"), "not defined for LSTM"), ("bptt", "no learning rule")):
+    for wrong, sentence in ((EProp(trace="clopath"), "not defined for LSTM"), ("bptt", "a rule is an object such as")):
         with pytest.raises(UsageError, match=sentence):
             layer.rule = wrong
     assert layer.rule == BPTT()
