@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.errors import UserError
-from tasks.word_prediction.corpus import Corpus, encode, read_plain, tokens
+from tasks.word_prediction.encoding import Corpus, encode, read_plain, tokens
 
 FILES = {"training": "ptb.train.txt", "validation": "ptb.valid.txt", "test": "ptb.test.txt"}
 LICENCE = (
@@ -57,10 +57,10 @@ def check(split: str, data: bytes, where: Path | str) -> list[str]:
     found = Content(len(words), len(set(words)), hashlib.sha256(data).hexdigest())
     if found != WHOLE[split]:
         raise UserError(
-            f"{where} is not the Penn Treebank's {FILES[split]}: it has {_told(found)}; wanted: {_told(WHOLE[split])}"
+            f"{where} is not the Penn Treebank's {FILES[split]}: it has {_described(found)}; wanted: {_described(WHOLE[split])}"
         )
     return lines
 
 
-def _told(content: Content) -> str:
+def _described(content: Content) -> str:
     return f"{content.tokens} tokens of {content.types} types, SHA-256 {content.sha256[:16]}"
