@@ -101,7 +101,7 @@ def squared_errors(case: Case, steps: int) -> np.ndarray:
 
 
 def backward_pass(case: Case, steps: int) -> list[Window]:
-    """Full BPTT in windows of `steps` steps; the gradient at the left edge of each is the boundary of the one before."""
+    """Full BPTT in windows of `steps` steps; the gradient at the left edge of one is the boundary of the one before."""
     w_rec, trajectories, series = case.network.layer.w_rec.detach(), case.windows(steps), []
     boundary = windows.zero_boundary(trajectories[-1].state_after)
     square = torch.zeros(len(case.inputs), dtype=torch.float64)

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
-from repro.eprop.rules.windows import BoundaryGradient, WindowBackward, WindowTrajectory, forward_window, weight_gradient
+from repro.eprop.rules.windows import (
+    BoundaryGradient,
+    WindowBackward,
+    WindowTrajectory,
+    forward_window,
+    weight_gradient,
+)
 from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
@@ -71,7 +77,7 @@ class Case(NamedTuple):
         return torch.cat([w_in, w_rec, bias[:, None]], dim=1)
 
     def step(self, weights: Tensor, state: LSTMState, x: Tensor) -> tuple[Tensor, LSTMState, LSTMJacobians]:
-        """One step with the input x [batch, input], for autograd: presynaptic activity [batch, pre], the state after it,
+        """One step with the input x [batch, input], for autograd: presynaptic activity [batch, pre], the state after,
         the Jacobians."""
         presynaptic = torch.cat([x, state.h, x.new_ones(len(x), 1)], dim=1)
         return presynaptic, *self.network.layer.neuron.step(state.c, presynaptic @ weights.T)

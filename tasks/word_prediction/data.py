@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from repro.errors import UserError
 from repro.runs.loaders import SequenceLoader
@@ -75,6 +76,14 @@ class WordPredictionData(pl.LightningDataModule):
     def train_dataloader(self) -> SequenceLoader:
         """One epoch after the other, window by window; each of several processes reads its share of the streams."""
         return SequenceLoader(self._epoch, self.config.iterations)
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """One batch: the streams [stream, word] of the validation text."""
+        return DataLoader([self.evaluated["validation"]], batch_size=None)  # type: ignore[arg-type]
+
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        """One batch: the test text as one stream [1, word]."""
+        return DataLoader([self.evaluated["test"]], batch_size=None)  # type: ignore[arg-type]
 
     def _epoch(self, epoch: int) -> Iterator[WindowBatch]:
         text, steps, last = self._share(), self.config.truncation_steps, self.windows - 1

@@ -1,4 +1,4 @@
-"""Which text this machine has, and where: the Penn Treebank, a text of the user's, or the stand-in. No torch in here."""
+"""Which text this machine has, and where: the Penn Treebank, a text of the user's, the stand-in. No torch in here."""
 
 import os
 from collections.abc import Mapping

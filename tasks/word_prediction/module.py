@@ -85,16 +85,16 @@ class WordPredictionModule(WindowedModule):
         self._stack_state = h.detach(), c.detach()
         return _nats(logits, segment.target) / len(logits)
 
-    def validation_step(self, batch: Tensor, batch_idx: int) -> float:
+    def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """The perplexity of streams [stream, word] of the validation text."""
         return self._evaluated("valid_perplexity", batch)
 
-    def test_step(self, batch: Tensor, batch_idx: int) -> float:
+    def test_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """The perplexity of streams [stream, word] of the test text."""
         return self._evaluated("test_perplexity", batch)
 
-    def _evaluated(self, name: str, streams: Tensor) -> float:
-        value = perplexity(self.embedding, self.as_stack(), streams)
+    def _evaluated(self, name: str, streams: Tensor) -> Tensor:
+        value = torch.tensor(perplexity(self.embedding, self.as_stack(), streams))
         self.log(name, value, batch_size=streams.numel())
         return value
 

@@ -54,10 +54,12 @@ def check(split: str, data: bytes, where: Path | str) -> list[str]:
     """The lines of a split's plain text. Raises UserError where it is not Mikolov's, naming `where` it was."""
     lines = data.decode(errors="replace").splitlines()
     words = tokens(lines)
-    found = Content(len(words), len(set(words)), hashlib.sha256(data).hexdigest())
-    if found != WHOLE[split]:
+    read = Content(len(words), len(set(words)), hashlib.sha256(data).hexdigest())
+    wanted = WHOLE[split]
+    if read != wanted:
         raise UserError(
-            f"{where} is not the Penn Treebank's {FILES[split]}: it has {_described(found)}; wanted: {_described(WHOLE[split])}"
+            f"{where} is not the Penn Treebank's {FILES[split]}: it has {_described(read)}; "
+            f"wanted: {_described(wanted)}"
         )
     return lines
 

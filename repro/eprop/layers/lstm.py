@@ -22,7 +22,7 @@ class LSTMLayer(RuleLayer):
     with later outputs held fixed, which is the learning signal, and delivers the gradients of `rule`: `BPTT()` (exact
     inside one call), `EProp()` (e-prop 1), `EProp3()` (BPTT inside a call, eligibility vectors across calls), both also
     with trace="truncated", or `Frozen()` (weights receive nothing). The gradient of x is dE/dI of the same recursion
-    times w_in; truncated traces leave it as it is, since inputs have no eligibility vectors. No gradient passes from one
+    times w_in; truncated traces do not change it, since inputs have no eligibility vectors. No gradient passes from one
     call to the one before it but by `boundary`.
 
     Parameters: `w_in` [4 unit, input], `w_rec` [4 unit, unit], drawn in this order from U(-scale, scale), and `bias`
@@ -98,8 +98,8 @@ class LSTMLayer(RuleLayer):
         `eligibility_vectors`: those of `eligibility_vectors(batch)`. The backward pass of the call advances them in
         place; the call itself does where no gradient is recorded. Without them vectors begin anew in every call.
         `boundary`: dE/dh of the last output and dE/dc of the last cell state that come from later steps, in the units
-        of what `backward` is called on; zeros if not given. With vectors, what `d_c` is to the weights is left to the next
-        window: its vectors carry it.
+        of what `backward` is called on; zeros if not given. With vectors, the part of the weights' gradient that comes
+        from `d_c` is left to the next window: its vectors carry it.
 
         Computed in the precision of the weights, also under autocast. Raises UsageError for weights in reduced
         precision, wrong shapes, a state or boundary that requires a gradient, vectors that wait for a backward pass, a

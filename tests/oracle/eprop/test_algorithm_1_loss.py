@@ -17,10 +17,10 @@ from repro.eprop.layers import algorithm_1
 from repro.eprop.layers.algorithm_1 import Algorithm1Loss
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
 from repro.eprop.rules.synthetic import Algorithm1, Window, window_gradients
+from tests.library.own import trainer_of
 from tests.oracle.eprop import window_net
 from tests.oracle.eprop.lstm_tape import assert_differ, assert_equal, relative
 from tests.oracle.eprop.window_net import BATCH, START, Gradients, Net, X
-from tests.runs.small import trainer_of
 
 WRONG = 1e-4
 
