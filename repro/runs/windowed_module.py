@@ -21,7 +21,7 @@ class WindowedModule(TaskModule, abc.ABC):
     Its layer learns by BPTT inside a window, or by the rule that an EPropCallback gives it. A batch has two segments of
     sequences, `this` and `following` (None at their end), each with `inputs` [batch, step, ...]; and `begins`, which is
     true in the first window of sequences: state and eligibility vectors are reset there. Both are in no checkpoint,
-    since checkpoints are made where sequences end. A subclass calls `build` once, and defines `window` and `errors`.
+    since checkpoints are made where sequences end. A subclass calls `build` once, and defines `window` and `error_of`.
     """
 
     config: WindowSettings
@@ -50,11 +50,15 @@ class WindowedModule(TaskModule, abc.ABC):
 
     @abc.abstractmethod
     def window(self, segment: Any) -> Window:
-        """A segment as Algorithm 1 reads it; its `target` is what `errors` receives."""
+        """A segment as Algorithm 1 reads it; its `target` is what `error_of` receives."""
 
     @abc.abstractmethod
+    def error_of(self, readout: Tensor, target: Any) -> Tensor:
+        """The error of readouts [batch, step, readout], added up over sequences and steps."""
+
     def errors(self, h: Tensor, target: Any) -> Tensor:
-        """The errors of outputs h [batch, step, unit], added up over sequences and steps."""
+        """The same of outputs h [batch, step, unit]."""
+        return self.error_of(self.network.readout(h), target)
 
     def window_loss(self, batch: Any) -> WindowLoss:
         """The loss of a window, from the state in which the one before it ended."""

@@ -31,9 +31,9 @@ class CopyRepeatModule(WindowedModule):
         """See `WindowedModule.window`."""
         return Window(segment.inputs, (segment.target, segment.first_target_step), segment.next_input)
 
-    def errors(self, h: Tensor, target: tuple[Tensor, int]) -> Tensor:
+    def error_of(self, readout: Tensor, target: tuple[Tensor, int]) -> Tensor:
         """Bits, added up over channels, steps and sequences."""
-        return bits(self.network.readout(h), *target)
+        return bits(readout, *target)
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> dict[str, Any]:
         """One window; the last one of its sequences reports their bits a sequence to the curriculum."""

@@ -43,9 +43,9 @@ class WordPredictionModule(WindowedModule):
         after = None if segment.next_input is None else self._embedded(segment.next_input).detach()
         return Window(self._embedded(segment.inputs), segment.target, after)
 
-    def errors(self, h: Tensor, target: Tensor) -> Tensor:
-        """Nats, added up over steps and streams."""
-        return _nats(self.network.readout(h), target)
+    def error_of(self, readout: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy of logits [batch, step, word] in nats, added up over steps and streams."""
+        return nn.functional.cross_entropy(readout.flatten(end_dim=1), target.flatten(), reduction="sum")
 
     def _embedded(self, words: Tensor) -> Tensor:
         return nn.functional.embedding(words, self.embedding)
@@ -83,7 +83,7 @@ class WordPredictionModule(WindowedModule):
     def _stack_loss(self, stack: StackedLSTM, segment: Segment) -> Tensor:
         logits, (h, c) = stack(self._embedded(segment.inputs), self._stack_state)
         self._stack_state = h.detach(), c.detach()
-        return _nats(logits, segment.target) / len(logits)
+        return self.error_of(logits, segment.target) / len(logits)
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """The perplexity of streams [stream, word] of the validation text."""
@@ -121,8 +121,3 @@ class WordPredictionModule(WindowedModule):
             for copied, weights in zip(theirs, (*layer.weights, readout.w_out, readout.b_out), strict=True):
                 copied.copy_(weights)
         return stack
-
-
-def _nats(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of logits [batch, step, word], added up."""
-    return nn.functional.cross_entropy(logits.flatten(end_dim=1), target.flatten(), reduction="sum")
