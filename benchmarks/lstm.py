@@ -93,7 +93,9 @@ class StockLSTM(nn.Module):
         with torch.no_grad():
             for mine, given in zip((*self.lstm.parameters(), *self.readout.parameters()), weights, strict=True):
                 mine.copy_(given)
-        self.error: Callable[[Tensor, Any], Tensor] = lambda y, segment: module.error_of(y, module.window(segment).target)
+        self.error: Callable[[Tensor, Any], Tensor] = lambda y, segment: module.error_of(
+            y, module.window(segment).target
+        )
         self.state: State | None = None
 
     def loss(self, batch: Any) -> Tensor:

@@ -18,7 +18,7 @@ class LinearReadout(nn.Module):
         self.b_out = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Readouts [batch, step, readout] of outputs h [batch, step, unit]; computed with steps first, as in the layer."""
+        """Readouts [batch, step, readout] of outputs h [batch, step, unit], computed with steps first, as the layer."""
         return nn.functional.linear(h.transpose(0, 1).contiguous(), self.w_out, self.b_out).transpose(0, 1)
 
 
