@@ -68,8 +68,8 @@ class WindowSettings:
     )
     boundary_at_input: str = assumed(
         "whole",
-        "what learns through the inputs has no eligibility vectors: it receives the whole boundary gradient, as in BPTT, "
-        "or without its part through the units' own cells",
+        "what learns through the inputs has no eligibility vectors: it receives the whole boundary gradient, as in "
+        "BPTT, or without its part through the units' own cells",
         choices=("whole", "across"),
     )
 
@@ -81,5 +81,6 @@ class WindowSettings:
             )
         if self.synthetic and (not self.recurrence or not self.truncation_steps):
             raise UserError(
-                "synthetic=true predicts the gradient of later windows: it wants recurrence=true and truncation_steps above 0"
+                "synthetic=true predicts the gradient of later windows: it wants recurrence=true and truncation_steps "
+                "above 0"
             )
