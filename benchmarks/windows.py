@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from benchmarks import batches
-from benchmarks.problem import Problem, claimed
+from benchmarks.problem import Problem
 from repro.runs.rule_settings import WindowSettings
+from repro.runs.rules import window_rule
 from tasks import get_task
 from tasks.copy_repeat.data import WindowBatch as Copying
 from tasks.copy_repeat.data import in_windows
 from tasks.copy_repeat.sequences import Level, sequences
-from tasks.word_prediction.data import Piece
+from tasks.word_prediction.data import Segment
 from tasks.word_prediction.data import WindowBatch as Reading
 
 PREDICTED = 0.02  # the standard deviation of a last layer that, as it begins, would predict zero
@@ -34,9 +35,9 @@ class WindowProblem(Problem):
         return self._task.load("module")(config, seed=0)
 
     def taught(self, config: Any) -> Any:
-        """The same with its learning rule in charge, and with predictions that are not zero."""
+        """The same with the learning rule of the config, and with predictions that are not zero."""
         module = self.module(config)
-        claimed(module, config)
+        module.network.layer.rule = window_rule(config)
         if module.predictor is not None:
             random = torch.Generator().manual_seed(0)
             torch.nn.init.normal_(module.predictor.out, std=PREDICTED, generator=random)
@@ -64,8 +65,9 @@ def _reading(config: Any) -> list[Reading]:
     random, steps = torch.Generator().manual_seed(0), config.truncation_steps
     text = torch.randint(config.vocabulary, (config.batch_size, 4 * steps + 1), generator=random)
     starts = range(0, 4 * steps, steps)
-    pieces = [Piece(text[:, k : k + steps], text[:, k + 1 : k + steps + 1], text[:, k + steps]) for k in starts]
-    return [Reading(this, later, this is pieces[0], False, 0, 4 * steps) for this, later in itertools.pairwise(pieces)]
+    segments = [Segment(text[:, k : k + steps], text[:, k + 1 : k + steps + 1], text[:, k + steps]) for k in starts]
+    pairs = itertools.pairwise(segments)
+    return [Reading(this, later, this is segments[0], False, 0, 4 * steps) for this, later in pairs]
 
 
 MADE: dict[str, Callable[[Any], list[Any]]] = {"copy_repeat": _copying, "word_prediction": _reading}

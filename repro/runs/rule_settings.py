@@ -55,7 +55,7 @@ class WindowSettings:
     truncation_steps: int = paper(4, "Implementation of task 3.1, 3.2; 0: the whole sequence", low=0, high=1_000_000)
     vectors: str = paper(
         "carried",
-        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone",
+        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone, in the weights",
         choices=("carried", "none", "truncated"),
     )
     recurrence: bool = paper(True, "Eq. 9; false: e-prop 1, no learning signal looks ahead")
@@ -68,8 +68,8 @@ class WindowSettings:
     )
     boundary_at_input: str = assumed(
         "whole",
-        "what learns through the inputs has no eligibility vectors: it hears the whole boundary, as in BPTT, or "
-        "without that of the units' own states",
+        "what learns through the inputs has no eligibility vectors: it receives the whole boundary gradient, as in "
+        "BPTT, or without its part through the units' own cells",
         choices=("whole", "across"),
     )
 
@@ -81,5 +81,6 @@ class WindowSettings:
             )
         if self.synthetic and (not self.recurrence or not self.truncation_steps):
             raise UserError(
-                "synthetic=true predicts what follows a window: it wants recurrence=true and truncation_steps above 0"
+                "synthetic=true predicts the gradient of later windows: it wants recurrence=true and truncation_steps "
+                "above 0"
             )

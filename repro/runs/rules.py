@@ -18,7 +18,7 @@ def learning_rules(config: Any, seed: int) -> list[pl.Callback]:
 
     Raises UserError for a combination that has no meaning.
     """
-    if isinstance(config, WindowSettings):
+    if isinstance(config, WindowSettings) and getattr(config, "algorithm", "") != "autograd":
         return [EPropCallback(window_rule(config), feedback=None)]
     if not isinstance(config, RuleSettings):
         return []

@@ -13,22 +13,22 @@ from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.sequences import Curriculum, Sequences, sequences
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """Some steps of a batch of sequences: inputs and targets [batch, step, channel], the first step that has a target
     (the number of steps if none has), and the input of the step after them [batch, channel], None at the end."""
 
     inputs: Tensor
     target: Tensor
-    asked_from: int
-    beyond: Tensor | None
+    first_target_step: int
+    next_input: Tensor | None
 
 
 class WindowBatch(NamedTuple):
     """A window and the next one (None at the end of the sequences); whether it is the first or the last; and the length
     of its sequences in steps."""
 
-    this: Piece
-    following: Piece | None
+    this: Segment
+    following: Segment | None
     begins: bool
     ends: bool
     length: int
@@ -38,22 +38,22 @@ def in_windows(made: Sequences, steps: int) -> list[WindowBatch]:
     """The windows of a batch of sequences, of `steps` steps each (0: the whole); the last may be shorter."""
     length = made.level.length
     starts = range(0, length, steps or length)
-    pieces = [_piece(made, start, min(start + (steps or length), length)) for start in starts]
-    following: list[Piece | None] = [*pieces[1:], None]
+    segments = [_segment(made, start, min(start + (steps or length), length)) for start in starts]
+    following: list[Segment | None] = [*segments[1:], None]
     return [
-        WindowBatch(piece, later, piece is pieces[0], later is None, length)
-        for piece, later in zip(pieces, following, strict=True)
+        WindowBatch(segment, later, segment is segments[0], later is None, length)
+        for segment, later in zip(segments, following, strict=True)
     ]
 
 
-def _piece(made: Sequences, start: int, end: int) -> Piece:
-    asked_from = min(max(made.level.asked_from - start, 0), end - start)
-    beyond = made.inputs[:, end] if end < made.level.length else None
-    return Piece(made.inputs[:, start:end], made.target[:, start:end], asked_from, beyond)
+def _segment(made: Sequences, start: int, end: int) -> Segment:
+    first_target_step = min(max(made.level.first_target_step - start, 0), end - start)
+    next_input = made.inputs[:, end] if end < made.level.length else None
+    return Segment(made.inputs[:, start:end], made.target[:, start:end], first_target_step, next_input)
 
 
 class CopyRepeatData(pl.LightningDataModule):
-    """Fresh sequences in every iteration, as hard as the curriculum has got; both are in every checkpoint."""
+    """New sequences in every iteration, of the curriculum's level, which is in every checkpoint."""
 
     def __init__(self, config: CopyRepeatConfig, seed: int) -> None:
         super().__init__()
@@ -69,16 +69,16 @@ class CopyRepeatData(pl.LightningDataModule):
         return iter(in_windows(made, self.config.truncation_steps))
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the curriculum is."""
+        """The curriculum's level."""
         return self.curriculum.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on there."""
+        """Go on at the level of a checkpoint."""
         self.curriculum.load_state_dict(state_dict)
 
 
-def bits(readout: Tensor, piece: Piece) -> Tensor:
-    """The errors of a window, in bits, added up over channels, the steps that have a target, and sequences."""
-    asked, target = readout[:, piece.asked_from :], piece.target[:, piece.asked_from :].to(readout.dtype)
-    nats = torch.nn.functional.binary_cross_entropy_with_logits(asked, target, reduction="sum")
-    return nats / math.log(2)
+def bits(readout: Tensor, target: Tensor, first_target_step: int) -> Tensor:
+    """The errors of readouts [batch, step, channel] in bits, added up over channels, sequences, and the steps that have
+    a target [batch, step, channel]."""
+    y, wanted = readout[:, first_target_step:], target[:, first_target_step:].to(readout.dtype)
+    return torch.nn.functional.binary_cross_entropy_with_logits(y, wanted, reduction="sum") / math.log(2)

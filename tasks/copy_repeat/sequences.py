@@ -18,11 +18,11 @@ from repro.runs.seeds import generator
 
 BITS = 8  # of a character
 CHANNELS = BITS + 1
-MOST_REPEATS = CHANNELS  # what a one-hot code over the channels can count
+MOST_REPEATS = CHANNELS  # the largest number in a one-hot code over the channels
 
 
 class Level(NamedTuple):
-    """How difficult a sequence is: characters of the pattern, and how often it is asked for."""
+    """How difficult a sequence is: characters of the pattern, and how often it is to be repeated."""
 
     pattern: int = 1
     repeats: int = 1
@@ -33,7 +33,7 @@ class Level(NamedTuple):
         return self.pattern * (self.repeats + 1) + 3
 
     @property
-    def asked_from(self) -> int:
+    def first_target_step(self) -> int:
         """The first step with a target."""
         return self.pattern + 2
 
@@ -45,7 +45,7 @@ class Level(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """Inputs and targets [batch, step, channel], zeros and ones; targets count from `level.asked_from` on."""
+    """Inputs and targets [batch, step, channel], zeros and ones; targets count from `level.first_target_step` on."""
 
     inputs: Tensor
     target: Tensor
@@ -60,13 +60,13 @@ def sequences(level: Level, batch: int, seed: int, purpose: str, index: int) -> 
     inputs[:, : level.pattern, :BITS] = pattern
     inputs[:, level.pattern, BITS] = 1
     inputs[:, level.pattern + 1, level.repeats - 1] = 1
-    target[:, level.asked_from : -1, :BITS] = pattern.repeat(1, level.repeats, 1)
+    target[:, level.first_target_step : -1, :BITS] = pattern.repeat(1, level.repeats, 1)
     target[:, -1, BITS] = 1
     return Sequences(inputs, target, level)
 
 
 class Curriculum:
-    """Where training has got to: the level it is at, and the longest sequence that it has solved."""
+    """The level of training, and the longest sequence that is solved."""
 
     def __init__(self, solved_bits: float) -> None:
         self.solved_bits = solved_bits

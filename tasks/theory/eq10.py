@@ -21,24 +21,24 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.lstm import N_CELL_GATES, LSTMJacobians, LSTMState
-from repro.gated import Walk
-from repro.rules import windows
-from repro.rules.windows import Backward, Edge, WindowRule
+from repro.eprop.rules import windows
+from repro.eprop.rules.rule import EProp3
+from repro.eprop.rules.windows import BoundaryGradient, WindowBackward, WindowTrajectory
 from tasks.theory.config import TheoryConfig
-from tasks.theory.networks import Case, make, neuron_of
+from tasks.theory.networks import Case, gradient, make, neuron_of
 
 KINDS = ("rate", "lstm")
-RULE = WindowRule()
+E_PROP_3 = EProp3().window_rule()
 
 
 class Window(NamedTuple):
-    """A window of the true way back: what the network did, `edge` and `back` with the ideal boundary, and the mean
-    square over units [batch] of dE/dc^(t+1) at the step beyond, which a synthetic gradient is to predict."""
+    """A window of full BPTT: its trajectory, its backward pass with the ideal boundary, and the mean square over units
+    [batch] of dE/dc^(t+1) at the step after it, which a synthetic gradient is to predict."""
 
-    walk: Walk
-    back: Backward
-    edge: Edge
-    wanted: Tensor
+    trajectory: WindowTrajectory
+    backward: WindowBackward
+    boundary: BoundaryGradient
+    target_square: Tensor
 
 
 def axes(config: TheoryConfig) -> dict[str, np.ndarray]:
@@ -89,51 +89,53 @@ def ratios(errors: np.ndarray, explained: Iterable[float]) -> np.ndarray:
 def squared_errors(case: Case, steps: int) -> np.ndarray:
     """Expected squared errors [bias or noise, BPTT or e-prop 3] of the estimates from windows of `steps` steps, summed
     over weights, means over sequences."""
-    found = way_back(case, steps)
-    vectors = windows.no_vectors(case.network, len(case.inputs))
+    vectors = windows.no_eligibility_vectors(case.network.layer.weights, len(case.inputs))
     bias, noise = torch.zeros(()), torch.zeros(2, dtype=torch.float64)
-    for m, window in enumerate(found[:-1]):  # beyond the last there is nothing to predict
+    for m, window in enumerate(backward_pass(case, steps)[:-1]):  # after the last there is nothing to predict
         before = vectors.clone()
-        windows.gradient(case.network, window.walk, window.back, window.edge, vectors)
+        gradient(window.trajectory, window.backward, window.boundary, vectors)
         response = responses(case, window, case.inputs[:, (m + 1) * steps], before, vectors)
-        noise += (window.wanted * response[:, :, :-1].square().sum(dim=(2, 3, 4))).mean(dim=1)
+        noise += (window.target_square * response[:, :, :-1].square().sum(dim=(2, 3, 4))).mean(dim=1)
         bias = bias + response[:, :, -1]
     return torch.stack([bias.square().sum(dim=(2, 3)).mean(dim=1), noise]).numpy()
 
 
-def way_back(case: Case, steps: int) -> list[Window]:
-    """Full BPTT in windows of `steps` steps, each handing its left edge to the one before."""
-    walks, found = case.windows(steps), []
-    edge, wanted = windows.no_edge(walks[-1].after), torch.zeros(len(case.inputs), dtype=torch.float64)
-    for m, walk in reversed(list(enumerate(walks))):
-        back = windows.backward(case.network, walk, case.by_outputs(walk.h, m * steps), edge, RULE)
-        found.append(Window(walk, back, edge, wanted))
-        by_h = back.delta[0].flatten(start_dim=1) @ case.network.w_rec.detach()
-        edge, wanted = Edge(by_h, back.left), back.first.square().mean(dim=1)
-    return found[::-1]
+def backward_pass(case: Case, steps: int) -> list[Window]:
+    """Full BPTT in windows of `steps` steps; the gradient at the left edge of one is the boundary of the one before."""
+    w_rec, trajectories, series = case.network.layer.w_rec.detach(), case.windows(steps), []
+    boundary = windows.zero_boundary(trajectories[-1].state_after)
+    square = torch.zeros(len(case.inputs), dtype=torch.float64)
+    for m, trajectory in reversed(list(enumerate(trajectories))):
+        d_h = case.by_outputs(trajectory.h, m * steps)
+        back = windows.backward_window(w_rec, trajectory.jacobians, d_h, boundary, E_PROP_3)
+        series.append(Window(trajectory, back, boundary, square))
+        boundary = BoundaryGradient(back.d_current[0].flatten(start_dim=1) @ w_rec, back.d_cell_before_window)
+        square = back.d_cell_first_step.square().mean(dim=1)
+    return series[::-1]
 
 
-def responses(case: Case, window: Window, beyond: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """What a window's estimates gain by boundary values, [BPTT or e-prop 3, batch, value, 4 * unit, pre].
+def responses(case: Case, window: Window, next_input: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """The change of a window's estimates by boundary values, [BPTT or e-prop 3, batch, value, 4 * unit, pre].
 
-    The values are a prediction of 1 for each unit in turn, 0 for the others, and last the ideal boundary. `beyond`
+    The values are a prediction of 1 for each unit in turn, 0 for the others, and last the ideal boundary. `next_input`
     [batch, input] is the input of the step after the window; `before` and `after` [unit, batch, 3, pre] are the
     eligibility vectors at its edges.
     """
-    network, (batch, n) = case.network, window.edge.by_h.shape
-    state = LSTMState(*(x.repeat_interleave(n, dim=0) for x in window.walk.after))
-    unit = windows.synthetic_edge(
-        network, state, beyond.repeat_interleave(n, dim=0), torch.eye(n, dtype=torch.float64).repeat(batch, 1)
-    )
-    values = [torch.cat([x.view(batch, n, n), y[:, None]], dim=1) for x, y in zip(unit, window.edge, strict=True)]
-    edge = Edge(*(x.flatten(end_dim=1) for x in values))
-    local = LSTMJacobians(*(x.repeat_interleave(n + 1, dim=1) for x in window.walk.local))
-    h = window.walk.h.new_zeros(len(window.walk.h), batch * (n + 1), n)
-    back = windows.backward(network, window.walk._replace(local=local, h=h), h, edge, RULE)
-    delta = back.delta.view(len(h), batch, n + 1, -1)
-    bptt = torch.einsum("tbvk,tbi->bvki", delta, window.walk.pre)
-    own = torch.einsum("bvj,jbgi->bvgji", back.left.view(batch, n + 1, n), before)
-    own -= torch.einsum("bvj,jbgi->bvgji", edge.by_c.view(batch, n + 1, n), after)
+    layer, trajectory, (batch, n) = case.network.layer, window.trajectory, window.boundary.d_h.shape
+    state = LSTMState(*(x.repeat_interleave(n, dim=0) for x in trajectory.state_after))
+    one_each = torch.eye(n, dtype=torch.float64).repeat(batch, 1)
+    x = next_input.repeat_interleave(n, dim=0)
+    unit = windows.boundary_from_prediction(layer.neuron, layer.weights, state, x, one_each)
+    pairs = zip(unit, window.boundary, strict=True)
+    values = [torch.cat([x.view(batch, n, n), y[:, None]], dim=1) for x, y in pairs]
+    boundary = BoundaryGradient(*(x.flatten(end_dim=1) for x in values))
+    local = LSTMJacobians(*(x.repeat_interleave(n + 1, dim=1) for x in trajectory.jacobians))
+    d_h = trajectory.h.new_zeros(len(trajectory.h), batch * (n + 1), n)
+    back = windows.backward_window(layer.w_rec, local, d_h, boundary, E_PROP_3)
+    d_current = back.d_current.view(len(d_h), batch, n + 1, -1)
+    bptt = torch.einsum("tbvk,tbi->bvki", d_current, trajectory.presynaptic)
+    at_cell = torch.einsum("bvj,jbgi->bvgji", back.d_cell_before_window.view(batch, n + 1, n), before)
+    at_cell -= torch.einsum("bvj,jbgi->bvgji", boundary.d_c.view(batch, n + 1, n), after)
     e_prop = bptt.clone()
-    e_prop[:, :, : N_CELL_GATES * n] += own.flatten(start_dim=2, end_dim=3)
+    e_prop[:, :, : N_CELL_GATES * n] += at_cell.flatten(start_dim=2, end_dim=3)
     return torch.stack([bptt, e_prop])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.theory import costs, eq10, gated, spiking
+from tasks.theory import costs, eq10, lstm, spiking
 from tasks.theory.config import TheoryConfig
 
 
@@ -11,9 +11,9 @@ def measure(config: TheoryConfig, seed: int) -> tuple[dict[str, float], dict[str
 
     `eq1` is the worst of Eq. 1's relative errors.
     """
-    metrics = spiking.eq1(config, seed) | gated.eq1(config, seed)
+    metrics = spiking.eq1(config, seed) | lstm.eq1(config, seed)
     metrics["eq1"] = max(error for name, error in metrics.items() if name != "eq1_partial")
-    for part in (gated.eq70, spiking.alpha0, costs.online, costs.cost):
+    for part in (lstm.eq70, spiking.alpha0, costs.online, costs.cost):
         metrics |= part(config, seed)
     shares, maps = eq10.eq10(config, seed)
     return metrics | shares, maps

@@ -1,4 +1,4 @@
-"""The networks that statements are held against: LSTM units, and rate neurons as a special case of them."""
+"""The networks on which statements are measured: LSTM units, and rate neurons as a special case of them."""
 
 import dataclasses
 import math
@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
-from repro.gated import GatedNetwork, Walk
+from repro.eprop.rules.windows import (
+    BoundaryGradient,
+    WindowBackward,
+    WindowTrajectory,
+    forward_window,
+    weight_gradient,
+)
+from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.seeds import generator
 from tasks.theory.config import TheoryConfig
 
@@ -17,8 +24,8 @@ from tasks.theory.config import TheoryConfig
 class Leaky(LSTM):
     """A rate neuron (Eq. 30) as a gated unit: s^t = alpha s^(t-1) + I^t, z = tanh(s).
 
-    Input and output gate stand open, the forget gate at `alpha`; only the candidate's current has any effect, and it is
-    not squashed. So rules on windows serve it as they are.
+    Input and output gates are open, the forget gate is at `alpha`; only the candidate's current has any effect, and it
+    is not squashed. So rules on windows apply to it as they are.
     """
 
     alpha: float = 0.0
@@ -27,48 +34,64 @@ class Leaky(LSTM):
         """See `LSTM.step`."""
         after = self.alpha * c + currents.unflatten(1, (4, -1))[:, 2]
         z = after.tanh()
-        none, all_of_it = torch.zeros_like(z), torch.ones_like(z)
-        by_gate = torch.stack([none, none, all_of_it], dim=1)
-        return LSTMState(after, z), LSTMJacobians(self.alpha * all_of_it, by_gate, 1 - z.square(), none)
+        zero, one = torch.zeros_like(z), torch.ones_like(z)
+        by_gate = torch.stack([zero, zero, one], dim=1)
+        return LSTMState(after, z), LSTMJacobians(self.alpha * one, by_gate, 1 - z.square(), zero)
 
 
 class Case(NamedTuple):
     """A network, its inputs [batch, step, input] and targets [step, batch, readout]; E is half the sum of squares."""
 
-    network: GatedNetwork
+    network: LSTMNetwork
     inputs: Tensor
     target: Tensor
 
+    def _deviation(self, h: Tensor, first: int) -> Tensor:
+        readout = self.network.readout
+        y = torch.nn.functional.linear(h, readout.w_out, readout.b_out)
+        return y - self.target[first : first + len(h)]
+
     def error(self, h: Tensor, first: int = 0) -> Tensor:
         """E of outputs h [step, batch, unit] that begin at step `first`."""
-        return 0.5 * (self.network.read_out(h) - self.target[first : first + len(h)]).square().sum()
+        return 0.5 * self._deviation(h, first).square().sum()
 
     def by_outputs(self, h: Tensor, first: int = 0) -> Tensor:
         """dE/dh of each step's own error, [step, batch, unit]."""
-        error = self.network.read_out(h) - self.target[first : first + len(h)]
-        return (error @ self.network.w_out).detach()
+        return (self._deviation(h, first) @ self.network.readout.w_out).detach()
 
-    def windows(self, steps: int) -> list[Walk]:
-        """What the network does in consecutive windows of `steps` steps."""
-        state = self.network.neuron.initial_state(len(self.inputs), self.network.n, self.network.w_in)
-        found: list[Walk] = []
-        for arriving in self.inputs.split(steps, dim=1):
-            found.append(self.network.walk(arriving, state))
-            state = found[-1].after
-        return found
+    def initial_state(self) -> LSTMState:
+        """Zeros."""
+        return self.network.layer.initial_state(len(self.inputs))
+
+    def windows(self, steps: int) -> list[WindowTrajectory]:
+        """The trajectories of consecutive windows of `steps` steps."""
+        layer, state, series = self.network.layer, self.initial_state(), []
+        for x in self.inputs.split(steps, dim=1):
+            series.append(forward_window(layer.neuron, layer.weights, x, state))
+            state = series[-1].state_after
+        return series
 
     def parameters(self) -> Tensor:
-        """All that a gate's current is made of, on the tape: [4 * unit, pre], as `GatedNetwork.weights`."""
-        return joined(dict(self.network.named_parameters()))
+        """The layer's weights, for autograd: [4 * unit, pre], as `LSTMWeights.concatenated`."""
+        w_in, w_rec, bias = self.network.layer.weights
+        return torch.cat([w_in, w_rec, bias[:, None]], dim=1)
+
+    def step(self, weights: Tensor, state: LSTMState, x: Tensor) -> tuple[Tensor, LSTMState, LSTMJacobians]:
+        """One step with the input x [batch, input], for autograd: presynaptic activity [batch, pre], the state after,
+        the Jacobians."""
+        presynaptic = torch.cat([x, state.h, x.new_ones(len(x), 1)], dim=1)
+        return presynaptic, *self.network.layer.neuron.step(state.c, presynaptic @ weights.T)
 
 
-def joined(gradients: dict[str, Tensor]) -> Tensor:
-    """Gradients by name as one matrix [4 * unit, pre] with pre = (input, unit, 1)."""
-    return torch.cat([gradients["w_in"], gradients["w_rec"], gradients["bias"][:, None]], dim=1)
+def gradient(
+    trajectory: WindowTrajectory, backward: WindowBackward, boundary: BoundaryGradient, vectors: Tensor | None
+) -> Tensor:
+    """A window's gradient [4 * unit, pre]; advances the eligibility vectors (see `weight_gradient`)."""
+    return weight_gradient(trajectory.presynaptic, trajectory.jacobians, backward, boundary, vectors)
 
 
 def neuron_of(kind: str, memory: float, squash: bool) -> LSTM:
-    """A unit whose own state lives for `memory` steps: "rate", or "lstm" (with a forget gate at rest)."""
+    """A unit whose cell state decays in `memory` steps: "rate", or "lstm" (with a forget gate at rest)."""
     keep = 1 - 1 / memory
     return Leaky(alpha=keep) if kind == "rate" else LSTM(squash, forget_bias=math.log(keep / (1 - keep)))
 
@@ -78,11 +101,11 @@ def make(neuron: LSTM, coupling: float, config: TheoryConfig, seed: int) -> Case
     presynaptic cells (input, readout); inputs and targets normal and independent. One seed gives the same draws,
     whatever the neuron and the coupling."""
     random = generator(seed, "theory", "network")
-    network = GatedNetwork(neuron, config.n_in, config.n_rec, config.n_out, math.sqrt(3), random).double()
+    network = LSTMNetwork(neuron, config.n_in, config.n_rec, config.n_out, math.sqrt(3), random).double()
     with torch.no_grad():
-        network.w_in.mul_(config.input_scale / math.sqrt(config.n_in))
-        network.w_rec.mul_(coupling / math.sqrt(config.n_rec))
-        network.w_out.mul_(1 / math.sqrt(config.n_rec))
+        network.layer.w_in.mul_(config.input_scale / math.sqrt(config.n_in))
+        network.layer.w_rec.mul_(coupling / math.sqrt(config.n_rec))
+        network.readout.w_out.mul_(1 / math.sqrt(config.n_rec))
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=random, dtype=torch.float64)
@@ -94,9 +117,9 @@ def make(neuron: LSTM, coupling: float, config: TheoryConfig, seed: int) -> Case
     )
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
+def relative(measured: Tensor, wanted: Tensor) -> float:
     """Largest difference over the largest entry."""
-    return float((found - wanted).abs().max() / wanted.abs().max())
+    return float((measured - wanted).abs().max() / wanted.abs().max())
 
 
 def typical(config: TheoryConfig) -> tuple[float, float]:

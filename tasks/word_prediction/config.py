@@ -11,7 +11,7 @@ from repro.errors import UserError
 from repro.runs.config import Value, assumed, paper
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.task import Profile, Task, Variant
-from tasks.word_prediction.source import data_here
+from tasks.word_prediction.data_location import data_here
 
 TEXT = "Word prediction task 3.2"
 TUTORIAL = "not named; the tutorial's small configuration"

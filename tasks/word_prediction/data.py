@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from repro.errors import UserError
 from repro.runs.loaders import SequenceLoader
@@ -14,21 +15,21 @@ from tasks.word_prediction.corpus import corpus
 from tasks.word_prediction.streams import streams, windows_per_epoch
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """Some steps of all streams: words and the words after them, as numbers [batch, step]; the word after the last step
     [batch], None at the end of the text."""
 
     inputs: Tensor
     target: Tensor
-    beyond: Tensor | None
+    next_input: Tensor | None
 
 
 class WindowBatch(NamedTuple):
     """A window and the next one (None at the end of the text); whether it is the first or the last of its epoch; the
     epoch, from 0, and its number of steps."""
 
-    this: Piece
-    following: Piece | None
+    this: Segment
+    following: Segment | None
     begins: bool
     ends: bool
     epoch: int
@@ -73,17 +74,25 @@ class WordPredictionData(pl.LightningDataModule):
             )
 
     def train_dataloader(self) -> SequenceLoader:
-        """One epoch after the other, window by window; of several processes each reads streams of its own."""
+        """One epoch after the other, window by window; each of several processes reads its share of the streams."""
         return SequenceLoader(self._epoch, self.config.iterations)
 
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """One batch: the streams [stream, word] of the validation text."""
+        return DataLoader([self.evaluated["validation"]], batch_size=None)  # type: ignore[arg-type]
+
+    def test_dataloader(self) -> DataLoader[Tensor]:
+        """One batch: the test text as one stream [1, word]."""
+        return DataLoader([self.evaluated["test"]], batch_size=None)  # type: ignore[arg-type]
+
     def _epoch(self, epoch: int) -> Iterator[WindowBatch]:
-        text, steps, last = self._own(), self.config.truncation_steps, self.windows - 1
+        text, steps, last = self._share(), self.config.truncation_steps, self.windows - 1
         for k in range(self.windows):
-            this = _piece(text, k * steps, steps, k == last)
-            following = None if k == last else _piece(text, (k + 1) * steps, steps, k + 1 == last)
+            this = _segment(text, k * steps, steps, k == last)
+            following = None if k == last else _segment(text, (k + 1) * steps, steps, k + 1 == last)
             yield WindowBatch(this, following, k == 0, k == last, epoch, self.windows * steps)
 
-    def _own(self) -> Tensor:
+    def _share(self) -> Tensor:
         """This process's streams [stream, word]. Raises UserError where processes cannot share them evenly."""
         trainer, size = self.trainer, self.config.batch_size
         if trainer is None or trainer.world_size == 1:
@@ -93,6 +102,6 @@ class WordPredictionData(pl.LightningDataModule):
         return self.streams.chunk(trainer.world_size)[trainer.global_rank]
 
 
-def _piece(text: Tensor, start: int, steps: int, last: bool) -> Piece:
+def _segment(text: Tensor, start: int, steps: int, last: bool) -> Segment:
     end = start + steps
-    return Piece(text[:, start:end], text[:, start + 1 : end + 1], None if last else text[:, end])
+    return Segment(text[:, start:end], text[:, start + 1 : end + 1], None if last else text[:, end])

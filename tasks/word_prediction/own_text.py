@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repro.errors import UserError
-from tasks.word_prediction.corpus import END, SPLITS, UNKNOWN, Corpus, encode, read_plain
+from tasks.word_prediction.encoding import END, SPLITS, UNKNOWN, Corpus, encode, read_plain
 
 MARKS = (UNKNOWN, END)
 MOST_TYPES = 10_000  # of the Penn Treebank, the marks among them

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.errors import UserError
-from tasks.word_prediction.corpus import Corpus, encode, read_plain, tokens
+from tasks.word_prediction.encoding import Corpus, encode, read_plain, tokens
 
 FILES = {"training": "ptb.train.txt", "validation": "ptb.valid.txt", "test": "ptb.test.txt"}
 LICENCE = (
@@ -54,13 +54,15 @@ def check(split: str, data: bytes, where: Path | str) -> list[str]:
     """The lines of a split's plain text. Raises UserError where it is not Mikolov's, naming `where` it was."""
     lines = data.decode(errors="replace").splitlines()
     words = tokens(lines)
-    found = Content(len(words), len(set(words)), hashlib.sha256(data).hexdigest())
-    if found != WHOLE[split]:
+    read = Content(len(words), len(set(words)), hashlib.sha256(data).hexdigest())
+    wanted = WHOLE[split]
+    if read != wanted:
         raise UserError(
-            f"{where} is not the Penn Treebank's {FILES[split]}: it has {_told(found)}; wanted: {_told(WHOLE[split])}"
+            f"{where} is not the Penn Treebank's {FILES[split]}: it has {_described(read)}; "
+            f"wanted: {_described(wanted)}"
         )
     return lines
 
 
-def _told(content: Content) -> str:
+def _described(content: Content) -> str:
     return f"{content.tokens} tokens of {content.types} types, SHA-256 {content.sha256[:16]}"

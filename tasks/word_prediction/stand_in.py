@@ -8,7 +8,7 @@ import re
 import sys
 
 from repro.errors import UserError
-from tasks.word_prediction.corpus import Corpus, encode
+from tasks.word_prediction.encoding import Corpus, encode
 from tasks.word_prediction.own_text import cut, split
 
 SENTENCE_ENDS = re.compile(r"\n\s*\n|(?<=[.?!:])\s+(?=[A-Z])")

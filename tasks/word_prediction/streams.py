@@ -7,7 +7,7 @@ Thirteen words in two streams, in windows of two steps; what is left over of the
 """
 
 from repro.errors import UserError
-from tasks.word_prediction.corpus import Tokens
+from tasks.word_prediction.encoding import Tokens
 
 
 def streams(text: Tokens, batch: int) -> Tokens:

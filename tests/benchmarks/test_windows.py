@@ -1,4 +1,4 @@
-"""The benchmarks of windows in a tiny size: who computes another window is not timed."""
+"""The benchmarks of windows in a tiny size: a contender that computes another window is not timed."""
 
 import dataclasses
 
@@ -76,28 +76,28 @@ def test_the_embedding_is_compared_too(monkeypatch) -> None:
     problem = tiny("word_prediction")
     module = problem.taught(problem.config("bptt_4"))
     assert "embedding" in lstm.StockLSTM(module).learn(problem.windows[0])[1]
-    by_inputs = type(module).by_inputs
-    monkeypatch.setattr(
-        type(module),
-        "by_inputs",
-        lambda self, piece, gradient: {k: 2 * g for k, g in by_inputs(self, piece, gradient).items()},
-    )
+    embedded = type(module)._embedded
+
+    def twice_the_gradient(self, words):
+        vectors = embedded(self, words)
+        return 2 * vectors - vectors.detach()
+
+    monkeypatch.setattr(type(module), "_embedded", twice_the_gradient)
     with pytest.raises(RunFailed, match="the gradient of torch.nn.LSTM is not ours"):
         agreement.check(problem)
 
 
 @TASKS
-def test_the_window_that_is_timed_has_all_that_algorithm_1_wants(task) -> None:
+def test_the_window_that_is_timed_has_all_that_algorithm_1_needs(task) -> None:
     problem = tiny(task)
     window, steps = problem.trial, problem.config().truncation_steps
     assert not window.begins
     assert not window.ends
-    assert window.this.beyond is not None
-    assert window.following.beyond is not None
+    assert window.this.next_input is not None
+    assert window.following.next_input is not None
     assert window.this.inputs.shape[:2] == window.following.inputs.shape[:2] == (3, steps)
     module = problem.taught(problem.config())
-    loss, _ = module.learning_rule.loss(module, window)
-    loss.backward()
+    module.window_loss(window).loss.backward()
     assert all(weight.grad.any() for name, weight in module.predictor.named_parameters())
 
 
@@ -107,10 +107,10 @@ def test_every_turn_costs_the_same(task, who, monkeypatch) -> None:
     problem = tiny(task)
     module = problem.taught(problem.config(catalogue.WINDOWS.get(who, "")))
     monkeypatch.setattr(WindowProblem, "taught", lambda *_: module)
-    before = {name: weight.clone() for name, weight in module.state_dict().items()}
+    before = {name: weight.detach().clone() for name, weight in module.named_parameters()}
     contenders.build(who, problem)()
-    assert module.network.w_rec.grad.any()
-    assert all(torch.equal(weight, before[name]) for name, weight in module.state_dict().items())
+    assert module.network.layer.w_rec.grad.any()
+    assert all(torch.equal(weight, before[name]) for name, weight in module.named_parameters())
 
 
 @TASKS

@@ -1,4 +1,4 @@
-"""BPTT in windows is torch.nn.LSTM trained by a loop as in TensorFlow's tutorial; what a window tells the words."""
+"""BPTT in windows is torch.nn.LSTM trained by a loop as in TensorFlow's tutorial; the gradient of the word vectors."""
 
 import functools
 from typing import Any
@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.neurons.lstm import LSTMState
-from repro.rules.window_callback import WindowRuleCallback
+from repro.eprop.layers.lstm import LSTMLayer
+from repro.eprop.neurons.lstm import LSTM, LSTMState
+from repro.runs.rules import learning_rules, window_rule
 from tasks.word_prediction.config import VARIANTS, WordPredictionConfig
 from tasks.word_prediction.data import WordPredictionData
 from tasks.word_prediction.module import WordPredictionModule
-from tests.oracle.conftest import relative
-from tests.runs.small import apart, trainer_of
+from tests.library.own import largest_difference, trainer_of
+from tests.oracle.eprop.lstm_tape import relative
 from tests.tasks import made_up
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec")  # Lightning and torch, among themselves
@@ -35,10 +36,10 @@ def text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def named(module: WordPredictionModule) -> Weights:
-    """Weights by the names of a learning rule's module, whichever algorithm trains it."""
+    """Weights by the last part of their names in an LSTMNetwork, whichever algorithm trains them."""
     names = {f"stack.{theirs}": ours for ours, theirs in THEIRS.items()}
-    found = {names.get(name, name.rpartition(".")[2]): p for name, p in module.named_parameters() if p.requires_grad}
-    return {name: p.detach().clone() for name, p in found.items()}
+    learning = {n: p for n, p in module.named_parameters() if p.requires_grad}
+    return {names.get(name, name.rpartition(".")[2]): p.detach().clone() for name, p in learning.items()}
 
 
 def start(forget_bias: float = 0.0) -> WordPredictionModule:
@@ -46,14 +47,14 @@ def start(forget_bias: float = 0.0) -> WordPredictionModule:
 
 
 def ours(algorithm: str, forget_bias: float = 0.0) -> Weights:
-    """What Lightning, the module and the rule make of the same weights."""
+    """The same weights, trained by Lightning, the module and its rule."""
     values = config("bptt_20", algorithm=algorithm, forget_bias=forget_bias)
     module, begun = WordPredictionModule(values, seed=3).double(), start(forget_bias)
     if module.stack is not None:
         module.stack.load_state_dict(begun.as_stack().state_dict())
         module.embedding.data.copy_(begun.embedding)
-    assert apart(named(module), named(begun)) == 0
-    trainer = trainer_of(WindowRuleCallback(values), gradient_clip_val=CLIP)
+    assert largest_difference(named(module), named(begun)) == 0
+    trainer = trainer_of(*learning_rules(values, seed=3), gradient_clip_val=CLIP)
     trainer.fit(module, datamodule=WordPredictionData(values, seed=3))
     assert trainer.global_step == EPOCHS * WINDOWS == 200
     return named(module)
@@ -96,8 +97,8 @@ def tutorial(
 def test_200_windows_are_those_of_torchs_own_lstm(algorithm: str, forget_bias: float) -> None:
     wanted, clipped = tutorial(forget_bias=forget_bias)
     assert 100 < clipped < 200, "most windows, and not all, should be clipped"
-    assert apart(named(start()), wanted) > 0.5, "the weights should have moved"
-    assert apart(ours(algorithm, forget_bias), wanted) < EXACT
+    assert largest_difference(named(start()), wanted) > 0.5, "the weights should have moved"
+    assert largest_difference(ours(algorithm, forget_bias), wanted) < EXACT
 
 
 @pytest.mark.parametrize(
@@ -113,86 +114,112 @@ def test_200_windows_are_those_of_torchs_own_lstm(algorithm: str, forget_bias: f
     ids=lambda otherwise: next(iter(otherwise)),
 )
 def test_controls_of_these_200_windows(otherwise: dict[str, Any]) -> None:
-    assert apart(tutorial(**otherwise)[0], tutorial()[0]) > WRONG
+    assert largest_difference(tutorial(**otherwise)[0], tutorial()[0]) > WRONG
 
 
-class NoTrainer:
-    """All of a Trainer that a rule asks for."""
-
-    def __init__(self, callback: WindowRuleCallback) -> None:
-        self.callbacks = [callback]
-
-
-def made(variant: str, **values: Any) -> tuple[WordPredictionModule, WindowRuleCallback, list[Any]]:
+def made(variant: str, **values: Any) -> tuple[WordPredictionModule, list[Any]]:
     """A module whose predictions are not zero, and the first two windows of its text and the last."""
     values = {"truncation_steps": 4, "synthetic_into_network": False, "synthetic_factor": 0.5, **values}
     settings = config(variant, **values)
-    module, rule = WordPredictionModule(settings, 3).double(), WindowRuleCallback(settings)
-    rule.setup(NoTrainer(rule), module, "fit")
+    module = WordPredictionModule(settings, 3).double()
+    module.network.layer.rule = window_rule(settings)
     if module.predictor is not None:
         random = torch.Generator().manual_seed(1)
         module.predictor.out.data.copy_(torch.randn(module.predictor.out.shape, generator=random))
     first, second, *_, last = WordPredictionData(settings, 0)._epoch(0)
-    return module, rule, [first, second, last]
+    return module, [first, second, last]
 
 
-def told(variant: str, number: int = 1, **values: Any) -> Tensor:
-    """The gradient of the words' vectors in window `number`, which begins in the state that the first left."""
-    module, rule, windows = made(variant, **values)
-    rule.loss(module, windows[0])
-    rule.loss(module, windows[number])[0].backward()
+def received(variant: str, number: int = 1, **values: Any) -> Tensor:
+    """The gradient of the word vectors in window `number`, which begins in the state that the first left."""
+    module, windows = made(variant, **values)
+    module.window_loss(windows[0])
+    module.window_loss(windows[number]).loss.backward()
     assert module.embedding.grad is not None
     return module.embedding.grad
 
 
-def stated(variant: str, looks_ahead: bool = True, own_state: bool = True) -> Tensor:
+def stated(variant: str, looks_ahead: bool = True, cell_path: bool = True) -> Tensor:
     """The same by autograd of E + eta SG c, c being the cells one step after the window (Eq. 64)."""
-    module, rule, (before, batch, _) = made(variant)
-    network, n = module.network, UNITS
-    rule.loss(module, before)
-    assert rule._state is not None
-    (c, h), w = rule._state, (network.w_in.detach(), network.w_rec.detach(), network.bias.detach())
+    module, (before, batch, _) = made(variant)
+    layer = module.network.layer
+    (c, h), w = module.window_loss(before).state, [weights.detach() for weights in layer.weights]
 
     def step(c: Tensor, h: Tensor, x: Tensor) -> LSTMState:
         current = x @ w[0].T + (h if looks_ahead else h.detach()) @ w[1].T + w[2]
-        i, f, g, o = current.split(n, dim=1)
+        i, f, g, o = current.split(UNITS, dim=1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return LSTMState(c, o.sigmoid() * c.tanh())
 
     error = torch.zeros((), dtype=torch.float64)
     for words, target in zip(batch.this.inputs.T, batch.this.target.T, strict=True):
         c, h = step(c, h, module.embedding[words])
-        error = error + nn.functional.cross_entropy(network.read_out(h), target, reduction="sum")
+        logits = h @ module.network.readout.w_out.T + module.network.readout.b_out
+        error = error + nn.functional.cross_entropy(logits, target, reduction="sum")
     if module.predictor is not None:
         predicted = module.config.synthetic_factor * module.predictor(h).detach()
-        after = step(c if own_state else c.detach(), h, module.embedding[batch.this.beyond].detach())
+        after = step(c if cell_path else c.detach(), h, module.embedding[batch.this.next_input].detach())
         error = error + (predicted * after.c).sum()
-    (found,) = torch.autograd.grad(error / BATCH, module.embedding)
-    return found
+    (gradient,) = torch.autograd.grad(error / BATCH, module.embedding)
+    return gradient
 
 
-PREDICTING = ("synthetic_gradients", "e_prop_3")
+PREDICTING = ("synthetic_gradients", "e_prop_3", "e_prop_3_truncated_traces")
 
 
 @pytest.mark.parametrize("variant", ["bptt_4", "bptt_4_traces", "e_prop_1", *PREDICTING])
-def test_words_hear_the_gradient_of_their_window(variant: str) -> None:
+def test_word_vectors_receive_the_gradient_of_their_window(variant: str) -> None:
+    """Also with truncated traces: word vectors have no eligibility vectors."""
     looks_ahead = variant != "e_prop_1"
-    assert relative(told(variant), stated(variant, looks_ahead)) < EXACT
-    assert relative(told(variant), stated(variant, not looks_ahead)) > WRONG  # control
+    assert relative(received(variant), stated(variant, looks_ahead)) < EXACT
+    assert relative(received(variant), stated(variant, not looks_ahead)) > WRONG  # control
     other = "bptt_4" if variant in PREDICTING else "e_prop_3"
-    assert relative(told(variant), stated(other, looks_ahead)) > WRONG  # control: with another boundary
+    assert relative(received(variant), stated(other, looks_ahead)) > WRONG  # control: with another boundary
+
+
+def test_truncated_traces_are_those_of_the_lstms_weights() -> None:
+    """Control: they do change the gradient of these."""
+    w_rec = {}
+    for variant in ("synthetic_gradients", "e_prop_3_truncated_traces"):
+        module, windows = made(variant)
+        module.window_loss(windows[0]).loss.backward()
+        w_rec[variant] = module.network.layer.w_rec.grad
+    assert relative(*w_rec.values()) > WRONG
 
 
 @pytest.mark.parametrize("variant", PREDICTING)
-def test_words_may_leave_out_the_boundary_of_the_units_own_states(variant: str) -> None:
-    across = told(variant, boundary_at_input="across")
-    assert relative(across, stated(variant, own_state=False)) < EXACT
-    assert relative(across, told(variant)) > WRONG
-    last = [told(variant, 2, boundary_at_input=reading) for reading in ("whole", "across")]
+def test_word_vectors_may_leave_out_the_boundary_through_the_cells(variant: str) -> None:
+    across = received(variant, boundary_at_input="across")
+    assert relative(across, stated(variant, cell_path=False)) < EXACT
+    assert relative(across, received(variant)) > WRONG
+    last = [received(variant, 2, boundary_at_input=reading) for reading in ("whole", "across")]
     assert torch.equal(*last), "there is none at the end of the text"
 
 
 def test_without_predictions_there_is_no_boundary_to_leave_out() -> None:
     for variant in ("bptt_4", "bptt_4_traces", "e_prop_1", "e_prop_3_truncated_traces"):
         values = {} if variant != "e_prop_3_truncated_traces" else {"synthetic": False}
-        assert torch.equal(*(told(variant, boundary_at_input=reading, **values) for reading in ("whole", "across")))
+        assert torch.equal(*(received(variant, boundary_at_input=reading, **values) for reading in ("whole", "across")))
+
+
+def test_two_stacked_layers_of_ours_are_torchs() -> None:
+    """The variant with two layers has torch's own LSTM: LSTMLayers, one behind the other, give its gradients."""
+    module = WordPredictionModule(config("bptt_20_two_layers", forget_bias=0.75), 3).double()
+    batch = next(WordPredictionData(module.config, 0)._epoch(0))
+    stack: Any = module.stack
+    module._stack_loss(stack, batch.this).backward()
+    layers = [LSTMLayer(LSTM(True, 0.75), UNITS, UNITS).double() for _ in range(2)]
+    with torch.no_grad():
+        for k, layer in enumerate(layers):
+            for name, theirs in THEIRS.items():
+                layer.get_parameter(name).copy_(stack.get_parameter(theirs.replace("l0", f"l{k}")))
+    embedding = module.embedding.detach().clone().requires_grad_()
+    logits = layers[1](layers[0](nn.functional.embedding(batch.this.inputs, embedding))) @ stack.w_out.T + stack.b_out
+    (module.error_of(logits, batch.this.target) / BATCH).backward()
+    assert relative(embedding.grad, module.embedding.grad) < EXACT
+    for k, layer in enumerate(layers):
+        for name, theirs in THEIRS.items():
+            wanted = stack.get_parameter(theirs.replace("l0", f"l{k}")).grad
+            assert relative(layer.get_parameter(name).grad, wanted) < EXACT
+            other = stack.get_parameter(theirs.replace("l0", f"l{1 - k}")).grad
+            assert relative(layer.get_parameter(name).grad, other) > WRONG  # control: the other layer

@@ -7,8 +7,8 @@ import pytest
 
 from tasks.word_prediction import data
 from tasks.word_prediction.config import VARIANTS, WordPredictionConfig
-from tasks.word_prediction.corpus import Corpus, Tokens
 from tasks.word_prediction.data import WordPredictionData
+from tasks.word_prediction.encoding import Corpus, Tokens
 
 TINY: dict[str, Any] = {"units": 6, "synthetic_hidden": 5, "batch_size": 4, "vocabulary": 12}
 LENGTHS = {"training": 130, "validation": 70, "test": 50}
@@ -24,16 +24,16 @@ def tokens(length: int, words: int, seed: int) -> Tokens:
 
 
 def made_up(words: int = 12, seed: int = 0, **lengths: int) -> Corpus:
-    """Three splits of such a text, as long as LENGTHS says or is told."""
+    """Three splits of such a text, of the lengths given or those in LENGTHS."""
     splits = {
         split: tokens(length, words, 3 * seed + k) for k, (split, length) in enumerate((LENGTHS | lengths).items())
     }
     return Corpus("made up", tuple(f"word{k}" for k in range(words)), splits)
 
 
-def use(patch: pytest.MonkeyPatch, **told: Any) -> Corpus:
+def use(patch: pytest.MonkeyPatch, **options: Any) -> Corpus:
     """Every config reads this text."""
-    made = made_up(**told)
+    made = made_up(**options)
     patch.setattr(data, "corpus", lambda kind: made)
     return made
 
@@ -44,5 +44,5 @@ def config(variant: str = "bptt_4", **values: Any) -> WordPredictionConfig:
 
 
 def data_of(**values: Any) -> WordPredictionData:
-    """What `corpus` gives, as the tiny network reads it."""
+    """The data of the tiny network."""
     return WordPredictionData(config(**values), 0)

@@ -13,12 +13,12 @@ def test_the_example_of_the_text() -> None:
     assert made.inputs[0, 2].tolist() == [0] * 8 + [1]
     assert made.inputs[0, 3].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0]
     assert not made.inputs[:, 4:].any()
-    assert not made.target[:, : made.level.asked_from].any()
+    assert not made.target[:, : made.level.first_target_step].any()
     for copy in range(3):
         assert torch.equal(made.target[:, 4 + 2 * copy : 6 + 2 * copy, :BITS], pattern)
     assert made.target[0, 10].tolist() == [0] * 8 + [1]
     assert made.target[:, :10, BITS].sum() == 0
-    assert not torch.equal(pattern[:1].expand_as(pattern), pattern)  # each sequence has a pattern of its own
+    assert not torch.equal(pattern[:1].expand_as(pattern), pattern)  # sequences have different patterns
 
 
 def test_a_batch_is_a_function_of_its_arguments() -> None:

@@ -1,11 +1,10 @@
-"""The paper's statements on gradients: measured as they should be, and a wrong trace or estimate is seen."""
+"""The paper's statements on gradients: measured as they should be, and a wrong trace or estimate is detected."""
 
 import dataclasses
 import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,20 +15,20 @@ from repro.__main__ import main
 from repro.eprop.kernels.events import delayed
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.eprop.neurons.rate import Rate
+from repro.eprop.rules import windows
+from repro.eprop.rules.windows import BoundaryGradient
 from repro.errors import UserError
-from repro.gated import GatedNetwork, Walk
 from repro.records.record import read_arrays, read_record
-from repro.rules import windows
-from repro.rules.windows import Backward, Edge, WindowRule
 from repro.runs.run import run
-from tasks.theory import costs, eq10, gated, spiking
+from tasks.theory import costs, eq10, lstm, spiking
 from tasks.theory.config import TASK, TheoryConfig
 from tasks.theory.measure import measure
-from tasks.theory.networks import Case, joined, make, neuron_of, relative
+from tasks.theory.networks import Case, gradient, make, neuron_of, relative
 
 EXACT, WRONG = 1e-10, 1e-3
 SMOKE: TheoryConfig = TASK.resolve("measured", "smoke")
 Measured = tuple[dict[str, float], dict[str, np.ndarray]]
+Boundaries = Callable[[int, LSTMState], BoundaryGradient]  # of a window by its number, and the state after it
 
 
 @pytest.fixture(scope="module")
@@ -90,68 +89,64 @@ def test_control_the_input_gate_s_trace_as_printed(monkeypatch: pytest.MonkeyPat
         return state, local._replace(by_gate=by_gate)
 
     monkeypatch.setattr(LSTM, "step", printed)
-    found = gated.eq1(SMOKE, 0)
+    found = lstm.eq1(SMOKE, 0)
     assert found["eq1_lstm_input"] > WRONG
     assert all(error < EXACT for name, error in found.items() if name != "eq1_lstm_input")
 
 
 def test_control_vectors_that_are_not_carried_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only single windows tell: in the sum over windows with ideal boundaries neighbours' edges cancel."""
-    gradient = windows.gradient
-
-    def fresh(network: GatedNetwork, walk: Walk, back: Backward, edge: Edge, vectors: Tensor | None) -> Any:
-        assert vectors is not None
-        return gradient(network, walk, back, edge, vectors.clone())
-
-    monkeypatch.setattr(windows, "gradient", fresh)
-    assert gated.eq70(SMOKE, 0)["eq69"] > WRONG
+    """Only single windows show it: in the sum over windows with ideal boundaries, neighbouring edges cancel."""
+    monkeypatch.setattr(lstm, "gradient", lambda *args: gradient(*args[:-1], args[-1].clone()))
+    assert lstm.eq70(SMOKE, 0)["eq69"] > WRONG
 
 
 @pytest.mark.parametrize("kind", ["rate", "lstm"])
-def test_the_way_back_in_windows_is_autograds(kind: str) -> None:
+def test_the_backward_pass_in_windows_is_autograds(kind: str) -> None:
     case = make(neuron_of(kind, 4.0, squash=True), 0.8, SMOKE, 3)
-    bound = gated.ideal_bound(case)
-    *inner, last = eq10.way_back(case, 3)
+    boundary_of = lstm.ideal_boundaries(case)
+    *inner, last = eq10.backward_pass(case, 3)
     for m, window in enumerate(inner, start=1):
-        edge = bound(window.walk.after, 3 * m)
-        assert max(relative(*pair) for pair in zip(window.edge, edge, strict=True)) < EXACT
-    assert not last.edge.by_h.any() and not last.edge.by_c.any()
+        boundary = boundary_of(window.trajectory.state_after, 3 * m)
+        assert max(relative(*pair) for pair in zip(window.boundary, boundary, strict=True)) < EXACT
+    assert not last.boundary.d_h.any() and not last.boundary.d_c.any()
 
 
-def estimate(case: Case, steps: int, carried: bool, bound: Callable[[int, LSTMState], Edge]) -> Tensor:
-    """The sum over windows by the rules as they train; `bound` gives the right edge of a window by its number."""
-    walks = case.windows(steps)
-    vectors = windows.no_vectors(case.network, len(case.inputs)) if carried else None
+def estimate(case: Case, steps: int, carried: bool, boundary_of: Boundaries) -> Tensor:
+    """The sum over windows by the rules as they train."""
+    trajectories, layer = case.windows(steps), case.network.layer
+    vectors = windows.no_eligibility_vectors(layer.weights, len(case.inputs)) if carried else None
     total = torch.zeros_like(case.parameters())
-    for m, walk in enumerate(walks):
-        edge = bound(m, walk.after) if m < len(walks) - 1 else windows.no_edge(walk.after)
-        back = windows.backward(case.network, walk, case.by_outputs(walk.h, m * steps), edge, WindowRule())
-        total += joined(windows.gradient(case.network, walk, back, edge, vectors))
+    for m, trajectory in enumerate(trajectories):
+        after = trajectory.state_after
+        boundary = boundary_of(m, after) if m < len(trajectories) - 1 else windows.zero_boundary(after)
+        d_h = case.by_outputs(trajectory.h, m * steps)
+        back = windows.backward_window(layer.w_rec, trajectory.jacobians, d_h, boundary, lstm.E_PROP_3)
+        total += gradient(trajectory, back, boundary, vectors)
     return total
 
 
 def by_trial(case: Case, steps: int) -> np.ndarray:
     """Expected squared errors [bias or noise, rule] of one sequence, by the rules, one nudged value after the other."""
-    truth, ideal = gated.true_gradient(case), gated.ideal_bound(case)
-    error, states = gated.unrolled(case)
+    truth, ideal, layer = lstm.true_gradient(case), lstm.ideal_boundaries(case), case.network.layer
+    error, states = lstm.unrolled(case)
     by_cell = torch.autograd.grad(error, [state.c for state in states])
 
-    def off(carried: bool, bound: Callable[[int, LSTMState], Edge]) -> float:
-        return float((estimate(case, steps, carried, bound) - truth).square().sum())
+    def off(carried: bool, boundary_of: Boundaries) -> float:
+        return float((estimate(case, steps, carried, boundary_of) - truth).square().sum())
 
-    def nudged(m: int, after: LSTMState, perturbed: int, unit: int) -> Edge:
-        edge, beyond = ideal(after, (m + 1) * steps), case.inputs[:, (m + 1) * steps]
-        nudge = torch.zeros(1, case.network.n, dtype=torch.float64)
+    def nudged(m: int, after: LSTMState, perturbed: int, unit: int) -> BoundaryGradient:
+        boundary, next_input = ideal(after, (m + 1) * steps), case.inputs[:, (m + 1) * steps]
+        nudge = torch.zeros(1, layer.n, dtype=torch.float64)
         nudge[0, unit] = m == perturbed
-        more = windows.synthetic_edge(case.network, after, beyond, nudge)
-        return Edge(edge.by_h + more.by_h, edge.by_c + more.by_c)
+        more = windows.boundary_from_prediction(layer.neuron, layer.weights, after, next_input, nudge)
+        return BoundaryGradient(boundary.d_h + more.d_h, boundary.d_c + more.d_c)
 
     found = np.zeros((2, 2))
     for rule, carried in enumerate((False, True)):
-        found[0, rule] = off(carried, lambda _, after: windows.no_edge(after))
+        found[0, rule] = off(carried, lambda _, after: windows.zero_boundary(after))
         for edge in range(-(-SMOKE.steps // steps) - 1):
             size = float(by_cell[(edge + 1) * steps].square().mean())
-            for unit in range(case.network.n):
+            for unit in range(layer.n):
                 found[1, rule] += size * off(carried, functools.partial(nudged, perturbed=edge, unit=unit))
     return found
 
@@ -223,8 +218,8 @@ def test_values_that_do_not_go_together(key: str, says: str) -> None:
 def test_a_measurement_writes_the_same_kind_of_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", "theory", "--profile", "smoke", "--out", str(tmp_path)]
     assert main(words) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("theory measured seed 0: finished, eq1_lif ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("theory measured seed 0: finished, eq1_lif ")
     (folder,) = tmp_path.glob("theory/measured-*/seed-0")
     record = read_record(folder)
     assert (record.status, record.profile, record.device, record.weights_sha256) == ("finished", "smoke", "cpu", "")

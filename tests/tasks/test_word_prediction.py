@@ -1,8 +1,10 @@
-"""Task 3.2: its windows and streams, what its variants are, its learning rates, what the norm counts."""
+"""Task 3.2: its windows and streams, its variants, its learning rates, which gradients the norm counts."""
 
 import dataclasses
 import itertools
 import math
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from repro.errors import UserError
-from repro.rules.window_callback import WindowRuleCallback
+from repro.runs.rules import learning_rules, window_rule
 from tasks.word_prediction.config import TASK, VARIANTS
-from tasks.word_prediction.corpus import Corpus
 from tasks.word_prediction.data import WindowBatch, WordPredictionData
+from tasks.word_prediction.encoding import Corpus
+from tasks.word_prediction.evaluation import perplexity
 from tasks.word_prediction.module import WordPredictionModule
-from tests.runs.small import trainer_of
+from tests.library.own import largest_difference, trainer_of, weights
 from tests.tasks import made_up
 from tests.tasks.made_up import config, data_of
 
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec")  # Light
 ON_TAPE = "bptt_20_two_layers"
 RULES = [variant for variant in VARIANTS if variant != ON_TAPE]
 PREDICTING = {"synthetic_gradients": "bptt_4", "e_prop_3": "bptt_4_traces"}  # and the same without
+W_REC = "network.layer.w_rec"
 
 
 @pytest.fixture(autouse=True)
@@ -31,32 +35,24 @@ def text(monkeypatch: pytest.MonkeyPatch) -> Corpus:
     return made_up.use(monkeypatch)
 
 
-class NoTrainer:
-    """All of a Trainer that rules and data ask for."""
-
-    def __init__(self, *callbacks: pl.Callback, world_size: int = 1, global_rank: int = 0) -> None:
-        self.callbacks, self.world_size, self.global_rank = callbacks, world_size, global_rank
-
-
-def made(variant: str, **values: Any) -> tuple[WordPredictionModule, WindowRuleCallback]:
-    # Weights that are not as small as the paper's: what they do to each other would hardly show.
+def made(variant: str, **values: Any) -> WordPredictionModule:
+    # Larger weights than the paper's, or their effects on each other would hardly show.
     settings = config(variant, **{"truncation_steps": 4, "init_scale": 0.8, **values})
-    module, rule = WordPredictionModule(settings, 0), WindowRuleCallback(settings)
-    rule.setup(NoTrainer(rule), module, "fit")
-    return module, rule
+    module = WordPredictionModule(settings, 0)
+    module.network.layer.rule = window_rule(settings)
+    return module
 
 
-def gradients(module: WordPredictionModule, rule: WindowRuleCallback, windows: list[WindowBatch]) -> dict[str, Tensor]:
+def gradients(module: WordPredictionModule, windows: list[WindowBatch]) -> dict[str, Tensor]:
     """The sum over windows, with no update between them."""
     module.zero_grad()
     for window in windows:
-        rule.loss(module, window)[0].backward()
+        module.window_loss(window).loss.backward()
     return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 
-def test_windows_are_contiguous_and_know_what_comes_next(text: Corpus) -> None:
-    found = data_of(truncation_steps=5)
-    windows = list(found._epoch(2))
+def test_windows_are_contiguous_and_have_the_next_word(text: Corpus) -> None:
+    windows = list(data_of(truncation_steps=5)._epoch(2))
     streams = torch.from_numpy(text.splits["training"][:128].reshape(4, 32)).long()  # two words are left over
     assert torch.equal(torch.cat([w.this.inputs for w in windows], dim=1), streams[:, :30])
     assert torch.equal(torch.cat([w.this.target for w in windows], dim=1), streams[:, 1:31])
@@ -66,24 +62,24 @@ def test_windows_are_contiguous_and_know_what_comes_next(text: Corpus) -> None:
     for now, later in itertools.pairwise(windows):
         assert now.following is not None and torch.equal(now.following.inputs, later.this.inputs)
         assert torch.equal(now.following.target, later.this.target)
-        assert now.this.beyond is not None and torch.equal(now.this.beyond, later.this.inputs[:, 0])
-        assert (now.following.beyond is None) == later.ends
-    assert windows[-1].following is None and windows[-1].this.beyond is None
+        assert now.this.next_input is not None and torch.equal(now.this.next_input, later.this.inputs[:, 0])
+        assert (now.following.next_input is None) == later.ends
+    assert windows[-1].following is None and windows[-1].this.next_input is None
     part = data_of(training_words=50, truncation_steps=5).streams
     assert torch.equal(part, torch.from_numpy(text.splits["training"][:48].reshape(4, 12)).long())
 
 
-def test_each_process_reads_streams_of_its_own() -> None:
+def test_processes_share_the_streams() -> None:
     alone = data_of()
     parts = []
     for rank in range(2):
         shared: Any = data_of()
-        shared.trainer = NoTrainer(world_size=2, global_rank=rank)
+        shared.trainer = SimpleNamespace(world_size=2, global_rank=rank)
         parts.append([window.this.inputs for window in shared.train_dataloader().batch_of(0)])
     for whole, *of_both in zip(alone._epoch(0), *parts, strict=True):
         assert [len(part) for part in of_both] == [2, 2]
         assert torch.equal(torch.cat(of_both), whole.this.inputs)
-    shared.trainer = NoTrainer(world_size=3)
+    shared.trainer = SimpleNamespace(world_size=3, global_rank=0)
     with pytest.raises(UserError, match="batch_size=4: 3 processes cannot share so many streams evenly"):
         next(shared._epoch(0))
 
@@ -91,24 +87,24 @@ def test_each_process_reads_streams_of_its_own() -> None:
 @pytest.mark.parametrize("variant", RULES)
 def test_nothing_of_one_epoch_reaches_the_next(variant: str) -> None:
     windows = list(data_of()._epoch(0))
-    module, rule = made(variant)
-    alone = gradients(module, rule, windows[:3])
-    gradients(module, rule, windows)
-    for name, found in gradients(module, rule, windows[:3]).items():
-        assert torch.equal(found, alone[name]), name
+    module = made(variant)
+    alone = gradients(module, windows[:3])
+    gradients(module, windows)
+    for name, gradient in gradients(module, windows[:3]).items():
+        assert torch.equal(gradient, alone[name]), name
     carried_on = [window._replace(begins=False) for window in windows[:3]]  # control: without the reset
-    assert not torch.equal(gradients(module, rule, carried_on)["network.w_rec"], alone["network.w_rec"])
+    assert not torch.equal(gradients(module, carried_on)[W_REC], alone[W_REC])
 
 
 def test_what_the_variants_are() -> None:
     windows = list(data_of()._epoch(0))[:3]
-    found = {v: gradients(*made(v), windows)["network.w_rec"] for v in RULES if v != "bptt_20"}
+    series = {v: gradients(made(v), windows)[W_REC] for v in RULES if v != "bptt_20"}
     for with_prediction, without in PREDICTING.items():  # predictions begin at zero
-        module, rule = made(with_prediction, synthetic_into_network=False)
-        torch.testing.assert_close(gradients(module, rule, windows)["network.w_rec"], found[without])
-    for one, other in itertools.combinations(found, 2):
+        module = made(with_prediction, synthetic_into_network=False)
+        torch.testing.assert_close(gradients(module, windows)[W_REC], series[without])
+    for one, other in itertools.combinations(series, 2):
         begun_alike = PREDICTING.get(one) == other or PREDICTING.get(other) == one
-        assert begun_alike or not torch.allclose(found[one], found[other], rtol=1e-3), (one, other)
+        assert begun_alike or not torch.allclose(series[one], series[other], rtol=1e-3), (one, other)
     assert TASK.resolve("bptt_20", "paper", {}).truncation_steps == 20
     paper = {variant: TASK.resolve(variant, "paper", {}) for variant in VARIANTS}
     assert {(c.layers, c.truncation_steps) for v, c in paper.items() if "20" not in v} == {(1, 4)}
@@ -118,24 +114,24 @@ def test_what_the_variants_are() -> None:
 
 @pytest.mark.parametrize("with_prediction", PREDICTING)
 def test_predictions_are_learned_and_reach_the_network(with_prediction: str) -> None:
-    """They begin at zero, so that only updates can tell."""
+    """They begin at zero, so that only updates show it."""
     windows = list(data_of()._epoch(0))[:4]
 
     def after_updates(variant: str) -> tuple[WordPredictionModule, dict[str, Tensor]]:
-        module, rule = made(variant, synthetic_into_network=False)
+        module = made(variant, synthetic_into_network=False)
         optimizer = module.configure_optimizers()
         for window in windows:
             optimizer.zero_grad()
-            rule.loss(module, window)[0].backward()
+            module.window_loss(window).loss.backward()
             optimizer.step()
-        return module, gradients(module, rule, windows)
+        return module, gradients(module, windows)
 
-    module, found = after_updates(with_prediction)
+    module, predicting = after_updates(with_prediction)
     assert module.predictor is not None
     assert all(bool((weight != 0).any()) for weight in (module.predictor.out, module.predictor.out_bias))
     _, plain = after_updates(PREDICTING[with_prediction])
-    for name in ("network.w_rec", "embedding"):
-        assert not torch.allclose(found[name], plain[name], rtol=1e-3), name
+    for name in (W_REC, "embedding"):
+        assert not torch.allclose(predicting[name], plain[name], rtol=1e-3), name
 
 
 class Watch(pl.Callback):
@@ -154,27 +150,49 @@ class Watch(pl.Callback):
 
 def watched(variant: str, **values: Any) -> Watch:
     settings, watch = config(variant, **values), Watch()
-    trainer = trainer_of(WindowRuleCallback(settings), watch, gradient_clip_val=settings.clip_norm or None)
+    trainer = trainer_of(*learning_rules(settings, 0), watch, gradient_clip_val=settings.clip_norm or None)
     trainer.fit(WordPredictionModule(settings, 0), datamodule=WordPredictionData(settings, 0))
     return watch
 
 
-@pytest.mark.parametrize(("own", "first"), [(0.0, 1.0), (0.25, 0.25)])
-def test_learning_rates_halve_from_the_fifth_epoch(own: float, first: float) -> None:
-    rates = watched("e_prop_3", training_words=60, iterations=7, synthetic_learning_rate=own).rates
+@pytest.mark.parametrize(("synthetic_rate", "first"), [(0.0, 1.0), (0.25, 0.25)])
+def test_learning_rates_halve_from_the_fifth_epoch(synthetic_rate: float, first: float) -> None:
+    rates = watched("e_prop_3", training_words=60, iterations=7, synthetic_learning_rate=synthetic_rate).rates
     factors = [1, 1, 1, 1, 0.5, 0.25, 0.125]
     assert rates == [[factor, first * factor] for factor in factors for _ in range(3)]
 
 
-def test_what_the_norm_counts() -> None:
+def test_which_gradients_the_norm_counts() -> None:
     values = {"training_words": 60, "iterations": 1, "init_scale": 0.8}
-    free, counted, apart = (
+    free, counted, without = (
         watched("e_prop_3", clip_norm=limit, clip_counts_synthetic=counts, **values).norms
         for limit, counts in ((0.0, True), (0.01, True), (0.01, False))
     )
     assert min(network for network, _ in free) > 0.01
     assert [math.hypot(*both) for both in counted] == pytest.approx([0.01] * 3, rel=1e-3)
     assert counted[0][1] > 1e-5, "the predictions' gradient should count"
-    assert [network for network, _ in apart] == pytest.approx([0.01] * 3, rel=1e-3)
-    assert apart[0][1] == pytest.approx(free[0][1]), "and is what it was"
-    assert counted[0][0] < apart[0][0]
+    assert [network for network, _ in without] == pytest.approx([0.01] * 3, rel=1e-3)
+    assert without[0][1] == pytest.approx(free[0][1]), "it stays as it is"
+    assert counted[0][0] < without[0][0]
+
+
+@pytest.mark.parametrize("variant", ["e_prop_3", ON_TAPE])
+def test_a_checkpoint_loads_without_arguments_and_evaluates(variant: str, tmp_path: Path) -> None:
+    settings = config(variant, truncation_steps=4, iterations=1, init_scale=0.8)
+    save = pl.callbacks.LambdaCallback(on_train_end=lambda trainer, _: trainer.save_checkpoint(tmp_path / "last.ckpt"))
+    module, data = WordPredictionModule(settings, 3), WordPredictionData(settings, 3)
+    trainer = trainer_of(*learning_rules(settings, 3), save)
+    trainer.fit(module, datamodule=data)
+    assert set(trainer.callback_metrics) == {"loss", "learning_rate"}
+    loaded = WordPredictionModule.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    assert loaded.config == settings and loaded.seed == 3
+    assert variant == ON_TAPE or loaded.network.layer.rule == window_rule(settings)
+    assert largest_difference(weights(loaded), weights(module)) == 0
+    assert (
+        largest_difference(weights(loaded), weights(WordPredictionModule(settings, 3))) > 0
+    )  # control: it was trained
+    (tested,) = trainer_of().test(loaded, datamodule=data, verbose=False)
+    (valid,) = trainer_of().validate(loaded, datamodule=data, verbose=False)
+    wanted = perplexity(module.embedding, module.as_stack(), data.evaluated["test"])
+    assert tested["test_perplexity"] == pytest.approx(wanted)
+    assert valid["valid_perplexity"] != pytest.approx(wanted, rel=1e-4)  # control: another text

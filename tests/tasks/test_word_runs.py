@@ -1,4 +1,4 @@
-"""Runs of task 3.2: faults are told before anything is written, and an interrupted run ends as if it had not been."""
+"""Runs of task 3.2: faults are named before anything is written, and an interrupted run ends as if it had not been."""
 
 import dataclasses
 from pathlib import Path
@@ -12,10 +12,9 @@ from repro.errors import UserError
 from repro.records.record import RunRecord, read_arrays
 from repro.runs.run import run
 from repro.runs.task import Profile
-from tasks.word_prediction import data
+from tasks.word_prediction import data, record
 from tasks.word_prediction.config import TASK as REGISTERED
-from tasks.word_prediction.corpus import Corpus
-from tasks.word_prediction.module import WordPredictionModule
+from tasks.word_prediction.encoding import Corpus
 from tests.tasks import made_up
 from tests.tasks.made_up import TINY
 
@@ -51,7 +50,7 @@ def text(monkeypatch: pytest.MonkeyPatch) -> Corpus:
         ({}, {"training_words": 16}, "streams of 4 words hold no window"),
     ],
 )
-def test_texts_that_do_not_fit_are_told_before_anything_is_written(
+def test_texts_that_do_not_fit_are_refused_before_anything_is_written(
     lengths: dict[str, int], values: dict[str, int], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_up.use(monkeypatch, **lengths)
@@ -108,7 +107,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         run(TASK, variant, "tiny", 0, settings, out=tmp_path / "parts", callbacks=[Stop()])
     with monkeypatch.context() as patch, pytest.raises(MemoryError):  # and after the last epoch
-        patch.setattr(WordPredictionModule, "analysis", no_memory)
+        patch.setattr(record, "example", no_memory)
         run(TASK, variant, "tiny", 0, settings, out=tmp_path / "parts")
     resumed = run(TASK, variant, "tiny", 0, settings, out=tmp_path / "parts")
     assert resumed.weights_sha256 == whole.weights_sha256
@@ -116,7 +115,9 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     assert run(TASK, variant, "tiny", 1, settings, out=tmp_path).weights_sha256 != whole.weights_sha256  # control
 
 
-def test_a_run_goes_on_with_its_own_text_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: Corpus) -> None:
+def test_a_run_is_resumed_with_the_same_text_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: Corpus
+) -> None:
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         run(TASK, "bptt_4", "tiny", 0, out=tmp_path, callbacks=[Stop()])
     other = made_up.use(monkeypatch, seed=1)

@@ -11,8 +11,9 @@ import pytest
 
 from repro.errors import UserError
 from repro.records import store
-from tasks.word_prediction import own_text, ptb, source
-from tasks.word_prediction.corpus import Corpus, corpus, encode
+from tasks.word_prediction import data_location, own_text, ptb
+from tasks.word_prediction.corpus import corpus
+from tasks.word_prediction.encoding import Corpus, encode
 from tasks.word_prediction.stand_in import simplify, stand_in
 from tasks.word_prediction.streams import streams, windows_per_epoch
 
@@ -70,7 +71,7 @@ def test_packed_files_are_plain_files(folder: Path) -> None:
         ptb.ptb(folder)
 
 
-def test_the_digest_tells_texts_apart(folder: Path) -> None:
+def test_texts_that_differ_have_different_digests(folder: Path) -> None:
     found = ptb.ptb(folder)
     moved = found.splits["test"].copy()
     moved[:2] = moved[1::-1]
@@ -102,16 +103,16 @@ def test_missing_files_and_folders(folder: Path, monkeypatch: pytest.MonkeyPatch
         corpus("ptp")
 
 
-def test_which_text_goes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert source.data_here() == {"corpus": "stand_in"}
-    source.own_text_folder().mkdir(parents=True)
-    assert source.data_here() == {"corpus": "text"}
-    source.download_folder().mkdir()
-    assert source.data_here() == {"corpus": "ptb"} and source.ptb_dir() == source.download_folder()
+def test_which_text_comes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data_location.data_here() == {"corpus": "stand_in"}
+    data_location.own_text_folder().mkdir(parents=True)
+    assert data_location.data_here() == {"corpus": "text"}
+    data_location.download_folder().mkdir()
+    assert data_location.data_here() == {"corpus": "ptb"} and data_location.ptb_dir() == data_location.download_folder()
     monkeypatch.setenv("PTB_DIR", str(folder))
-    assert source.ptb_dir() == folder and same(corpus("ptb"), ptb.ptb(folder))
+    assert data_location.ptb_dir() == folder and same(corpus("ptb"), ptb.ptb(folder))
     monkeypatch.setenv("PTB_DIR", "")
-    assert source.ptb_dir() == source.download_folder(), "make exports it empty"
+    assert data_location.ptb_dir() == data_location.download_folder(), "make exports it empty"
 
 
 def test_a_word_that_training_lacks_is_a_fault() -> None:
@@ -150,7 +151,7 @@ def test_one_text_is_split_in_its_order() -> None:
         own_text.split(lines[:19], "here")
 
 
-def test_the_stand_in_is_the_same_every_time_and_says_what_it_is() -> None:
+def test_the_stand_in_is_the_same_every_time_and_names_its_source() -> None:
     one, again = stand_in(), stand_in()
     assert same(one, again) and one.digest == again.digest
     assert one.label == "the language reference of Python {}.{}".format(*sys.version_info)

@@ -8,22 +8,22 @@ from torch.autograd.function import once_differentiable
 
 from repro.eprop.errors import UsageError
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
+from repro.eprop.layers.rule_layer import PRECISIONS, RuleLayer
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
 from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights
 
-PRECISIONS = (torch.float32, torch.float64)
 
-
-class LSTMLayer(nn.Module):
+class LSTMLayer(RuleLayer):
     """LSTM units with all-to-all recurrent weights, in windows: x [batch, time, input] -> h [batch, time, unit].
 
     Inputs act in the step in which they arrive, outputs one step later (Eq. 31-36). The backward pass receives dE/dh
     with later outputs held fixed, which is the learning signal, and delivers the gradients of `rule`: `BPTT()` (exact
     inside one call), `EProp()` (e-prop 1), `EProp3()` (BPTT inside a call, eligibility vectors across calls), both also
     with trace="truncated", or `Frozen()` (weights receive nothing). The gradient of x is dE/dI of the same recursion
-    times w_in. No gradient passes from one call to the one before it but by `boundary`.
+    times w_in; truncated traces do not change it, since inputs have no eligibility vectors. No gradient passes from one
+    call to the one before it but by `boundary`.
 
     Parameters: `w_in` [4 unit, input], `w_rec` [4 unit, unit], drawn in this order from U(-scale, scale), and `bias`
     [4 unit], zeros; the rows are those of the input gate, forget gate, candidate and output gate. `scale` is 1 /
@@ -51,7 +51,7 @@ class LSTMLayer(nn.Module):
         scale: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(BPTT() if rule is None else rule)
         scale = n**-0.5 if scale is None else scale
 
         def draw(*shape: int) -> nn.Parameter:
@@ -60,19 +60,10 @@ class LSTMLayer(nn.Module):
         self.neuron, self.n_in, self.n = neuron, n_in, n
         self.w_in, self.w_rec = draw(len(GATES) * n, n_in), draw(len(GATES) * n, n)
         self.bias = nn.Parameter(torch.zeros(len(GATES) * n))
-        self.rule = BPTT() if rule is None else rule
 
-    @property
-    def rule(self) -> Rule:
-        """The learning rule. Raises UsageError on assignment of one that is not defined for LSTM layers."""
-        return self._rule
-
-    @rule.setter
-    def rule(self, rule: Rule) -> None:
-        if not isinstance(rule, Rule):
-            raise UsageError(f"rule={rule!r} is no learning rule: give one such as BPTT(), EProp() or EProp3()")
+    def check_rule(self, rule: Rule) -> None:
+        """Raises UsageError for a rule that is not defined for LSTM layers."""
         rule.window_rule()
-        self._rule = rule
 
     @property
     def weights(self) -> LSTMWeights:
@@ -107,8 +98,8 @@ class LSTMLayer(nn.Module):
         `eligibility_vectors`: those of `eligibility_vectors(batch)`. The backward pass of the call advances them in
         place; the call itself does where no gradient is recorded. Without them vectors begin anew in every call.
         `boundary`: dE/dh of the last output and dE/dc of the last cell state that come from later steps, in the units
-        of what `backward` is called on; zeros if not given. With vectors, what `d_c` is to the weights is left to the next
-        window: its vectors carry it.
+        of what `backward` is called on; zeros if not given. With vectors, the part of the weights' gradient that comes
+        from `d_c` is left to the next window: its vectors carry it.
 
         Computed in the precision of the weights, also under autocast. Raises UsageError for weights in reduced
         precision, wrong shapes, a state or boundary that requires a gradient, vectors that wait for a backward pass, a
@@ -131,7 +122,7 @@ class LSTMLayer(nn.Module):
         vectors = vectors if rule.vectors == "carried" else None
         weights = self.weights if self.rule.plastic else LSTMWeights(*(w.detach() for w in self.weights))
         records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights))
-        call = _Call(self.neuron, rule, state, boundary, vectors, records)
+        call = _Call(self, rule, state, boundary, vectors, records)
         with torch.autocast(self.w_in.device.type, enabled=False):
             h, c_after, h_after = _Window.apply(x.to(self.w_in.dtype), *weights, call)
         if vectors is not None and records:
@@ -161,14 +152,6 @@ class LSTMLayer(nn.Module):
         if vectors is not None:
             vectors.check(windows.no_eligibility_vectors(self.weights, 0), len(x))
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """The rule, as plain values, for `state_dict`."""
-        return {"rule": self.rule.state()}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the rule of a checkpoint. Raises UsageError where it is not defined here."""
-        self.rule = Rule.from_state(state["rule"])
-
     def extra_repr(self) -> str:
         """For `print(layer)`."""
         return f"{self.neuron}, n_in={self.n_in}, n={self.n}, rule={self.rule}"
@@ -177,7 +160,7 @@ class LSTMLayer(nn.Module):
 class _Call(NamedTuple):
     """What a call is given beside the tensors that receive a gradient."""
 
-    neuron: LSTM
+    layer: LSTMLayer
     rule: WindowRule
     state: LSTMState
     boundary: BoundaryGradient
@@ -192,7 +175,7 @@ class _Window(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, w_in: Tensor, w_rec: Tensor, bias: Tensor, call: _Call
     ) -> tuple[Tensor, Tensor, Tensor]:
-        trajectory = windows.forward_window(call.neuron, LSTMWeights(w_in, w_rec, bias), x, call.state)
+        trajectory = windows.forward_window(call.layer.neuron, LSTMWeights(w_in, w_rec, bias), x, call.state)
         if call.records:
             ctx.call = call
             ctx.save_for_backward(w_in, w_rec, *call.boundary, trajectory.presynaptic, *trajectory.jacobians)
@@ -206,6 +189,7 @@ class _Window(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         call: _Call = ctx.call
+        call.layer.backward_passes += 1
         if call.vectors is not None:
             call.vectors.release(call)
         w_in, w_rec, d_h, d_c, presynaptic, *jacobians = ctx.saved_tensors

@@ -63,10 +63,12 @@ class BoundaryGradient(NamedTuple):
 
 
 class WindowBackward(NamedTuple):
-    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit]; dE/dc at its first step
-    [batch, unit]; dE/dc of the preceding state through the cell path only, recurrent weights excluded [batch, unit]."""
+    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit]; the same without the cell
+    path for weights with truncated traces, else equal to it; dE/dc at its first step [batch, unit]; dE/dc of the
+    preceding state through the cell path only, recurrent weights excluded [batch, unit]."""
 
     d_current: Tensor
+    d_current_of_weights: Tensor
     d_cell_first_step: Tensor
     d_cell_before_window: Tensor
 
@@ -132,6 +134,7 @@ def backward_window(
     w_rec = w_rec.detach()
     from_later, own_cell = boundary.d_h, boundary.d_c
     series: list[Tensor] = []
+    truncated: list[Tensor] = []
     for t in reversed(range(len(d_h))):
         signal = d_h[t] + from_later if rule.recurrence else d_h[t]  # L, Eq. 9
         through_output = signal * jacobians.output[t]
@@ -141,10 +144,12 @@ def backward_window(
         if rule.recurrence and t:
             from_later = d_current.flatten(start_dim=1) @ w_rec
         if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
-            d_current = torch.cat([through_output[:, None] * jacobians.by_gate[t], at_output_gate], dim=1)
+            truncated.append(torch.cat([through_output[:, None] * jacobians.by_gate[t], at_output_gate], dim=1))
         own_cell = d_cell * jacobians.d[t]
         series.append(d_current)
-    return WindowBackward(torch.stack(series[::-1]), d_cell, own_cell)
+    d_currents = torch.stack(series[::-1])
+    of_weights = torch.stack(truncated[::-1]) if truncated else d_currents
+    return WindowBackward(d_currents, of_weights, d_cell, own_cell)
 
 
 def advance_eligibility_vectors(
@@ -176,7 +181,7 @@ def weight_gradient(
 
     `vectors` [unit, batch, 3, pre] are advanced in place; None: they begin anew in every window.
     """
-    d_current, from_past = backward.d_current, None
+    d_current, from_past = backward.d_current_of_weights, None
     if vectors is not None:
         from_past, added = advance_eligibility_vectors(
             vectors, presynaptic, jacobians, backward.d_cell_before_window, boundary.d_c
@@ -191,7 +196,7 @@ def weight_gradient(
 
 
 def input_gradient(backward: WindowBackward, w_in: Tensor) -> Tensor:
-    """dE/dx of the inputs [batch, step, input]."""
+    """dE/dx of the inputs [batch, step, input]. They have no eligibility vectors that could be truncated."""
     return (backward.d_current.flatten(start_dim=2) @ w_in.detach()).transpose(0, 1)
 
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from repro.eprop.errors import UsageError
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
+from repro.eprop.lightning import LearnsByRule
 from repro.eprop.neurons.lstm import LSTM, LSTMState
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
 from repro.eprop.rules.windows import BoundaryGradient
-from repro.gated import GatedNetwork
 from tests.oracle.eprop.lstm_tape import (
     BATCH,
     EXACT,
@@ -98,7 +98,7 @@ def test_wrong_use_is_a_sentence(x: Tensor, options: dict[str, Any], sentence: s
 def test_a_rule_is_checked_when_it_is_given() -> None:
     layer = make_layer()
     wrong: Any
-    for wrong, sentence in ((EProp(trace="clopath"), "not defined for LSTM"), ("bptt", "no learning rule")):
+    for wrong, sentence in ((EProp(trace="clopath"), "not defined for LSTM"), ("bptt", "a rule is an object such as")):
         with pytest.raises(UsageError, match=sentence):
             layer.rule = wrong
     assert layer.rule == BPTT()
@@ -117,13 +117,21 @@ def test_the_rule_is_in_the_checkpoint(rule: Rule) -> None:
     assert str(rule) in repr(other)
 
 
-def test_weights_are_drawn_as_before() -> None:
-    scale, draws = N**-0.5, [torch.Generator().manual_seed(8) for _ in range(2)]
-    layer = LSTMLayer(LSTM(), N_IN, N, generator=draws[0])
-    old = GatedNetwork(LSTM(), N_IN, N, 2, scale, draws[1])
-    for name in NAMES:
-        assert torch.equal(layer.get_parameter(name), old.get_parameter(name))
+def test_weights_are_uniform_and_drawn_in_a_fixed_order() -> None:
+    layer, random = LSTMLayer(LSTM(), N_IN, N, generator=torch.Generator().manual_seed(8)), torch.Generator()
+    random.manual_seed(8)
+    for weights in (layer.w_in, layer.w_rec):
+        assert torch.equal(weights, N**-0.5 * (2 * torch.rand(weights.shape, generator=random) - 1))
+    assert not layer.bias.any()
     assert [name for name, _ in layer.named_parameters()] == list(NAMES)
+
+
+def test_the_layer_counts_its_backward_passes() -> None:
+    layer = make_layer()
+    assert isinstance(layer, LearnsByRule)
+    for passes in (1, 2):
+        error(layer(X, START)).backward()
+        assert layer.backward_passes == passes
 
 
 def test_reduced_precision_is_refused_and_autocast_computes_in_float32() -> None:

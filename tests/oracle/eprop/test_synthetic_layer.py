@@ -1,19 +1,13 @@
 """Algorithm 1 as a loss, against autograd through the same computation written down as the paper states it."""
 
-import copy
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop.neurons.lstm import LSTM, LSTMState
+from repro.eprop.neurons.lstm import LSTMState
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Rule
-from repro.eprop.rules.synthetic import Window
-from repro.gated import GatedNetwork
-from repro.rules import synthetic, windows
-from tests.oracle.eprop.lstm_tape import NAMES, assert_equal, relative
-from tests.oracle.eprop.window_net import BATCH, FACTOR, HIDDEN, N_IN, N_OUT, START, STEPS, TARGET, Gradients, N, Net, X
+from tests.oracle.eprop.lstm_tape import assert_equal, relative
+from tests.oracle.eprop.window_net import BATCH, FACTOR, START, STEPS, TARGET, Gradients, N, Net, X
 
 EXACT, EQUAL, WRONG = 1e-10, 1e-12, 1e-4
 Weights = tuple[Tensor, Tensor, Tensor]
@@ -38,14 +32,18 @@ def cell(w: Weights, x: Tensor, c: Tensor, h: Tensor, nudge: Tensor | None = Non
     return c, o.sigmoid() * c.tanh()
 
 
-def stated(net: Net, into_network: bool = True, second_ends: bool = False, units: int = 1) -> Gradients:
-    """Gradients of E_m + eta SG c^(t_m + 1) + E_SG by all parameters, as means over the batch."""
+def stated(
+    net: Net, into_network: bool = True, second_ends: bool = False, units: int = 1, cell_path: bool = True
+) -> Gradients:
+    """Gradients of E_m + eta SG c^(t_m + 1) + E_SG by all parameters, as means over the batch; without `cell_path`
+    c^(t_m + 1) is a function of the last outputs alone."""
     w = net.layer.w_in, net.layer.w_rec, net.layer.bias
     fixed = w[0].detach(), w[1].detach(), w[2].detach()
     assert net.predictor is not None
     x, predictor = X * net.gain.detach(), net.predictor
     after, error = simulate(net, START, 0, w)
-    boundary = (FACTOR * predictor(after.h).detach() * cell(fixed, x[:, STEPS], *after)[0]).sum()
+    last_cell = after.c if cell_path else after.c.detach()
+    boundary = (FACTOR * predictor(after.h).detach() * cell(fixed, x[:, STEPS], last_cell, after.h)[0]).sum()
     nudge = torch.zeros(BATCH, N, dtype=torch.float64, requires_grad=True)
     second, later = simulate(net, LSTMState(after.c.detach(), after.h.detach()), 1, fixed, nudge)
     if not second_ends:
@@ -67,6 +65,10 @@ def test_a_window_of_algorithm_1(mean: bool, into_network: bool, second_ends: bo
     units = N if mean else 1
     wanted, gradients = stated(net, into_network, second_ends, units), net.gradients()
     assert_equal(gradients, wanted, EXACT)
+    after, error = simulate(net, START, 0, net.layer.weights)
+    assert max(relative(result.error, error / BATCH), relative(result.state.h, after.h)) < EXACT
+    assert result.prediction_error > 0
+    assert relative(result.loss, result.error + result.prediction_error) < EXACT
     other = stated(net, not into_network, second_ends, units)
     assert relative(gradients["layer.w_rec"], other["layer.w_rec"]) > WRONG  # control
     other = stated(net, into_network, not second_ends, units)
@@ -75,66 +77,26 @@ def test_a_window_of_algorithm_1(mean: bool, into_network: bool, second_ends: bo
     )  # control: the target has its own boundary
 
 
-def old_core(net: Net) -> tuple[GatedNetwork, synthetic.SyntheticGradient | None]:
-    """The same weights in the first edition's network and predictor."""
-    old = GatedNetwork(LSTM(True), N_IN, N, N_OUT, 0.7, torch.Generator().manual_seed(5)).double()
-    with torch.no_grad():
-        for name, weights in zip(
-            (*NAMES, "w_out", "b_out"), (*net.layer.weights, net.readout.weight, net.readout.bias), strict=True
-        ):
-            old.get_parameter(name).copy_(weights)
-    if net.predictor is None:
-        return old, None
-    predictor = synthetic.SyntheticGradient(N, HIDDEN, torch.Generator().manual_seed(6)).double()
-    assert torch.equal(predictor.hidden, net.predictor.hidden), "equal seeds give equal weights"
-    predictor.load_state_dict(net.predictor.state_dict())
-    return old, predictor
+@pytest.mark.parametrize("into_network", [False, True])
+def test_inputs_have_no_traces_to_truncate(into_network: bool) -> None:
+    """With truncated traces of the weights, what makes the inputs receives the gradient of its window by autograd."""
+    net = Net(EProp3(trace="truncated"), into_network=into_network)
+    net.learn(net.window(0), net.window(1), START).loss.backward()
+    wanted, gradients = stated(net, into_network), net.gradients()
+    assert relative(gradients["gain"], wanted["gain"]) < EXACT
+    assert relative(gradients["layer.w_in"], wanted["layer.w_in"]) > WRONG  # control: those of the weights are
 
 
-OPTIONS = [{}, {"into_network": False}, {"mean_over_units": True}, {"whole_at_input": False}]
+@pytest.mark.parametrize("into_network", [False, True])
+def test_inputs_may_leave_out_the_boundary_through_the_cells(into_network: bool) -> None:
+    net = Net(EProp3(), into_network=into_network, whole_at_input=False)
+    net.learn(net.window(0), net.window(1), START).loss.backward()
+    wanted, gradients = stated(net, into_network, cell_path=False), net.gradients()
+    assert relative(gradients["gain"], wanted["gain"]) < EXACT
+    assert relative(gradients["gain"], stated(net, into_network)["gain"]) > WRONG  # control: the whole boundary
+
+
 RULES = [BPTT(), EProp3(), EProp3(trace="truncated"), EProp()]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("predicts", [False, True])
-@pytest.mark.parametrize("rule", RULES, ids=str)
-def test_three_windows_are_those_of_the_first_edition(rule: Rule, predicts: bool, options: dict[str, Any]) -> None:
-    if predicts and rule == EProp():
-        return
-    net = Net(rule, predicts, **options)
-    (network, predictor), state, old_state = old_core(net), START, START
-    of_rule = windows.WindowRule(*rule.window_rule(), predicts)
-    settings = synthetic.Algorithm(**{"factor": FACTOR, **options})
-    vectors = net.layer.eligibility_vectors(BATCH)
-    old_vectors = windows.no_vectors(network, BATCH) if of_rule.vectors == "carried" else None
-    for number in range(3):
-        last = number == 2
-        this, following = net.window(number, last), None if last else net.window(number + 1, number == 1)
-        vectors_before, state_before = copy.deepcopy(vectors), state
-        result = net.learn(this, following, state, vectors)
-        result.loss.backward()
-        windows_ = _old_window(this), None if following is None else _old_window(following)
-        learned = synthetic.learn(network, predictor, of_rule, *windows_, old_state, old_vectors, settings)
-        wanted = {f"layer.{name}": learned.network[name] for name in NAMES}
-        wanted |= {"readout.weight": learned.network["w_out"], "readout.bias": learned.network["b_out"]}
-        wanted |= {f"predictor.{name}": gradient for name, gradient in learned.predictor.items()}
-        wanted["gain"] = torch.einsum("bti,bti->i", learned.by_input, X[:, number * STEPS : (number + 1) * STEPS])
-        assert_equal(net.gradients(), wanted, EQUAL)
-        assert relative(result.error, learned.error) < EQUAL
-        assert torch.isclose(result.prediction_error, learned.prediction_error, rtol=EQUAL, atol=0)
-        assert relative(result.loss, learned.error + learned.prediction_error) < EQUAL
-        state, old_state = result.state, learned.after
-        assert max(relative(state.c, old_state.c), relative(state.h, old_state.h)) < EQUAL
-        if old_vectors is not None:
-            assert relative(vectors.tensor, old_vectors) < EQUAL
-    other = Net(BPTT() if rule == EProp() else EProp(), predicts=False)  # control: another rule, what it carries also
-    other.learn(other.window(2, ends=True), None, state_before, vectors_before).loss.backward()
-    assert relative(other.gradients()["layer.w_rec"], wanted["layer.w_rec"]) > WRONG
-
-
-def _old_window(window: Window) -> synthetic.Window:
-    after = None if window.next_input is None else window.next_input.detach()
-    return synthetic.Window(window.inputs.detach(), lambda y: (y - window.target).square().sum(), after)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)

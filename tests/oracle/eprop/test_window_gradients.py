@@ -194,6 +194,8 @@ def test_controls_of_what_is_carried(layer: LSTMLayer, broken: str, monkeypatch:
     wanted = printed_sum(layer, signals(layer, predicted=True), truncated=False)
     monkeypatch.setattr(windows, *BROKEN[broken])
     assert_differ(in_windows(layer, EProp3(), WINDOW, guessed(layer)), wanted)
+    if broken.startswith("no "):  # otherwise, with ideal boundaries, neighbouring edges cancel whatever the vectors are
+        assert_differ(in_windows(layer, EProp3(), WINDOW, ideal(layer)), by_autograd(layer))
 
 
 def test_the_predicted_boundary_is_autograds(layer: LSTMLayer) -> None:
@@ -216,3 +218,8 @@ def test_local_jacobians_are_autograds(layer: LSTMLayer) -> None:
     assert relative(local.d, d_c) < EXACT
     assert relative(local.by_gate.flatten(start_dim=1), d_currents[:, : 3 * N]) < EXACT
     assert relative(local.by_gate[:, 0], d_currents[:, N : 2 * N]) > WRONG  # control: another gate
+    after, gate = state.c.detach().requires_grad_(), currents[:, 3 * N :].sigmoid()
+    h = gate * (after.tanh() if neuron.squash else after)
+    d_after, d_direct = torch.autograd.grad(h.sum(), [after, currents])
+    assert relative(local.output, d_after) < EXACT
+    assert relative(local.direct, d_direct[:, 3 * N :]) < EXACT

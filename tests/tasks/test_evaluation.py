@@ -1,4 +1,4 @@
-"""What a network says of a text: by torch's own LSTM, many steps at once, as it would word by word."""
+"""The probabilities that a network gives to a text: many steps at once by torch's own LSTM, and word by word."""
 
 import itertools
 import math
@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.word_prediction import reading
+from tasks.word_prediction import evaluation
 from tasks.word_prediction.module import WordPredictionModule
+from tasks.word_prediction.record import example
 from tests.tasks import made_up
 from tests.tasks.made_up import config, data_of
 
@@ -23,10 +24,8 @@ def text(monkeypatch: pytest.MonkeyPatch) -> None:
 @torch.no_grad()
 def word_by_word(module: WordPredictionModule, words: Tensor) -> Tensor:
     """log P of each word but the first of one stream, by the network itself or by cells."""
-    found, c = [], module.config
-    if module.stack is None:
-        weights, state = module.network.weights(), module.network.neuron.initial_state(1, c.units, module.embedding)
-    else:
+    series, c, state = [], module.config, None
+    if module.stack is not None:
         cells = [nn.LSTMCell(c.units, c.units).double() for _ in range(c.layers)]
         for k, cell in enumerate(cells):
             cell.load_state_dict({n: module.stack.lstm.get_parameter(f"{n}_l{k}") for n, _ in cell.named_parameters()})
@@ -34,15 +33,15 @@ def word_by_word(module: WordPredictionModule, words: Tensor) -> Tensor:
     for now, later in itertools.pairwise(words.tolist()):
         x = module.embedding[None, now]
         if module.stack is None:
-            _, state, _ = module.network.step(weights, state, x)
-            logits = module.network.read_out(state.h)
+            h, state = module.network.layer(x[None], state, return_state=True)
+            logits = module.network.readout(h)[0]
         else:
             for k, cell in enumerate(cells):
                 memory[k] = cell(x, memory[k])
                 x = memory[k][0]
             logits = x @ module.stack.w_out.T + module.stack.b_out
-        found.append(logits[0].log_softmax(dim=0)[later])
-    return torch.stack(found)
+        series.append(logits[0].log_softmax(dim=0)[later])
+    return torch.stack(series)
 
 
 @pytest.mark.parametrize("values", [{}, {"forget_bias": 0.75}, {"layers": 2, "algorithm": "autograd"}])
@@ -53,12 +52,13 @@ def test_perplexity_is_that_of_reading_word_by_word(values: dict[str, Any], monk
     for words in texts.values():
         wanted = [word_by_word(module, stream) for stream in words]
         for at_once in (1, 7, 500):
-            monkeypatch.setattr(reading, "AT_ONCE", at_once)
-            found = reading.log_probabilities(module.embedding, module.as_stack(), words)
-            torch.testing.assert_close(found, torch.stack(wanted), rtol=1e-10, atol=0.0)
+            monkeypatch.setattr(evaluation, "AT_ONCE", at_once)
+            read = evaluation.log_probabilities(module.embedding, module.as_stack(), words)
+            torch.testing.assert_close(read, torch.stack(wanted), rtol=1e-10, atol=0.0)
             perplexity = math.exp(-float(torch.cat(wanted).mean()))
-            assert reading.perplexity(module.embedding, module.as_stack(), words) == pytest.approx(perplexity)
-    torch.testing.assert_close(found.exp(), found.exp().clamp(0, 1))
+            assert evaluation.perplexity(module.embedding, module.as_stack(), words) == pytest.approx(perplexity)
+    torch.testing.assert_close(read.exp(), read.exp().clamp(0, 1))
+    assert evaluation.perplexity_of(1000.0) == math.inf
     cut = torch.cat([word_by_word(module, part) for part in words[0].split(10)])  # control: state lost on the way
     assert math.exp(-float(cut.mean())) != pytest.approx(perplexity, rel=1e-4)
 
@@ -67,10 +67,11 @@ def test_as_a_stack_the_network_is_the_same() -> None:
     module = WordPredictionModule(config(init_scale=0.8, forget_bias=0.75), 0).double()
     words = data_of().streams
     stack, x = module.as_stack(), nn.functional.embedding(words, module.embedding)
-    walk = module.network.walk(x, module.network.neuron.initial_state(4, 6, x))
+    outputs, state = module.network.layer(x, return_state=True)
     logits, (h, c) = stack(x)
-    torch.testing.assert_close(logits, module.network.read_out(walk.h).transpose(0, 1), rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close((h[0], c[0]), (walk.after.h, walk.after.c), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(logits, module.network.readout(outputs), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(logits, module.network(x), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close((h[0], c[0]), (state.h, state.c), rtol=1e-10, atol=1e-12)
     without, _ = WordPredictionModule(config(init_scale=0.8), 0).double().as_stack()(x)
     assert not torch.allclose(without, logits, rtol=1e-3)  # control: the forget bias
 
@@ -81,8 +82,8 @@ def test_an_example_is_a_stretch_of_the_test_text(
 ) -> None:
     read = made_up.use(monkeypatch, test=length).splits["test"]
     module = WordPredictionModule(config(init_scale=0.8), 0)
-    _, found = module.analysis(data_of(), {})
-    assert found["example_words"].tolist() == [f"word{k}" for k in read[first : first + shown]]
+    arrays = example(module, data_of().corpus)
+    assert arrays["example_words"].tolist() == [f"word{k}" for k in read[first : first + shown]]
     odds = word_by_word(module, torch.from_numpy(read[: first + shown]).long()).exp()
-    np.testing.assert_allclose(found["example_probability"], odds[first:], rtol=1e-4)
-    assert len(found["example_probability"]) == shown - 1
+    np.testing.assert_allclose(arrays["example_probability"], odds[first:], rtol=1e-4)
+    assert len(arrays["example_probability"]) == shown - 1

@@ -1,4 +1,4 @@
-"""Torch's own LSTM on its own tape: the tutorial's network of two layers, and what ours is held against."""
+"""Torch's own LSTM, trained by autograd: the tutorial's network of two layers, and the one that reads texts."""
 
 import torch
 from torch import Tensor, nn

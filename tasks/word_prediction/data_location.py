@@ -1,0 +1,32 @@
+"""Which text this machine has, and where: the Penn Treebank, a text of the user's, the stand-in. No torch in here."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from repro.records import store
+from repro.runs.config import Value
+
+
+def download_folder() -> Path:
+    """Where `repro data ptb` puts the Penn Treebank."""
+    return store.ROOT / "data" / "ptb"
+
+
+def own_text_folder() -> Path:
+    """Where `repro data text` puts the text that it prepared."""
+    return store.ROOT / "data" / "text"
+
+
+def ptb_dir() -> Path | None:
+    """PTB_DIR, else the folder of the download; None where there is neither."""
+    if named := os.environ.get("PTB_DIR"):
+        return Path(named)
+    return download_folder() if download_folder().is_dir() else None
+
+
+def data_here() -> Mapping[str, Value]:
+    """The config values that follow from that: the Penn Treebank goes first, then the user's own text."""
+    if ptb_dir():
+        return {"corpus": "ptb"}
+    return {"corpus": "text" if own_text_folder().is_dir() else "stand_in"}
