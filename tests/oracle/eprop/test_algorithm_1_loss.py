@@ -78,7 +78,7 @@ def test_wrong_use_is_a_sentence() -> None:
         vectors = net.layer.eligibility_vectors(BATCH)
         net.layer(X, START, eligibility_vectors=vectors)
         net.learn(net.window(0), None, START, vectors)
-    with pytest.raises(UsageError, match="torch.bfloat16"):
+    with pytest.raises(UsageError, match="w_in is bfloat16: a learning rule computes in float32"):
         net.bfloat16().learn(net.window(0), None)
 
 
