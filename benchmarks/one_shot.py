@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.layers.error_module import LinearErrorModule, SpikingErrorModule
 from repro.eprop.neurons.lif import LIF
 from repro.eprop.neurons.surrogates import pseudo_derivative, spike
-from repro.rules.error_module import LinearErrorModule, SpikingErrorModule
 
 
-class Lived(NamedTuple):
+class UnrolledTrial(NamedTuple):
     """A trial: spikes of the network and of a spiking error module [task, time, neuron], and sum_t L-hat e of input and
     recurrent synapses [task, post, pre], zero where nothing is learned."""
 
@@ -28,38 +28,38 @@ def loss(module: Any, batch: Any, inputs: Tensor) -> Tensor:
     """The outer loss of `ArmReachingModule` with rates over both trials, with autograd's whole tape behind it."""
     network, rate = module.network, module.config.inner_learning_rate
     w_in, w_rec = network.w_in, _without_autapses(network.w_rec)
-    first = trial(module, w_in, w_rec, inputs, batch.shown, learns=True)
+    first = trial(module, w_in, w_rec, inputs, batch.target_input, learns=True)
     w_in, w_rec = w_in - rate * first.by_in, w_rec - rate * _without_autapses(first.by_rec)
-    second = trial(module, w_in, w_rec, inputs, batch.shown_again, learns=False)
-    found: Tensor = module.objective(network.read_out(second.z), batch)
-    found = found + module.rate.loss((module.rate.rates_hz(first.z) + module.rate.rates_hz(second.z)) / 2)
+    second = trial(module, w_in, w_rec, inputs, batch.test_target_input, learns=False)
+    total: Tensor = module.objective(network.read_out(second.z), batch)
+    total = total + module.rate.loss((module.rate.rates_hz(first.z) + module.rate.rates_hz(second.z)) / 2)
     if first.zeta.shape[2]:
         term = module.module_rate
-        found = found + term.loss((term.rates_hz(first.zeta) + term.rates_hz(second.zeta)) / 2)
-    return found
+        total = total + term.loss((term.rates_hz(first.zeta) + term.rates_hz(second.zeta)) / 2)
+    return total
 
 
-def trial(module: Any, w_in: Tensor, w_rec: Tensor, inputs: Tensor, shown: Tensor, learns: bool) -> Lived:
+def trial(module: Any, w_in: Tensor, w_rec: Tensor, inputs: Tensor, targets: Tensor, learns: bool) -> UnrolledTrial:
     """A trial from rest with weights [post, pre] of all tasks or [task, post, pre] of each: network, error module,
     eligibility traces (Eq. 23) and what the update adds up (Eq. 7), step by step."""
     inputs, tasks, alpha = inputs.to(w_in.dtype), inputs.shape[0], module.network.neuron.alpha
     network = Neurons(module.network.neuron, w_rec, tasks)
-    listener = LISTENERS[type(module.error_module)](module.error_module, tasks)
+    error_module = STEPWISE[type(module.error_module)](module.error_module, tasks)
     trace_in, trace_rec = inputs.new_zeros(tasks, inputs.shape[2]), network.z
     by_in, by_rec = inputs.new_zeros(tasks, *w_in.shape[-2:]), inputs.new_zeros(tasks, *w_rec.shape[-2:])
     series = []
-    for x, current, told in zip(inputs.unbind(1), (inputs @ w_in.mT).unbind(1), shown.unbind(1), strict=True):
-        sent, z = network.z, network.step(current)
-        signal, zeta = listener.step(x, z, told)
+    for x, current, target in zip(inputs.unbind(1), (inputs @ w_in.mT).unbind(1), targets.unbind(1), strict=True):
+        z_prev, z = network.z, network.step(current)
+        signal, zeta = error_module.step(x, z, target)
         series.append((z, zeta))
         if learns:
-            trace_in, trace_rec = alpha * trace_in + x, alpha * trace_rec + sent
+            trace_in, trace_rec = alpha * trace_in + x, alpha * trace_rec + z_prev
             # In place, which these products allow: of a new array a step the heap keeps a hole.
             post = (signal * network.h)[:, :, None]
             by_in.baddbmm_(post, trace_in[:, None])
             by_rec.baddbmm_(post, trace_rec[:, None])
     z, zeta = (torch.stack(each, dim=1) for each in zip(*series, strict=True))
-    return Lived(z, zeta, by_in, by_rec)
+    return UnrolledTrial(z, zeta, by_in, by_rec)
 
 
 class Neurons:
@@ -89,9 +89,9 @@ class Spiking:
         self.module, self.neurons = module, Neurons(module.neuron, _without_autapses(module.w_rec), tasks)
         self.signal = module.w_out.new_zeros(tasks, module.w_out.shape[0])
 
-    def step(self, x: Tensor, z: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Learning signals [task, neuron of the network] and the module's own spikes in the next step."""
-        zeta = self.neurons.step(torch.cat([x, z, told], dim=1) @ self.module.w_in.T)
+        zeta = self.neurons.step(torch.cat([x, z, target], dim=1) @ self.module.w_in.T)
         self.signal = self.module.decay * self.signal + zeta @ self.module.w_out.T
         return self.signal, zeta
 
@@ -103,14 +103,14 @@ class Linear:
         self.module = module
         self.x, self.z = (w.new_zeros(tasks, w.shape[1]) for w in (module.w_in, module.w_rec))
 
-    def step(self, x: Tensor, z: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """As `Spiking.step`, of no spikes."""
         of = self.module
         self.x, self.z = of.decay * self.x + x, of.decay * self.z + z
-        return self.x @ of.w_in.T + self.z @ of.w_rec.T + told @ of.w_target.T, z[:, :0]
+        return self.x @ of.w_in.T + self.z @ of.w_rec.T + target @ of.w_target.T, z[:, :0]
 
 
-LISTENERS: dict[type, Any] = {SpikingErrorModule: Spiking, LinearErrorModule: Linear}
+STEPWISE: dict[type, Any] = {SpikingErrorModule: Spiking, LinearErrorModule: Linear}
 
 
 def _without_autapses(w_rec: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from repro.eprop.errors import UsageError
+    from repro.eprop.errors import NotFiniteError, UsageError
     from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
     from repro.eprop.layers.bidirectional import Bidirectional
     from repro.eprop.layers.network import SpikingNetwork
+    from repro.eprop.layers.online import online_eprop
     from repro.eprop.layers.readout import Readout
     from repro.eprop.layers.recurrent import RecurrentLayer
     from repro.eprop.neurons.alif import ALIF
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from repro.eprop.rules.traces import Trace
 
 _PLACES = {
-    "errors": ("UsageError",),
+    "errors": ("NotFiniteError", "UsageError"),
     "kernels.events": ("Held", "SpikeTrains", "spike_trains"),
     "layers.bidirectional": ("Bidirectional",),
     "layers.network": ("SpikingNetwork",),
+    "layers.online": ("online_eprop",),
     "layers.readout": ("Readout",),
     "layers.recurrent": ("RecurrentLayer",),
     "neurons.alif": ("ALIF",),
@@ -58,6 +60,7 @@ __all__ = [
     "Frozen",
     "Held",
     "Neuron",
+    "NotFiniteError",
     "Rate",
     "RateTerm",
     "Readout",
@@ -68,6 +71,7 @@ __all__ = [
     "Trace",
     "UsageError",
     "firing_rates",
+    "online_eprop",
     "spike_trains",
 ]
 

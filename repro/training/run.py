@@ -184,7 +184,8 @@ def weights_hash(module: torch.nn.Module) -> str:
 
 
 def _quiet() -> None:
-    """Lightning's hints on devices and workers say nothing about runs like ours."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    """Lightning's hints on devices, workers and SLURM say nothing about runs like ours."""
+    for package in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(package).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", module=package)
     warnings.filterwarnings("ignore", message=".*(does not have many workers|isinstance.treespec).*")

@@ -15,13 +15,15 @@ from tasks.clock import clock
 
 
 class Batch(NamedTuple):
-    """Movements to learn in one shot each: the clock `inputs` [batch, time, input] of both trials, what the error
-    module is told of the movement in the training trial and in the test trial [batch, time, feature], and the
-    movements."""
+    """Movements to learn in one shot each.
+
+    The clock `inputs` [batch, time, input] of both trials; y* [batch, time, feature] as the error module receives it
+    in the training trial and in the test trial; and the movements.
+    """
 
     inputs: SpikeTrains
-    shown: Tensor
-    shown_again: Tensor
+    target_input: Tensor
+    test_target_input: Tensor
     movements: Movements
 
 
@@ -44,11 +46,11 @@ def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: 
     """Batch number `index` for "training" or "test", of `size` movements: a pure function of its arguments."""
     moved = movements(family(config), size, seed, purpose, index)
     random = generator(seed, purpose, "encoding", index)
-    shown, again = (
+    target_input, test_target_input = (
         encoded(config.target_input, moved.positions, config.target_neurons, config.dt_ms, random) for _ in range(2)
     )
     ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms).expand(size, -1, -1)
-    return Batch(spike_trains(ticks), shown, again, moved)
+    return Batch(spike_trains(ticks), target_input, test_target_input, moved)
 
 
 class ArmReachingData(pl.LightningDataModule):

@@ -29,20 +29,20 @@ def _signal_by_error(module: Any) -> float:
     every position of the arm, is another: the readout's weights are negated for once."""
     tasks = batch(module.config, module.seed, "test", EXAMPLE, 1)
     tasks = module.transfer_batch_to_device(tasks, module.network.w_in.device, 0)
-    said, weights = [], module.network.w_out
+    signals, weights = [], module.network.w_out
     for _ in range(2):
-        said.append(module.lesson(tasks, again=False).taught.signal)
+        signals.append(module.inner_loop(tasks, test_output=False).training_output.signal)
         weights.neg_()
-    return float((said[0] - said[1]).abs().max() / said[0].abs().max().clamp(min=1e-30))
+    return float((signals[0] - signals[1]).abs().max() / signals[0].abs().max().clamp(min=1e-30))
 
 
 def _numbers(module: Any, index: int, size: int) -> dict[str, float]:
     tasks = batch(module.config, module.seed, "test", index, size)
     tasks = module.transfer_batch_to_device(tasks, module.network.w_in.device, 0)
-    lesson = module.lesson(tasks, again=True)
-    trained, tested = (module.metrics(trial.readout, tasks) for trial in (lesson.training, lesson.test))
-    at_rest = module.metrics(torch.zeros_like(lesson.test.readout), tasks)["test_mse"]
-    network, both = module.rates(lesson, both=True)
+    inner = module.inner_loop(tasks, test_output=True)
+    trained, tested = (module.metrics(trial.y, tasks) for trial in (inner.training, inner.test))
+    at_rest = module.metrics(torch.zeros_like(inner.test.y), tasks)["test_mse"]
+    network, both = module.rates(inner, both=True)
     found = {
         "test_mse": tested["test_mse"],
         "training_mse": trained["test_mse"],
@@ -52,11 +52,11 @@ def _numbers(module: Any, index: int, size: int) -> dict[str, float]:
     }
     if both is not None:
         found["module_rate_hz"] = both.mean()
-        found["module_rate_training_hz"] = module.rate.rates_hz(lesson.taught.spikes).mean()
-        found["module_rate_test_hz"] = module.rate.rates_hz(lesson.taught_again.spikes).mean()
-    if lesson.taught is not None:
-        found["signal_training"] = lesson.taught.signal.square().mean().sqrt()
-        found["signal_test"] = lesson.taught_again.signal.square().mean().sqrt()
+        found["module_rate_training_hz"] = module.rate.rates_hz(inner.training_output.zeta).mean()
+        found["module_rate_test_hz"] = module.rate.rates_hz(inner.test_output.zeta).mean()
+    if inner.training_output is not None:
+        found["signal_training"] = inner.training_output.signal.square().mean().sqrt()
+        found["signal_test"] = inner.test_output.signal.square().mean().sqrt()
     return {name: float(value) for name, value in found.items()}
 
 
@@ -68,24 +68,24 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
     config = module.config
     tasks = batch(config, module.seed, "test", EXAMPLE, 1)
     tasks = module.transfer_batch_to_device(tasks, module.network.w_in.device, 0)
-    lesson = module.lesson(tasks, again=True)
+    inner = module.inner_loop(tasks, test_output=True)
     target = joints(tasks.movements.angles[0])
-    trials = [lesson.training, lesson.test]
+    trials = [inner.training, inner.test]
     shown = {
         "target": target.tip,
         "target_elbow": target.elbow,
         "target_velocities": tasks.movements.velocities[0],
-        "tip": torch.stack([tip(integrate(trial.readout, config.dt_ms))[0] for trial in trials]),
-        "velocities": torch.stack([trial.readout[0] for trial in trials]),
+        "tip": torch.stack([tip(integrate(trial.y, config.dt_ms))[0] for trial in trials]),
+        "velocities": torch.stack([trial.y[0] for trial in trials]),
     }
     spikes = {
         "inputs": tasks.inputs.dense()[0].T,
-        "spikes": torch.stack([trial.activity.z[0, :, :SHOWN].T for trial in trials]),
+        "spikes": torch.stack([trial.trajectory.z[0, :, :SHOWN].T for trial in trials]),
     }
-    if lesson.taught is not None:
-        taught = [lesson.taught, lesson.taught_again]
-        shown["signals"] = torch.stack([each.signal[0, :, :SIGNALS] for each in taught])
-        spikes["module_spikes"] = torch.stack([each.spikes[0, :, :SHOWN].T for each in taught])
+    if inner.training_output is not None:
+        outputs = [inner.training_output, inner.test_output]
+        shown["signals"] = torch.stack([each.signal[0, :, :SIGNALS] for each in outputs])
+        spikes["module_spikes"] = torch.stack([each.zeta[0, :, :SHOWN].T for each in outputs])
     return {
         **{f"example_{name}": x.cpu().numpy().astype(np.float32) for name, x in shown.items()},
         **{f"example_{name}": x.cpu().numpy().astype(np.uint8) for name, x in spikes.items()},

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from repro.eprop.layers.differentiable import DifferentiableLayer
+from repro.eprop.layers.error_module import ErrorModule, LinearErrorModule, SpikingErrorModule, one_shot
 from repro.eprop.neurons.lif import LIF
+from repro.eprop.rules.one_shot import ErrorModuleInput, ErrorModuleOutput, Trial, run_trial
 from repro.eprop.rules.rate import RateTerm
 from repro.errors import RunFailed
-from repro.network import RecurrentNetwork
 from repro.readout import Readout
-from repro.rules import error_module
-from repro.rules.error_module import ErrorModule, Heard, LinearErrorModule, SpikingErrorModule, Taught, Trial, Weights
 from repro.training.module import WATCHED, SpikingModule
 from tasks.arm_reaching import example
 from tasks.arm_reaching.arm import integrate, tip
@@ -25,19 +25,33 @@ from tasks.arm_reaching.encoding import n_features
 FINAL = 100  # the last iterations, over which a run's own series are averaged
 
 
-class Lesson(NamedTuple):
-    """A batch of tasks, each learned in one shot: both trials, and what the error module did in each of them. Without
-    an inner update the two trials are one, and there is no module."""
+class InnerLoop(NamedTuple):
+    """A batch of tasks, each learned in one shot: both trials, and the error module's output in each of them. Without
+    an inner update the two trials are one, and there is no error module."""
 
     training: Trial
     test: Trial
-    taught: Taught | None
-    taught_again: Taught | None
+    training_output: ErrorModuleOutput | None
+    test_output: ErrorModuleOutput | None
+
+
+class ArmNetwork(DifferentiableLayer):
+    """The layer that learns, and leaky readouts of the joints' velocities (Eq. 41), whose weights `w_out`
+    [readout, neuron] stay as they are within a task."""
+
+    def __init__(self, neuron: LIF, readout: Readout, n_in: int, n: int, n_out: int, random: torch.Generator) -> None:
+        super().__init__(neuron, n_in, n, generator=random)
+        self.readout = readout
+        self.w_out = nn.Parameter(torch.randn(n_out, n, generator=random) / n**0.5)
+
+    def read_out(self, z: Tensor) -> Tensor:
+        """The velocities [batch, time, joint] in rad/s of outputs z [batch, time, neuron]."""
+        return self.readout(z, self.w_out)
 
 
 class ArmReachingModule(SpikingModule):
-    """A network whose two readouts are the velocities of an arm's joints (rad/s), and the error module that teaches
-    it."""
+    """A network whose two readouts are the velocities of an arm's joints (rad/s), and the error module from which it
+    receives its learning signals."""
 
     config: ArmReachingConfig
 
@@ -45,7 +59,7 @@ class ArmReachingModule(SpikingModule):
         super().__init__(config, seed)
         c = config
         readout = Readout(c.tau_out_ms, c.readout_scale == "one_minus_kappa", c.dt_ms)
-        self.network = RecurrentNetwork(self._neuron(), readout, c.n_in, c.n_rec, 2, self.generator("weights"))
+        self.network = ArmNetwork(self._neuron(), readout, c.n_in, c.n_rec, 2, self.generator("weights"))
         self.module_rate = RateTerm(c.rate_loss, c.rate_cost, c.module_rate_hz, c.dt_ms)
         self.error_module = self._error_module() if c.inner_update else None
 
@@ -58,23 +72,22 @@ class ArmReachingModule(SpikingModule):
         features = n_features(c.target_input, c.target_neurons)
         decay = math.exp(-c.dt_ms / c.tau_signal_ms)
         if c.error_module == "linear":
-            return LinearErrorModule(c.n_in, features, c.n_rec, decay, random)
-        heard = c.n_in + c.n_rec + features
-        return SpikingErrorModule(self._neuron(), heard, c.n_module, c.n_rec, decay, random)
+            return LinearErrorModule(c.n_in, c.n_rec, features, decay=decay, generator=random)
+        sizes = c.n_in, c.n_rec, features, c.n_module
+        return SpikingErrorModule(self._neuron(), *sizes, decay=decay, generator=random)
 
-    def lesson(self, batch: Batch, again: bool) -> Lesson:
-        """Both trials of a batch of tasks, on the tape; `again` lets the error module listen to the test trial too."""
-        c = self.config
+    def inner_loop(self, batch: Batch, test_output: bool) -> InnerLoop:
+        """Both trials of a batch of tasks, on the tape; with `test_output` the error module receives the test trial
+        too."""
+        c, network = self.config, self.network
         if self.error_module is None:
-            assert self.network.w_rec is not None
-            weights = Weights(self.network.w_in, error_module.without_autapses(self.network.w_rec))
-            trial = error_module.run(self.network, weights, batch.inputs)
-            return Lesson(trial, trial, None, None)
-        done = error_module.one_shot(
-            self.network, self.error_module, batch.inputs, batch.shown, c.inner_learning_rate, c.trace
-        )
-        heard = Heard(batch.inputs, done.test.activity, batch.shown_again)
-        return Lesson(done.training, done.test, done.taught, self.error_module(heard) if again else None)
+            trial = run_trial(network, network.read_out, batch.inputs)
+            return InnerLoop(trial, trial, None, None)
+        arguments = network, network.read_out, self.error_module, batch.inputs, batch.target_input
+        result = one_shot(*arguments, c.inner_learning_rate, c.trace)
+        received = ErrorModuleInput(batch.inputs, result.test.trajectory, batch.test_target_input)
+        output = self.error_module(received) if test_output else None
+        return InnerLoop(result.training, result.test, result.module_output, output)
 
     def objective(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
         """Eq. 61 without its rate term, of velocities [batch, time, joint] in rad/s of whole trials: a sum over time
@@ -98,33 +111,32 @@ class ArmReachingModule(SpikingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """A batch of tasks learned in one shot each, and the outer loss of their test trials (Eq. 61)."""
         both = self.config.rate_trials == "both"
-        lesson = self.lesson(batch, again=both)
-        network, module = self.rates(lesson, both)
-        loss = self.objective(lesson.test.readout, batch) + self.rate.loss(network)
+        inner = self.inner_loop(batch, test_output=both)
+        network, module = self.rates(inner, both)
+        loss = self.objective(inner.test.y, batch) + self.rate.loss(network)
         with torch.no_grad():
-            metrics = self.metrics(lesson.test.readout, batch) | {"rate_hz": network.mean()}
-            metrics["training_mse"] = self.metrics(lesson.training.readout, batch)["test_mse"]
+            metrics = self.metrics(inner.test.y, batch) | {"rate_hz": network.mean()}
+            metrics["training_mse"] = self.metrics(inner.training.y, batch)["test_mse"]
         if module is not None:
             loss = loss + self.module_rate.loss(module)
             metrics["module_rate_hz"] = module.detach().mean()
         return {
             "loss": loss,
             "metrics": {"loss": loss.detach()} | metrics,
-            "readout": lesson.test.readout.detach(),
-            "spikes": lesson.test.activity.z.detach()[:, :, :WATCHED],
+            "readout": inner.test.y.detach(),
+            "spikes": inner.test.trajectory.z.detach()[:, :, :WATCHED],
         }
 
-    def rates(self, lesson: Lesson, both: bool) -> tuple[Tensor, Tensor | None]:
+    def rates(self, inner: InnerLoop, both: bool) -> tuple[Tensor, Tensor | None]:
         """Mean rates [neuron] in Hz of the network and of the error module (None without spikes), over the training
         trial or both."""
-        trials, taught = [lesson.training.activity.z], [lesson.taught.spikes] if lesson.taught else []
-        if both:
-            trials.append(lesson.test.activity.z)
-            taught += [lesson.taught_again.spikes] if lesson.taught_again else []
-        network = torch.stack([self.rate.rates_hz(z) for z in trials]).mean(dim=0)
-        if not taught or not taught[0].shape[2]:
+        trials = [inner.training, inner.test] if both else [inner.training]
+        outputs = [inner.training_output, inner.test_output] if both else [inner.training_output]
+        network = torch.stack([self.rate.rates_hz(trial.trajectory.z) for trial in trials]).mean(dim=0)
+        zeta = [output.zeta for output in outputs if output is not None and output.zeta.shape[2]]
+        if not zeta:
             return network, None
-        return network, torch.stack([self.rate.rates_hz(z) for z in taught]).mean(dim=0)
+        return network, torch.stack([self.rate.rates_hz(z) for z in zeta]).mean(dim=0)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Raises RunFailed for a gradient that is not finite: Adam would keep it for ever."""

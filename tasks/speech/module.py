@@ -85,7 +85,7 @@ class SpeechModule(SpikingModule):
         if self.config.model == "lstm":
             return self.network(batch.inputs.frames, batch.lengths // batch.inputs.steps_each)
         sent = [
-            direction.network.simulate(direction.sees(batch.inputs, batch.lengths), keep_variables=False)[0].sent
+            direction.network.simulate(direction.sees(batch.inputs, batch.lengths), keep_variables=False)[0].spikes
             for direction in self.network.directions
         ]
         return self.network.join(sent, batch.lengths)

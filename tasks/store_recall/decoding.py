@@ -19,7 +19,7 @@ from torch import Tensor
 
 from repro.eprop.neurons.alif import ALIF
 from repro.eprop.neurons.neuron import Trajectory
-from repro.rules.online import FusedSynapses
+from repro.eprop.rules.synapses import FusedSynapses
 from repro.training.seeds import generator
 from tasks.store_recall.config import AGES, StoreRecallConfig
 from tasks.store_recall.data import Schedule, active_groups, poisson

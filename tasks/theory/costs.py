@@ -15,9 +15,10 @@ from repro.eprop.neurons.lif import LIF
 from repro.eprop.neurons.neuron import Trajectory
 from repro.eprop.neurons.rate import Rate
 from repro.eprop.rules.rate import RateTerm
+from repro.eprop.rules.synapses import AnySynapses
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
-from repro.rules.online import AnySynapses, online_eprop
+from repro.rules.online import online_eprop
 from repro.rules.signals import BroadcastSignal
 from repro.training.seeds import generator
 from tasks.theory.config import TheoryConfig

@@ -11,10 +11,10 @@ from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.lif import LIF
 from repro.eprop.neurons.neuron import Neuron, Trajectory
 from repro.eprop.neurons.rate import Rate
+from repro.eprop.rules.synapses import synapses_onto
 from repro.eprop.rules.traces import Trace
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
-from repro.rules.online import synapses_onto
 from repro.rules.rule import EProp
 from repro.rules.signals import BroadcastSignal
 from repro.training.seeds import generator

@@ -27,8 +27,8 @@ def test_every_contender_takes_its_turn() -> None:
 def test_who_learns_nothing_from_the_trial_is_not_timed(problem, monkeypatch) -> None:
     trial = one_shot.trial
 
-    def idle(module, w_in, w_rec, inputs, shown, learns):
-        return trial(module, w_in, w_rec, inputs, shown, learns=False)
+    def idle(module, w_in, w_rec, inputs, targets, learns):
+        return trial(module, w_in, w_rec, inputs, targets, learns=False)
 
     monkeypatch.setattr(one_shot, "trial", idle)
     with pytest.raises(RunFailed, match="eager"):
@@ -79,7 +79,7 @@ def test_every_turn_costs_the_same(problem) -> None:
 
 def test_in_float64_a_clock_stays_a_clock(problem) -> None:
     batch = batches.doubled(problem.trial)
-    assert batch.shown.dtype == batch.movements.positions.dtype == torch.float64
+    assert batch.target_input.dtype == batch.movements.positions.dtype == torch.float64
     assert batch.inputs is problem.trial.inputs
     assert batches.doubled(batch.inputs.channel).dtype == torch.int64
 

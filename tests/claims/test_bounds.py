@@ -65,6 +65,23 @@ def test_a_lower_bound_may_stand_above_in_an_order_and_not_below(tmp_path):
     assert elsewhere.verdict == "reproduced"
 
 
+def test_an_order_with_lower_bounds_counts_among_the_tests_of_its_figure_and_with_p_1(tmp_path):
+    """Holm by hand, six seeds, two orders.
+
+    b < c: of the 64 patterns of signs only two have a sum of at least the observed 4.9, so p = 2/64. a < b: p = 1,
+    since a may be larger than its bounds. Holm: 2 * 2/64 = 0.0625, above 0.05. With the 1/64 that the bounds
+    themselves would give, a < b came first, and b < c would be held at 1 * 2/64 = 0.031.
+    """
+    frame = {"a": [1.0] * 6, "b": [10.0] * 6, "c": [11.0, 11.0, 11.0, 11.0, 11.0, 9.9]}
+    rows = (ORDER, 'kind = "order"; variant = "b"; metric = "mse"; relations = ["b < c"]')
+    open_order, other = judged(tmp_path, bounded(frame, {"a": set(range(6))}), *rows)
+    assert (open_order.verdict, other.verdict) == ("not reproduced", "not reproduced")
+    assert "is not significant" in other.reason and "p = 0.062 after Holm, 6 seeds" in other.reason
+    first, second = judged(tmp_path, bounded(frame, {}), *rows)  # control
+    assert (first.verdict, second.verdict) == ("reproduced", "reproduced")
+    assert "p = 0.031 after Holm, 6 seeds" in second.reason
+
+
 def test_a_lower_bound_is_alike_to_nothing(tmp_path):
     values = {"a": [2000.0] * 6, "b": [2000.0] * 6}
     verdicts = [

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +15,8 @@ from tasks import tasks_of
 from tasks.store_recall.config import TASK
 from tests.figures import synthetic_speech
 from tests.figures.synthetic_recall import TYPICAL, write_runs
-from tests.figures.test_fig1 import STAMP, WITHOUT_TORCH, texts
+from tests.figures.test_fig1 import STAMP, redrawn, texts
 
-ROOT = Path(__file__).parents[2]
 Draw = Callable[..., list[str]]
 
 
@@ -57,9 +54,7 @@ def test_one_svg_and_png_a_panel_and_one_of_all(drawn):
 
 
 def test_redrawn_without_torch_in_another_process_to_the_same_bytes(records, drawn, tmp_path):
-    script = WITHOUT_TORCH.replace('"fig1"', '"fig2"')
-    subprocess.run([sys.executable, "-c", script, str(records), str(tmp_path)], cwd=ROOT, check=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == drawn
+    assert redrawn("fig2", records, tmp_path) == drawn
 
 
 def test_other_records_give_other_bytes(records, drawn, tmp_path):

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +16,8 @@ from tasks.word_prediction.config import TASK as WORDS
 from tests.figures import synthetic_copy, synthetic_words
 from tests.figures.drawing import Draw, axes_of, copies, texts_of, words_in
 from tests.figures.synthetic_words import PAPER, STAND_IN
-from tests.figures.test_fig1 import WITHOUT_TORCH, texts
+from tests.figures.test_fig1 import redrawn, texts
 
-ROOT = Path(__file__).parents[2]
 STAMP = "smoke: not the paper's size"
 (SUBSTITUTE,) = [name for name, values in WORDS.substitutes.items() if values == STAND_IN]
 
@@ -60,9 +57,7 @@ def test_one_svg_and_png_a_panel_and_one_of_all(drawn):
 
 
 def test_redrawn_without_torch_in_another_process_to_the_same_bytes(records, drawn, tmp_path):
-    script = WITHOUT_TORCH.replace('"fig1"', '"fig4"')
-    subprocess.run([sys.executable, "-c", script, str(records), str(tmp_path)], cwd=ROOT, check=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == drawn
+    assert redrawn("fig4", records, tmp_path) == drawn
 
 
 def test_other_records_give_other_bytes(drawn, tmp_path):

@@ -1,7 +1,9 @@
 import itertools
+import struct
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.table import mean_interval
@@ -27,6 +29,21 @@ def seen(colour: str, sight: str) -> np.ndarray:
 
 def nearest(colours: list[str], sight: str) -> float:
     return min(float(np.linalg.norm(seen(a, sight) - seen(b, sight))) for a, b in itertools.combinations(colours, 2))
+
+
+def dots(png: bytes) -> tuple[int, ...]:
+    """Width and height of a PNG, from its first chunk."""
+    return struct.unpack(">II", png[16:24])
+
+
+def test_users_get_300_dots_per_inch(fine: None) -> None:
+    with style.theme():
+        assert dots(style.render(Figure(figsize=(2, 1)), "empty")["empty.png"]) == (600, 300)
+
+
+def test_tests_get_fewer() -> None:
+    with style.theme():
+        assert dots(style.render(Figure(figsize=(2, 1)), "empty")["empty.png"]) == (60, 30)
 
 
 @pytest.mark.parametrize("sight", SIGHTS)

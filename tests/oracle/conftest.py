@@ -10,9 +10,11 @@ from repro.eprop.neurons.alif import ALIF
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.lif import LIF
 from repro.eprop.neurons.neuron import Neuron
+from repro.eprop.neurons.rate import Rate
 from repro.network import RecurrentNetwork
 from repro.readout import Readout
 from repro.training.seeds import generator
+from tests.oracle.tools import assert_model_is_live
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +52,7 @@ def make_case(
     target = torch.randn(batch, steps, 2, generator=random, dtype=dtype)
     case = Case(network, inputs, target)
     trajectory, _ = network.simulate(inputs)
-    assert 0.01 < trajectory.z.mean() < 0.7, "the oracle's network is not alive"
-    assert (trajectory.h > 0).double().mean() > 0.1
+    assert_model_is_live(trajectory.z, slopes=trajectory.h, bound=1.0 if isinstance(neuron, Rate) else None)
     return case
 
 

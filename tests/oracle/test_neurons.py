@@ -16,8 +16,9 @@ from repro.eprop.neurons.local_jacobians import LocalJacobians, reverse
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
 from repro.eprop.neurons.rate import Rate
 from repro.eprop.rules.rate import RateTerm
+from repro.eprop.rules.synapses import AnySynapses
 from repro.eprop.rules.traces import Trace
-from repro.rules.online import AnySynapses, online_eprop
+from repro.rules.online import online_eprop
 from repro.rules.rule import BPTT, EProp
 from repro.rules.signals import BroadcastSignal
 from tests.oracle.conftest import NEURONS, Case, autograd, make_case, relative
@@ -196,7 +197,7 @@ def test_fused_online_traces_are_those_of_any_neuron(name: str) -> None:
     network, unit = case.network, NEURONS[name]
     trajectory, _ = network.simulate(case.inputs)
     signal = torch.ones_like(trajectory.h)
-    from repro.rules.online import FusedSynapses
+    from repro.eprop.rules.synapses import FusedSynapses
 
     assert isinstance(unit, IntegrateAndFire)
     shape = len(case.inputs), network.n_rec, 5

@@ -16,6 +16,7 @@ from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import LEARNS_EARLY, PROFILES, TASK, VARIANTS, ArmReachingConfig
 from tasks.arm_reaching.data import Batch, batch
 from tasks.arm_reaching.module import ArmReachingModule
+from tests.tasks.watching import LearningRates, Weights
 
 SMALL: dict[str, Any] = {
     "n_rec": 14,
@@ -39,23 +40,23 @@ def made(**values: Any) -> tuple[ArmReachingModule, Batch]:
 def test_a_batch_is_a_function_of_seed_purpose_and_number() -> None:
     c = config(target_input="population")
     first, again = batch(c, 0, "training", 2, 3), batch(c, 0, "training", 2, 3)
-    assert torch.equal(first.shown, again.shown)
+    assert torch.equal(first.target_input, again.target_input)
     assert torch.equal(first.movements.positions, again.movements.positions)
     for other in (batch(c, 1, "training", 2, 3), batch(c, 0, "test", 2, 3), batch(c, 0, "training", 3, 3)):
         assert not torch.equal(first.movements.positions, other.movements.positions)
-        assert not torch.equal(first.shown, other.shown)
+        assert not torch.equal(first.target_input, other.target_input)
 
 
-def test_what_the_error_module_is_told() -> None:
-    told = batch(config(), 0, "training", 0, 3)
-    assert torch.equal(told.shown, told.movements.positions)
-    assert torch.equal(told.shown_again, told.shown)
+def test_what_the_error_module_receives_of_a_movement() -> None:
+    tasks = batch(config(), 0, "training", 0, 3)
+    assert torch.equal(tasks.target_input, tasks.movements.positions)
+    assert torch.equal(tasks.test_target_input, tasks.target_input)
     spikes = batch(config(target_input="population", target_neurons=30), 0, "training", 0, 3)
-    assert spikes.shown.shape == (3, 60, 60)
-    assert not torch.equal(spikes.shown, spikes.shown_again)  # the test trial's spikes are drawn anew
+    assert spikes.target_input.shape == (3, 60, 60)
+    assert not torch.equal(spikes.target_input, spikes.test_target_input)  # the test trial's spikes are drawn anew
 
 
-def test_both_trials_hear_the_same_clock() -> None:
+def test_all_trials_have_the_same_clock() -> None:
     inputs = batch(config(n_in=10), 0, "training", 0, 3).inputs.dense()
     assert torch.equal(inputs[0], inputs[2])
     assert inputs.sum() == 3 * 10 * 2  # each group fires for 12 of 60 ms, at 100 Hz
@@ -89,15 +90,15 @@ def test_the_target_velocities_lead_to_the_target() -> None:
 
 def test_rates_are_means_over_both_trials_or_the_first() -> None:
     module, tasks = made()
-    lesson = module.lesson(tasks, again=True)
-    assert lesson.taught is not None and lesson.taught_again is not None
-    first, second = (1000 * trial.activity.z.mean() for trial in (lesson.training, lesson.test))
-    own, again = (1000 * taught.spikes.mean() for taught in (lesson.taught, lesson.taught_again))
-    both, of_module = module.rates(lesson, both=True)
+    inner = module.inner_loop(tasks, test_output=True)
+    assert inner.training_output is not None and inner.test_output is not None
+    first, second = (1000 * trial.trajectory.z.mean() for trial in (inner.training, inner.test))
+    own, again = (1000 * output.zeta.mean() for output in (inner.training_output, inner.test_output))
+    both, of_module = module.rates(inner, both=True)
     assert of_module is not None
     assert float(both.mean()) == pytest.approx(float(first + second) / 2)
     assert float(of_module.mean()) == pytest.approx(float(own + again) / 2)
-    alone, of_module = module.rates(lesson, both=False)
+    alone, of_module = module.rates(inner, both=False)
     assert of_module is not None
     assert float(alone.mean()) == pytest.approx(float(first))
     assert float(of_module.mean()) == pytest.approx(float(own))
@@ -109,7 +110,7 @@ def test_a_training_step_adds_the_rate_terms_of_both_networks() -> None:
     bare = module.training_step(tasks, 0)["metrics"]
     module, tasks = made(rate_cost=0.5, **values)
     found = module.training_step(tasks, 0)["metrics"]
-    network, of_module = module.rates(module.lesson(tasks, again=True), both=True)
+    network, of_module = module.rates(module.inner_loop(tasks, test_output=True), both=True)
     assert of_module is not None
     terms = 0.5 * ((network - 20).square().mean() + (of_module - 10).square().mean())
     assert float(found["loss"] - bare["loss"]) == pytest.approx(float(terms), rel=1e-4)
@@ -134,6 +135,15 @@ def test_without_an_inner_update_both_trials_are_one() -> None:
     module, tasks = made(inner_learning_rate=0.1)  # control
     metrics = module.training_step(tasks, 0)["metrics"]
     assert metrics["training_mse"] != metrics["test_mse"]
+
+
+def test_the_learning_rate_falls_to_19_twentieths_after_every_300_steps(tmp_path: Path) -> None:
+    """0.0015, "decayed after every 300 steps by a factor of 0.95" (task 2.1)."""
+    short = {"n_rec": "3", "batch_size": "1", "trial_ms": "10", "tested_tasks": "1", "iterations": "305"}
+    rates, alive = LearningRates(), Weights({"network.w_in": 1.0})
+    settings = short | {"n_in": "5", "clock_rate_hz": "1000"}
+    run(TASK, "no_inner_update", "paper", 0, settings, out=tmp_path, callbacks=[alive, rates])
+    assert rates.values == pytest.approx([0.0015] * 300 + [0.001425] * 5, rel=1e-12)
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run() -> None:
@@ -208,7 +218,7 @@ def test_only_the_paper_profile_has_the_papers_values() -> None:
         ({"omega_reading": "hertz"}, "omega_reading is one of frequency, period"),
     ],
 )
-def test_bad_values_are_told_before_anything_is_written(
+def test_bad_values_are_refused_before_anything_is_written(
     settings: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=sentence):

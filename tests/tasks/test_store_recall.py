@@ -16,6 +16,7 @@ from repro.training.run import run
 from tasks.store_recall.config import TASK, StoreRecallConfig
 from tasks.store_recall.data import RECALL, STORE, active_groups, poisson, schedule, trials
 from tasks.store_recall.module import StoreRecallModule
+from tests.tasks.watching import LearningRates
 
 CONFIG = StoreRecallConfig()
 SMALL = {"batch_size": 8, "trial_ms": 600, "period_ms": 100, "iterations": 6}
@@ -162,6 +163,17 @@ def test_training_stops_when_solved_and_trains_on_when_told() -> None:
     assert not module.is_solved({"validation_error": [1.0]})
     module, _ = module_and_batch(solved_error=1.0, stop_when_solved=False)
     assert not module.is_solved({"validation_error": [0.9]})
+
+
+def test_the_learning_rate_falls_to_three_tenths_once_after_100_iterations(tmp_path: Path) -> None:
+    """0.01, "after 100 iterations decayed with a multiplicative factor of 0.3" (task 1.2): once, not every time."""
+    short = {"batch_size": "2", "trial_ms": "10", "period_ms": "5", "iterations": "205", "stop_when_solved": "false"}
+    rates = LearningRates()
+    run(TASK, "e_prop_1", "paper", 0, short | {"input_rate_hz": "900"}, tmp_path, callbacks=[rates])
+    assert rates.values == pytest.approx([0.01] * 100 + [0.003] * 105, rel=1e-12)
+    again = LearningRates()  # control
+    run(TASK, "e_prop_1", "paper", 0, short | {"input_rate_hz": "900", "decay": "every"}, tmp_path, callbacks=[again])
+    assert again.values == pytest.approx([0.01] * 100 + [0.003] * 100 + [0.0009] * 5, rel=1e-12)
 
 
 def test_a_solved_run_ends_early(tmp_path: Path) -> None:

@@ -1,40 +1,8 @@
-"""Quiet Lightning, W&B off, and a server from which runs are started and killed without importing torch each time."""
-
-import multiprocessing
-import multiprocessing.forkserver
-from collections.abc import Iterator
-from multiprocessing.context import ForkServerContext
-from typing import Any
+"""W&B off."""
 
 import pytest
-
-QUIET = (
-    "ignore:.*isinstance.treespec",
-    "ignore:.*does not have many workers",
-    "ignore:.*callbacks used to create the checkpoint",
-    "ignore:.*keys that are not in the model state dict",
-)
-
-
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    for item in items:
-        if item.path.parent.name == "training":
-            for message in QUIET:
-                item.add_marker(pytest.mark.filterwarnings(message))
 
 
 @pytest.fixture(autouse=True)
 def without_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-
-
-@pytest.fixture(scope="session")
-def processes() -> Iterator[ForkServerContext]:
-    """Starts processes that have torch and Lightning, have computed nothing yet, and use one thread."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("WANDB_MODE", "disabled")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.training.workers"])
-        multiprocessing.forkserver.ensure_running()
-        yield context

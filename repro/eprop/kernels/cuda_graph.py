@@ -13,20 +13,20 @@ class _Recorded(NamedTuple):
     result: Any
 
 
-def _map(tree: Any, function: Callable[[Tensor], Any]) -> Any:
-    """`function` of every tensor in nested tuples, in the same tuples."""
+def map_tensors(tree: Any, function: Callable[[Tensor], Any]) -> Any:
+    """`function` of every tensor in nested tuples, in the same tuples; other values stay as they are."""
     if isinstance(tree, Tensor):
         return function(tree)
     if not isinstance(tree, tuple):
         return tree
-    mapped = [_map(branch, function) for branch in tree]
+    mapped = [map_tensors(branch, function) for branch in tree]
     return type(tree)(*mapped) if hasattr(tree, "_fields") else tuple(mapped)
 
 
 def _leaves(tree: Any) -> list[Tensor]:
     """The tensors in nested tuples, in order."""
     leaves: list[Tensor] = []
-    _map(tree, leaves.append)
+    map_tensors(tree, leaves.append)
     return leaves
 
 
@@ -45,7 +45,7 @@ class Replayed:
 
     def __call__(self, *arguments: Any) -> Any:
         """As the function itself."""
-        shape = _map(arguments, lambda x: (tuple(x.shape), x.dtype))
+        shape = map_tensors(arguments, lambda x: (tuple(x.shape), x.dtype))
         if shape not in self._seen:
             self._seen[shape] = None
             return self.function(*arguments)
@@ -55,7 +55,7 @@ class Replayed:
         return recorded.result
 
     def _record(self, shape: Any, arguments: Any) -> _Recorded:
-        mine = _map(arguments, torch.clone)
+        mine = map_tensors(arguments, torch.clone)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             result = self.function(*mine)

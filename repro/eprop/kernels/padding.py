@@ -86,8 +86,10 @@ class KnownSpikes(NamedTuple):
 
 
 def remember(z: Tensor, events: SpikeTrains | None, lengths: Tensor | None) -> None:
-    """Keep the events of an array of spikes beside it, so that what reads it need not search for them."""
-    if z.is_inference():  # such an array does not count its changes
+    """Keep the events of an array of spikes beside it, so that what reads it need not search for them.
+
+    Not in torch's inference mode, in which arrays have no version counter."""
+    if z.is_inference():
         return
     z.known_spikes = KnownSpikes(events, lengths, z._version)  # type: ignore[attr-defined]
 
@@ -95,7 +97,7 @@ def remember(z: Tensor, events: SpikeTrains | None, lengths: Tensor | None) -> N
 def known_spikes(z: Tensor) -> KnownSpikes | None:
     """What is known of an array, or None where it is another array or has changed since."""
     known: KnownSpikes | None = getattr(z, "known_spikes", None)
-    return known if known is not None and known.version == z._version else None
+    return None if known is None or known.version != z._version else known
 
 
 def cheapest(z: Tensor | SpikeTrains) -> Tensor | SpikeTrains:

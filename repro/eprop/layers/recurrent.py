@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import NotFiniteError, UsageError
 from repro.eprop.kernels import events
 from repro.eprop.kernels.events import Held, Inputs
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_, remember
@@ -59,7 +59,7 @@ class RecurrentLayer(RuleLayer):
         the first step, rest if None; it is constant for the backward pass, and the state returned is detached.
         `lengths` [batch] in steps: z is zero beyond them, and no gradient comes from there; the state returned is that
         after all steps, padding included. Half precision of x is widened. Raises UsageError for shapes, precisions or
-        lengths that do not fit, and where the neurons' variables end as NaN or infinite.
+        lengths that do not fit, and NotFiniteError where the neurons' variables end as NaN or infinite.
         """
         check_inputs(self, x, state, lengths)
         passed = Pass(self, x, state, lengths)
@@ -73,7 +73,8 @@ class RecurrentLayer(RuleLayer):
         w_in = full_precision(self.w_in, "w_in")
         if self.w_rec is None:
             return w_in, w_in.new_empty(0, 0)
-        return w_in, full_precision(self.w_rec, "w_rec").clone().fill_diagonal_(0)
+        w_rec = full_precision(self.w_rec, "w_rec")
+        return w_in, w_rec.clone().fill_diagonal_(0) if bool(w_rec.diagonal().any()) else w_rec
 
     @torch.no_grad()
     def simulate(
@@ -135,7 +136,7 @@ class Pass:
         trajectory, after = self.layer.simulate(self.x, self.state, self.rule.keeps_variables)
         # NaN stays in a voltage, but silences the neuron: no loss would show it.
         if not all(bool(torch.isfinite(variable).all()) for variable in after.variables):
-            raise UsageError(
+            raise NotFiniteError(
                 "the neurons' variables are no longer finite: the input or the weights are not, or are too large"
             )
         self.after = after._replace(z=after.z.clone())

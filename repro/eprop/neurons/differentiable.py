@@ -1,8 +1,11 @@
-"""A whole sequence as one node of autograd's tape, for what is learned through a network's whole history (e-prop 2).
+"""Whole sequences of spiking neurons on autograd's tape, for what is learned through an update of weights (e-prop 2).
 
-Outputs z and pseudo-derivatives h are both differentiable: an update of weights by e-prop (Eq. 7) is made of both.
-Backwards it is the one recursion of BPTT (Eq. 14), and one product for all trials or for each. What reads spikes reads
-them as events, and a gradient that goes to them is made only where h is not zero: the recursion looks nowhere else.
+An update by e-prop (Eq. 7) is made of outputs z and of pseudo-derivatives h, so both are differentiable. A sequence is
+one node of the tape: its backward pass is the recursion of BPTT (Eq. 14) and one product, for all trials or for each.
+The weights of a layer are shared, [post, pre], or each trial has its own, [batch, post, pre].
+
+Spikes are passed as event lists. Gradients with respect to outputs are computed only where h is not zero: elsewhere the
+recursion of the layer that spiked multiplies them by zero.
 """
 
 from typing import Any, NamedTuple
@@ -10,125 +13,205 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError
 from repro.eprop.kernels import dispatch, events
-from repro.eprop.kernels.events import Spikes, SpikeTrains
+from repro.eprop.kernels.events import Held, Inputs, Spikes, SpikeTrains
+from repro.eprop.kernels.first_order import first_order
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
-from repro.eprop.neurons.neuron import NeuronState
+from repro.eprop.neurons.neuron import Neuron, NeuronState
+
+
+class LayerWeights(NamedTuple):
+    """Weights of a layer: `w_in` [neuron, input], `w_rec` [neuron, neuron] (None without recurrence); or [batch, ...],
+    where each trial has its own."""
+
+    w_in: Tensor
+    w_rec: Tensor | None
 
 
 class DifferentiableTrajectory(NamedTuple):
-    """Outputs z and pseudo-derivatives h [batch, time, neuron] of a network, on the tape; `spikes` are the outputs off
-    the tape, in the form that kernels like best."""
+    """What neurons did: outputs `z` and pseudo-derivatives `h` [batch, time, neuron], both on the tape.
+
+    Off the tape: `spikes`, the outputs in the form that costs least; the states `before` the first step and `after` the
+    last one.
+    """
 
     z: Tensor
     h: Tensor
     spikes: Spikes
+    before: NeuronState
+    after: NeuronState
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(batch, time, neuron)."""
+        return tuple(self.z.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays lie."""
+        return self.z.device
+
+
+DifferentiableInput = Inputs | DifferentiableTrajectory
+
+
+def check_differentiable(neuron: Neuron) -> None:
+    """Raises UsageError for a neuron whose pseudo-derivative has no derivative here."""
+    if not isinstance(neuron, IntegrateAndFire):
+        raise UsageError(f"{type(neuron).__name__} has no differentiable trajectory: take LIF or ALIF neurons")
+    if neuron.surrogate is not None:
+        raise UsageError(
+            f"{type(neuron).__name__}(surrogate=...) has no differentiable trajectory: only the triangle's slope is "
+            "known, so leave surrogate out"
+        )
 
 
 def simulate(
-    neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor, state: NeuronState | None = None
+    neuron: IntegrateAndFire, current: Tensor, w_rec: Tensor | None, state: NeuronState | None = None
 ) -> DifferentiableTrajectory:
-    """What a network does, on the tape for `current` and `w_rec`.
+    """A layer over a whole sequence (Eq. 20, 21), on the tape for `current` and `w_rec`; autapses do not count.
 
-    `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or [batch, post, pre] where each trial
-    has weights of its own; autapses count if there are any. `state` is that before the first step, rest if None; no
-    gradient goes to it.
+    `current` [batch, time, neuron] is what the inputs send; `state` that before the first step, rest if None. No
+    gradient goes to the state. Raises UsageError for neurons that `check_differentiable` refuses.
     """
+    check_differentiable(neuron)
     before = state or neuron.initial_state(current.shape[0], current.shape[2], current)
-    z, h, channel, start = _Sequence.apply(current, w_rec, neuron, before)
-    return DifferentiableTrajectory(z, h, SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach())
+    before = NeuronState(
+        tuple(x.to(current) for x in before.variables), before.z.to(current), before.refractory.to(current)
+    )
+    weights = current.new_empty(0, 0) if w_rec is None else w_rec
+    z, h, channel, start, refractory, *variables = _Sequence.apply(current, weights, neuron, before)
+    spikes = SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach()
+    after = NeuronState(tuple(variables), z[:, -1].detach(), refractory)
+    return DifferentiableTrajectory(z, h, spikes, before, after)
 
 
-def linear(activity: DifferentiableTrajectory, weights: Tensor) -> Tensor:
-    """The linear map of outputs by `weights` [post, pre]: [batch, time, post], on the tape for both."""
-    mapped: Tensor = _Linear.apply(activity.z, weights, activity.spikes, activity.h.detach())
-    return mapped
+def linear(x: DifferentiableInput, weights: Tensor) -> Tensor:
+    """The linear map of x [batch, time, pre] by shared weights or those of each trial: [batch, time, post].
+
+    On the tape for the weights, and for x where it is a trajectory or an array.
+    """
+    if isinstance(x, Held):
+        of_frame = linear(x.frames, weights).transpose(0, 1)
+        return of_frame.repeat_interleave(x.steps_each, dim=0).transpose(0, 1)
+    z, spikes, h = _parts(x, weights.dtype)
+    return _Linear.apply(z, weights, spikes, h)
 
 
-def synaptic_sum(post: Tensor, pre: DifferentiableTrajectory | Spikes) -> Tensor:
-    """sum over time of post_j^t x_i^t for inputs x as spikes, of post_j^t z_i^(t-1) for outputs of a network, which
-    began at rest: one number a synapse and trial [batch, post, pre], on the tape for `post` [batch, time, post], z."""
-    summed: Tensor
-    if isinstance(pre, DifferentiableTrajectory):
-        rest = torch.zeros_like(pre.z[:, 0])
-        summed = _SynapticSum.apply(post, pre.z, events.arriving(pre.spikes, rest), pre.h.detach())
-    else:
-        summed = _SynapticSum.apply(post, None, pre, None)
-    return summed
+def synaptic_sum(post: Tensor, x: DifferentiableInput) -> Tensor:
+    """sum over time of post_j^t x_i^t: one number for each trial and synapse, [batch, post, pre].
+
+    On the tape for `post` [batch, time, post], and for x [batch, time, pre] where it is a trajectory or an array.
+    """
+    if isinstance(x, Held):
+        frames = post.transpose(0, 1).unflatten(0, (-1, x.steps_each)).sum(dim=1)
+        return synaptic_sum(frames.transpose(0, 1), x.frames)
+    z, spikes, h = _parts(x, post.dtype)
+    return _SynapticSum.apply(post, z, spikes, h, False)
 
 
-def linear_each(inputs: Spikes, weights: Tensor) -> Tensor:
-    """The linear map of input spikes by weights of each trial [batch, post, pre], on the tape for these."""
-    mapped: Tensor = _LinearEach.apply(weights, inputs)
-    return mapped
+def recurrent_sum(post: Tensor, trajectory: DifferentiableTrajectory) -> Tensor:
+    """sum over time of post_j^t z_i^(t-1) for the neurons' own outputs, [batch, post, pre], zero for autapses.
+
+    On the tape for `post` [batch, time, post] and z; z^0 is that of the state before.
+    """
+    pre = events.arriving(trajectory.spikes, trajectory.before.z)
+    return _SynapticSum.apply(post, trajectory.z, pre, trajectory.h.detach(), True)
+
+
+def _parts(x: Spikes | DifferentiableTrajectory, dtype: torch.dtype) -> tuple[Tensor | None, Spikes, Tensor | None]:
+    """Presynaptic activity on the tape (None where it cannot be), off the tape, and where a gradient of it is needed
+    (None for everywhere)."""
+    if isinstance(x, DifferentiableTrajectory):
+        return x.z, x.spikes, x.h.detach()
+    if isinstance(x, SpikeTrains):
+        return None, x, None
+    x = x.to(dtype)
+    return x, x.detach(), None
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, current: Tensor, w_rec: Tensor, neuron: IntegrateAndFire, before: NeuronState
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        trajectory, _ = neuron.simulate(current, w_rec, before, keep_variables=False)
+    ) -> tuple[Tensor, ...]:
+        w_rec = _without_autapses(w_rec)
+        trajectory, after = neuron.simulate(current, w_rec, before, keep_variables=False)
         ctx.neuron, ctx.before_z, ctx.events = neuron, before.z, trajectory.events
         ctx.save_for_backward(trajectory.z, trajectory.h, w_rec)
         none = torch.empty(0, dtype=torch.int64, device=current.device)
         channel, start = trajectory.events[:2] if trajectory.events else (none, none.clone())
-        ctx.mark_non_differentiable(channel, start)
-        return trajectory.z, trajectory.h, channel, start
+        constant = channel, start, after.refractory, *after.variables
+        ctx.mark_non_differentiable(*constant)
+        return trajectory.z, trajectory.h, *constant
 
     @staticmethod
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        by_z, by_h = grads[:2]
+        d_z, d_h = grads[:2]
         z, h, w_rec = ctx.saved_tensors
         neuron: IntegrateAndFire = ctx.neuron
-        # dh/dv is the slope of the triangle: down where the neuron spiked, up where it did not, none beside it.
-        direct = torch.addcmul(by_h, z, by_h, value=-2).mul_(neuron.dampening / neuron.v_th**2)
+        # dh/dv is the slope of the triangle: down where the neuron spiked, up where it did not. Where h is
+        # zero the recursion leaves it out, which at the ends of the triangle is the habit of torch.relu.
+        direct = torch.addcmul(d_h, z, d_h, value=-2).mul_(neuron.dampening / neuron.v_th**2)
         beta = neuron.adaptation(h)
-        delta = dispatch.of(h).bptt_reverse(h, by_z, direct, w_rec, beta, neuron.alpha, neuron.rho, neuron.v_th)
+        delta = dispatch.of(h).bptt_reverse(h, d_z, direct, w_rec, beta, neuron.alpha, neuron.rho, neuron.v_th)
         if not ctx.needs_input_grad[1]:
             return delta, None, None, None
-        sent = ctx.events or z
+        spikes = ctx.events or z
         if w_rec.ndim == 2:
-            return delta, events.delayed_outer(delta, sent, ctx.before_z), None, None
-        return delta, events.outer_each(delta, events.arriving(sent, ctx.before_z)), None, None
+            by_weights = events.delayed_outer(delta, spikes, ctx.before_z)
+        else:
+            by_weights = events.outer_each(delta, events.arriving(spikes, ctx.before_z))
+        return delta, _zero_diagonal(by_weights), None, None
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, weights: Tensor, sent: Spikes, h: Tensor) -> Tensor:
-        ctx.sent = sent
+    def forward(ctx: Any, z: Tensor | None, weights: Tensor, spikes: Spikes, h: Tensor | None) -> Tensor:
+        ctx.spikes = spikes
         ctx.save_for_backward(weights, h)
-        return events.linear(sent, weights)
+        return events.linear(spikes, weights) if weights.ndim == 2 else events.linear_each(spikes, weights)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    @first_order
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         weights, h = ctx.saved_tensors
-        return events.times(grads[0], weights, where=h), events.outer(grads[0], ctx.sent), None, None
+        d_z = events.times(grads[0], weights, where=h) if ctx.needs_input_grad[0] else None
+        d_weights = None
+        if ctx.needs_input_grad[1]:
+            d_weights = (events.outer if weights.ndim == 2 else events.outer_each)(grads[0], ctx.spikes)
+        return d_z, d_weights, None, None
 
 
 class _SynapticSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, post: Tensor, z: Tensor | None, pre: Spikes, h: Tensor | None) -> Tensor:
-        ctx.pre = pre
+    def forward(ctx: Any, post: Tensor, z: Tensor | None, pre: Spikes, h: Tensor | None, recurrent: bool) -> Tensor:
+        ctx.pre, ctx.recurrent = pre, recurrent
         ctx.save_for_backward(post, h)
-        return events.outer_each(post, pre)
+        summed = events.outer_each(post, pre)
+        return _zero_diagonal(summed) if recurrent else summed
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+    @first_order
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
         post, h = ctx.saved_tensors
-        by_z = None
-        if ctx.needs_input_grad[1]:  # z^(t-1) met post^t
-            later = torch.cat([post[:, 1:], torch.zeros_like(post[:, :1])], dim=1)
-            by_z = events.times(later, grads[0], where=h)
-        return events.linear_each(ctx.pre, grads[0]), by_z, None, None
+        d_sum = _without_autapses(grads[0]) if ctx.recurrent else grads[0]
+        d_z = None
+        if ctx.needs_input_grad[1]:
+            if ctx.recurrent:  # z^(t-1) was multiplied by post^t
+                post = torch.cat([post[:, 1:], torch.zeros_like(post[:, :1])], dim=1)
+            d_z = events.times(post, d_sum, where=h)
+        return events.linear_each(ctx.pre, d_sum), d_z, None, None, None
 
 
-class _LinearEach(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weights: Tensor, inputs: Spikes) -> Tensor:
-        ctx.inputs = inputs
-        return events.linear_each(inputs, weights)
+def _zero_diagonal(w: Tensor) -> Tensor:
+    """The same array [..., post, pre] with a diagonal of zeros, in place."""
+    torch.diagonal(w, dim1=-2, dim2=-1).zero_()
+    return w
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return events.outer_each(grads[0], ctx.inputs), None
+
+def _without_autapses(w_rec: Tensor) -> Tensor:
+    """The same [..., post, pre] with a diagonal of zeros; no copy where it is zero already."""
+    return _zero_diagonal(w_rec.clone()) if torch.diagonal(w_rec, dim1=-2, dim2=-1).any() else w_rec

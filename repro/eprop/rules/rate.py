@@ -25,14 +25,21 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     arrays = [z] if isinstance(z, Tensor) else list(z)
     check_lengths(lengths, *arrays[0].shape[:2])
     counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
-    unit = 1000 / dt_ms
+    rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
+    differentiable = counts * (1000 / dt_ms / steps_each)
+    return rates + (differentiable - differentiable.detach())
+
+
+def shared_rates(counts: Tensor, steps: int, dt_ms: float) -> tuple[Tensor, float]:
+    """Mean rates [neuron] in Hz from this process's spike counts [neuron] and steps, over the trials of all processes
+    that share an update; and the mean number of steps of a process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return counts * (unit / steps)
-    processes = torch.distributed.get_world_size()
-    shared = torch.cat([counts.detach().double(), counts.new_tensor([steps], dtype=torch.float64)])
-    torch.distributed.all_reduce(shared)
-    ours = counts * (processes * unit / shared[-1]).to(counts.dtype)
-    return ours + ((shared[:-1] / shared[-1] * unit).to(counts.dtype) - ours).detach()
+        return counts * (1000 / dt_ms / steps), steps
+    total = torch.cat([counts.double(), counts.new_tensor([steps], dtype=torch.float64)])
+    torch.distributed.all_reduce(total)
+    steps_of_all = float(total[-1])
+    rates = total[:-1] * (1000 / dt_ms / steps_of_all)
+    return rates.to(counts.dtype), steps_of_all / torch.distributed.get_world_size()
 
 
 def _steps(z: Tensor, lengths: Tensor | None) -> int:
@@ -96,7 +103,7 @@ class RateTerm:
         error = (rates_hz - self.target_hz) * (1e-3 if unit == "khz" else 1.0)
         return self.cost * (error.square().sum() if over == "sum" else error.square().mean())
 
-    def signal(self, rates_hz: Tensor, steps: int) -> Tensor:
+    def signal(self, rates_hz: Tensor, steps: float) -> Tensor:
         """dE_reg/dz_j^t [neuron], the same for every step and trial (Eq. 55, with the factor 2 that it leaves out).
 
         `rates_hz` are the means over all trials of the update, `steps` their number times the steps of a trial.

@@ -56,7 +56,7 @@ class Feedback:
             torch.randn(n, n_out, generator=torch.Generator().manual_seed((seed + GOLDEN * window) % 2**63))
             for window in range(windows)
         ]
-        return torch.stack(drawn) * (1.0 if self.variance == "one" else n**-0.5)
+        return torch.stack(drawn) / (1.0 if self.variance == "one" else n**0.5)
 
     @property
     def changes(self) -> bool:

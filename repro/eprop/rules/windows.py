@@ -1,0 +1,207 @@
+"""Learning in truncation windows of an LSTM layer: BPTT, e-prop 1 and e-prop 3 as pure functions of tensors.
+
+In a window of the steps t_0 + 1, ..., t_m, with the cell state c as the hidden state s of a unit:
+
+    L^t = dE/dh^t                                          learning signal, with the later outputs' part (Eq. 9)
+    dE/dc^t = L^t dh^t/dc^t + dE/dc^(t+1) dc^(t+1)/dc^t    reverse recursion (Eq. 8)
+    epsilon^t = dc^t/dc^(t-1) epsilon^(t-1) + dc^t/dtheta  eligibility vectors (Eq. 2, 37)
+    dE/dtheta = sum_t L^t dh^t/dc^t . epsilon^t            e-prop 3 (Eq. 69)
+
+Eq. 69 is evaluated by an identity, so that the eligibility vectors are read and written once a window:
+
+    dE/dtheta = (BPTT inside the window, started from the boundary gradient through the recurrent weights only)
+              + (dE/dc of the state before the window) . (eligibility vectors before the window)
+
+The boundary gradient through each unit's own cell is omitted here because the next window adds it through the
+eligibility vectors. With ideal boundaries the sum over windows is the true gradient (Eq. 70). Arrays of a window are
+[step, batch, ...]; gradients of weights are sums over the batch.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from repro.eprop.kernels.eligibility_vectors import carry
+from repro.eprop.neurons.lstm import LSTM, N_CELL_GATES, LSTMJacobians, LSTMState
+from repro.eprop.rules.rule import WindowRule
+
+
+class LSTMWeights(NamedTuple):
+    """Weights of an LSTM layer, or their gradients: `w_in` [4 unit, input], `w_rec` [4 unit, unit], `bias` [4 unit].
+
+    The rows of the four gates stand one after the other (`repro.eprop.neurons.lstm.GATES`)."""
+
+    w_in: Tensor
+    w_rec: Tensor
+    bias: Tensor
+
+    def concatenated(self) -> Tensor:
+        """The weights of all presynaptic activity (input, unit, 1): [4 unit, pre]. Detached."""
+        return torch.cat([self.w_in, self.w_rec, self.bias[:, None]], dim=1).detach()
+
+
+class WindowTrajectory(NamedTuple):
+    """The forward pass of a window: presynaptic activity [step, batch, pre] with pre = (input, unit, 1), outputs h
+    [step, batch, unit], local Jacobians [step, batch, ...], and the state after its last step."""
+
+    presynaptic: Tensor
+    h: Tensor
+    jacobians: LSTMJacobians
+    state_after: LSTMState
+
+
+class BoundaryGradient(NamedTuple):
+    """The gradient that enters a window at its right edge, each [batch, unit].
+
+    `d_h`: dE/dh of the last output, through the recurrent weights of the next step; the errors of the window itself are
+    not in it. `d_c`: dE/dc of the last cell state, through the cell path of the next step.
+    """
+
+    d_h: Tensor
+    d_c: Tensor
+
+
+class WindowBackward(NamedTuple):
+    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit]; dE/dc at its first step
+    [batch, unit]; dE/dc of the preceding state through the cell path only, recurrent weights excluded [batch, unit]."""
+
+    d_current: Tensor
+    d_cell_first_step: Tensor
+    d_cell_before_window: Tensor
+
+
+def _step(
+    neuron: LSTM, weights: Tensor, state: LSTMState, x: Tensor, one: Tensor
+) -> tuple[Tensor, LSTMState, LSTMJacobians]:
+    presynaptic = torch.cat([x, state.h, one], dim=1)
+    return presynaptic, *neuron.step(state.c, presynaptic @ weights.T)  # Eq. 31-36
+
+
+@torch.no_grad()
+def forward_window(neuron: LSTM, weights: LSTMWeights, inputs: Tensor, state: LSTMState) -> WindowTrajectory:
+    """Simulate a window of inputs [batch, step, input] from `state`; nothing is recorded by autograd."""
+    matrix, one = weights.concatenated(), inputs.new_ones(len(inputs), 1)
+    presynaptic: list[Tensor] = []
+    outputs: list[Tensor] = []
+    jacobians: list[LSTMJacobians] = []
+    for x in inputs.unbind(dim=1):
+        pre, state, local = _step(neuron, matrix, state, x, one)
+        presynaptic.append(pre)
+        outputs.append(state.h)
+        jacobians.append(local)
+    stacked = LSTMJacobians(*(torch.stack(series) for series in zip(*jacobians, strict=True)))
+    return WindowTrajectory(torch.stack(presynaptic), torch.stack(outputs), stacked, state)
+
+
+def zero_boundary(state: LSTMState) -> BoundaryGradient:
+    """No gradient from later steps, as if the simulation ended with the window."""
+    return BoundaryGradient(torch.zeros_like(state.h), torch.zeros_like(state.c))
+
+
+@torch.no_grad()
+def boundary_from_prediction(
+    neuron: LSTM, weights: LSTMWeights, state: LSTMState, next_input: Tensor, d_cell: Tensor
+) -> BoundaryGradient:
+    """The boundary gradient from a prediction `d_cell` of dE/dc^(t+1) [batch, unit] (Eq. 67).
+
+    `state` is that of the last step t of the window, `next_input` [batch, input] the input x^(t+1) of the next step.
+    """
+    _, _, local = _step(neuron, weights.concatenated(), state, next_input, next_input.new_ones(len(next_input), 1))
+    return boundary_from_local(weights.w_rec, local, d_cell)
+
+
+def boundary_from_local(w_rec: Tensor, local: LSTMJacobians, d_cell: Tensor) -> BoundaryGradient:
+    """As `boundary_from_prediction`, from the Jacobians of step t + 1.
+
+    The predicted gradient is not propagated into the weights of that step; the next window does that.
+    """
+    d_current = (d_cell[:, None] * local.by_gate).flatten(start_dim=1)
+    rows = w_rec.detach()[: N_CELL_GATES * w_rec.shape[1]]
+    return BoundaryGradient(d_current @ rows, d_cell * local.d)
+
+
+def backward_window(
+    w_rec: Tensor, jacobians: LSTMJacobians, d_h: Tensor, boundary: BoundaryGradient, rule: WindowRule
+) -> WindowBackward:
+    """Propagate dE/dh [step, batch, unit] of the window's errors to its left edge (Eq. 8, 9).
+
+    Without `rule.recurrence` the learning signal does not follow the recurrent weights (e-prop 1); `boundary.d_h` is
+    then not used.
+    """
+    w_rec = w_rec.detach()
+    from_later, own_cell = boundary.d_h, boundary.d_c
+    series: list[Tensor] = []
+    for t in reversed(range(len(d_h))):
+        signal = d_h[t] + from_later if rule.recurrence else d_h[t]  # L, Eq. 9
+        through_output = signal * jacobians.output[t]
+        d_cell = through_output + own_cell  # Eq. 8
+        at_output_gate = (signal * jacobians.direct[t])[:, None]
+        d_current = torch.cat([d_cell[:, None] * jacobians.by_gate[t], at_output_gate], dim=1)
+        if rule.recurrence and t:
+            from_later = d_current.flatten(start_dim=1) @ w_rec
+        if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
+            d_current = torch.cat([through_output[:, None] * jacobians.by_gate[t], at_output_gate], dim=1)
+        own_cell = d_cell * jacobians.d[t]
+        series.append(d_current)
+    return WindowBackward(torch.stack(series[::-1]), d_cell, own_cell)
+
+
+def advance_eligibility_vectors(
+    vectors: Tensor, presynaptic: Tensor, jacobians: LSTMJacobians, d_cell_before_window: Tensor, d_cell_after: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Advance `vectors` [unit, batch, 3, pre] by one window, in place (Eq. 2, 37).
+
+    Returns what the vectors before the window add to the gradient, [3, unit, pre], a sum over the batch; and what each
+    step adds to the vectors after it, without the presynaptic activity: dc^t/dI^t times the later dc/dc of the window,
+    [step, batch, 3, unit]. `d_cell_before_window` is that of `WindowBackward`, `d_cell_after` that of the boundary,
+    both [batch, unit].
+    """
+    to_edge = torch.cumprod(jacobians.d.flip(0), dim=0).flip(0)  # dc at the right edge / dc before each step
+    after_step = torch.cat([to_edge[1:], torch.ones_like(to_edge[:1])])
+    added = jacobians.by_gate * after_step[:, :, None]
+    # Subtract the own-cell part of the boundary gradient: the next window adds it, so counting it here would double it.
+    d_cell = d_cell_before_window - to_edge[0] * d_cell_after
+    return carry(vectors, to_edge[0], added, presynaptic, d_cell), added
+
+
+def weight_gradient(
+    presynaptic: Tensor,
+    jacobians: LSTMJacobians,
+    backward: WindowBackward,
+    boundary: BoundaryGradient,
+    vectors: Tensor | None,
+) -> Tensor:
+    """The window's gradient of all weights, [4 unit, pre], a sum over steps and batch (Eq. 69).
+
+    `vectors` [unit, batch, 3, pre] are advanced in place; None: they begin anew in every window.
+    """
+    d_current, from_past = backward.d_current, None
+    if vectors is not None:
+        from_past, added = advance_eligibility_vectors(
+            vectors, presynaptic, jacobians, backward.d_cell_before_window, boundary.d_c
+        )
+        at_cell, at_output_gate = d_current.split([N_CELL_GATES, 1], dim=2)
+        d_current = torch.cat([at_cell - boundary.d_c[:, None] * added, at_output_gate], dim=2)
+    total = d_current.flatten(end_dim=1).flatten(start_dim=1).T @ presynaptic.flatten(end_dim=1)
+    if from_past is not None:
+        at_cell = total[: from_past.shape[0] * from_past.shape[1]]
+        at_cell += from_past.reshape(at_cell.shape)
+    return total
+
+
+def input_gradient(backward: WindowBackward, w_in: Tensor) -> Tensor:
+    """dE/dx of the inputs [batch, step, input]."""
+    return (backward.d_current.flatten(start_dim=2) @ w_in.detach()).transpose(0, 1)
+
+
+def split_gradient(gradient: Tensor, n_in: int) -> LSTMWeights:
+    """The gradient [4 unit, pre] of `LSTMWeights.concatenated()` by parameter."""
+    d_w_in, d_w_rec, d_bias = gradient.split([n_in, gradient.shape[1] - n_in - 1, 1], dim=1)
+    return LSTMWeights(d_w_in, d_w_rec, d_bias[:, 0])
+
+
+def no_eligibility_vectors(weights: LSTMWeights, batch: int) -> Tensor:
+    """The eligibility vectors of a layer that has received nothing yet, zeros [unit, batch, 3, pre]."""
+    n, n_in = weights.w_rec.shape[1], weights.w_in.shape[1]
+    return weights.w_in.new_zeros(n, batch, N_CELL_GATES, n_in + n + 1)

@@ -1,0 +1,43 @@
+"""What each of two processes does that train a user's module together."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.library.own import Batch, fit, together
+from tests.training.pair import meet
+
+UPDATES = 4
+EACH = 3  # trials a process and update
+
+
+def shard(rank: int, update: int) -> Batch:
+    """The trials of one process in one update: no two processes have the same."""
+    first = 2 * EACH * update + EACH * rank
+    return together(range(first, first + EACH))
+
+
+def whole(update: int) -> Batch:
+    """The trials of both."""
+    return together(range(2 * EACH * update, 2 * EACH * (update + 1)))
+
+
+def share(rank: int, port: int, folder: Path) -> None:
+    """Train three times: with distinct trials, with the same trials in both, with rates that are not shared."""
+    meet(rank, port)
+    options: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
+    found = {
+        "distinct": fit([shard(rank, update) for update in range(UPDATES)], **options),
+        "same": fit([shard(0, update) for update in range(UPDATES)], **options),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("repro.eprop.rules.rate.shared_rates", rates_of_one_process)
+        found["own rates"] = fit([shard(rank, update) for update in range(UPDATES)], **options)
+    torch.save(found, folder / f"{rank}.pt")
+
+
+def rates_of_one_process(counts: torch.Tensor, steps: int, dt_ms: float) -> tuple[torch.Tensor, float]:
+    """What a process would know without the other."""
+    return counts * (1000 / dt_ms / steps), steps

@@ -1,0 +1,60 @@
+"""What the documents and the examples show runs as it stands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+LINES_OF_OWN_TASK = 25
+
+
+def run(*arguments: str, folder: Path) -> str:
+    """What a Python process prints in an empty folder."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def test_the_code_of_the_library_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) > 5
+    (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
+    run("page.py", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs(name: str, tmp_path: Path) -> None:
+    printed = run(str(ROOT / "examples" / name), folder=tmp_path)
+    if name == "gradient_check.py":
+        hand, bptt, between = (float(line.split()[-1]) for line in printed.splitlines())
+        assert max(hand, bptt) < 1e-12
+        assert between > 0.1  # control: e-prop 1 is not BPTT
+
+
+def test_a_task_of_your_own_takes_25_lines() -> None:
+    text = (ROOT / "examples/own_task.py").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith('"""')]
+    assert len(lines) <= LINES_OF_OWN_TASK
+    assert not re.search(r"\btasks\b|\brepro\.(?!eprop)", text)
+
+
+def test_the_library_imports_torch_only_when_it_is_used() -> None:
+    script = "import sys, repro.eprop; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60).returncode == 0
+
+
+def test_every_name_of_the_library_is_there() -> None:
+    import repro.eprop
+
+    assert set(repro.eprop.__all__) == set(dir(repro.eprop))
+    assert all(getattr(repro.eprop, name) is not None for name in repro.eprop.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Lif'"):
+        repro.eprop.Lif  # noqa: B018
