@@ -97,8 +97,8 @@ class LSTMLayer(RuleLayer):
         `eligibility_vectors`: those of `eligibility_vectors(batch)`. The backward pass of the call advances them in
         place; the call itself does where no gradient is recorded. Without them vectors begin anew in every call.
         `boundary`: dE/dh of the last output and dE/dc of the last cell state that come from later steps, in the units
-        of what `backward` is called on; zeros if not given. With vectors, the part of `d_c` in
-        the weights' gradient is left to the next window, whose vectors carry it.
+        of what `backward` is called on; zeros if not given. With vectors, the part of `d_c` in the weights' gradient is
+        left to the next window, whose vectors carry it.
 
         Computed in the precision of the weights, also under autocast. Raises UsageError for weights in reduced
         precision, wrong shapes, a state or boundary that requires a gradient, vectors that wait for a backward pass, a
