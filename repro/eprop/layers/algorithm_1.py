@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.cuda_graph import Replayed, map_tensors
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
+from repro.eprop.layers.rule_layer import rule_backward
 from repro.eprop.neurons.lstm import LSTMState
 from repro.eprop.rules.synthetic import (
     AS_PRINTED,
@@ -176,7 +176,9 @@ class Algorithm1Loss:
         if gradients.inputs is not None:
             pairs.append((inputs, gradients.inputs.to(inputs.dtype)))
         value = gradients.error + gradients.prediction_error
-        loss: Tensor = _Deliver.apply(value, *(tensor for tensor, _ in pairs), *(gradient for _, gradient in pairs))
+        loss: Tensor = _Deliver.apply(
+            self.layer, value, *(tensor for tensor, _ in pairs), *(gradient for _, gradient in pairs)
+        )
         return WindowLoss(loss, gradients.state_after, gradients.error, gradients.prediction_error)
 
 
@@ -184,15 +186,23 @@ class _Deliver(torch.autograd.Function):
     """A value whose backward pass gives tensors their gradients, times the gradient that the value receives."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, *tensors_then_gradients: Tensor) -> Tensor:
+    def forward(ctx: Any, layer: LSTMLayer, value: Tensor, *tensors_then_gradients: Tensor) -> Tensor:
+        ctx.layer = layer
         ctx.save_for_backward(*tensors_then_gradients[len(tensors_then_gradients) // 2 :])
         return value.clone()
 
     @staticmethod
-    @once_differentiable
+    @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients; nothing to compute."""
         gradients = ctx.saved_tensors
-        return None, *(grads[0].to(gradient.dtype) * gradient for gradient in gradients), *(None for _ in gradients)
+        ctx.layer.backward_passes += ctx.layer.rule.plastic
+        return (
+            None,
+            None,
+            *(grads[0].to(gradient.dtype) * gradient for gradient in gradients),
+            *(None for _ in gradients),
+        )
 
 
 def _leaves(value: Tensor) -> list[Tensor]:

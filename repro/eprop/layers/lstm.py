@@ -4,19 +4,17 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from repro.eprop.errors import UsageError
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
+from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
 from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights
 
-PRECISIONS = (torch.float32, torch.float64)
 
-
-class LSTMLayer(nn.Module):
+class LSTMLayer(RuleLayer):
     """LSTM units with all-to-all recurrent weights, in windows: x [batch, time, input] -> h [batch, time, unit].
 
     Inputs act in the step in which they arrive, outputs one step later (Eq. 31-36). The backward pass receives dE/dh
@@ -51,7 +49,7 @@ class LSTMLayer(nn.Module):
         scale: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(rule or BPTT())
         scale = n**-0.5 if scale is None else scale
 
         def draw(*shape: int) -> nn.Parameter:
@@ -60,19 +58,10 @@ class LSTMLayer(nn.Module):
         self.neuron, self.n_in, self.n = neuron, n_in, n
         self.w_in, self.w_rec = draw(len(GATES) * n, n_in), draw(len(GATES) * n, n)
         self.bias = nn.Parameter(torch.zeros(len(GATES) * n))
-        self.rule = BPTT() if rule is None else rule
 
-    @property
-    def rule(self) -> Rule:
-        """The learning rule. Raises UsageError on assignment of one that is not defined for LSTM layers."""
-        return self._rule
-
-    @rule.setter
-    def rule(self, rule: Rule) -> None:
-        if not isinstance(rule, Rule):
-            raise UsageError(f"rule={rule!r} is no learning rule: give one such as BPTT(), EProp() or EProp3()")
+    def check_rule(self, rule: Rule) -> None:
+        """Raises UsageError for a rule that is not defined for LSTM layers."""
         rule.window_rule()
-        self._rule = rule
 
     @property
     def weights(self) -> LSTMWeights:
@@ -107,8 +96,8 @@ class LSTMLayer(nn.Module):
         `eligibility_vectors`: those of `eligibility_vectors(batch)`. The backward pass of the call advances them in
         place; the call itself does where no gradient is recorded. Without them vectors begin anew in every call.
         `boundary`: dE/dh of the last output and dE/dc of the last cell state that come from later steps, in the units
-        of what `backward` is called on; zeros if not given. With vectors, what `d_c` is to the weights is left to the next
-        window: its vectors carry it.
+        of what `backward` is called on; zeros if not given. With vectors, the next window adds what `d_c` means to
+        the weights.
 
         Computed in the precision of the weights, also under autocast. Raises UsageError for weights in reduced
         precision, wrong shapes, a state or boundary that requires a gradient, vectors that wait for a backward pass, a
@@ -131,7 +120,7 @@ class LSTMLayer(nn.Module):
         vectors = vectors if rule.vectors == "carried" else None
         weights = self.weights if self.rule.plastic else LSTMWeights(*(w.detach() for w in self.weights))
         records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights))
-        call = _Call(self.neuron, rule, state, boundary, vectors, records)
+        call = _Call(self, rule, state, boundary, vectors, records)
         with torch.autocast(self.w_in.device.type, enabled=False):
             h, c_after, h_after = _Window.apply(x.to(self.w_in.dtype), *weights, call)
         if vectors is not None and records:
@@ -146,11 +135,8 @@ class LSTMLayer(nn.Module):
         vectors: EligibilityVectors | None,
     ) -> None:
         """Raises UsageError for arguments that do not fit the layer (see `forward`)."""
-        if any(w.dtype not in PRECISIONS for w in self.weights):
-            raise UsageError(
-                f"the weights are {self.w_in.dtype}, in which eligibility vectors lose what they add up: keep them in "
-                "float32 (mixed precision by autocast does)"
-            )
+        for name, weight in self.named_parameters():
+            full_precision(weight, name)
         if x.dim() != 3 or x.shape[2] != self.n_in or not x.shape[1]:
             raise UsageError(f"x is {list(x.shape)}: it must be [batch, time, {self.n_in}], with one step or more")
         for name, pair in (("state", state), ("boundary", boundary)):
@@ -161,14 +147,6 @@ class LSTMLayer(nn.Module):
         if vectors is not None:
             vectors.check(windows.no_eligibility_vectors(self.weights, 0), len(x))
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """The rule, as plain values, for `state_dict`."""
-        return {"rule": self.rule.state()}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the rule of a checkpoint. Raises UsageError where it is not defined here."""
-        self.rule = Rule.from_state(state["rule"])
-
     def extra_repr(self) -> str:
         """For `print(layer)`."""
         return f"{self.neuron}, n_in={self.n_in}, n={self.n}, rule={self.rule}"
@@ -177,7 +155,7 @@ class LSTMLayer(nn.Module):
 class _Call(NamedTuple):
     """What a call is given beside the tensors that receive a gradient."""
 
-    neuron: LSTM
+    layer: LSTMLayer
     rule: WindowRule
     state: LSTMState
     boundary: BoundaryGradient
@@ -192,7 +170,7 @@ class _Window(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, w_in: Tensor, w_rec: Tensor, bias: Tensor, call: _Call
     ) -> tuple[Tensor, Tensor, Tensor]:
-        trajectory = windows.forward_window(call.neuron, LSTMWeights(w_in, w_rec, bias), x, call.state)
+        trajectory = windows.forward_window(call.layer.neuron, LSTMWeights(w_in, w_rec, bias), x, call.state)
         if call.records:
             ctx.call = call
             ctx.save_for_backward(w_in, w_rec, *call.boundary, trajectory.presynaptic, *trajectory.jacobians)
@@ -203,19 +181,20 @@ class _Window(torch.autograd.Function):
         return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
     @staticmethod
-    @once_differentiable
+    @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x and of the weights by the rule; in full precision, without a tape."""
         call: _Call = ctx.call
         if call.vectors is not None:
             call.vectors.release(call)
         w_in, w_rec, d_h, d_c, presynaptic, *jacobians = ctx.saved_tensors
         local, boundary = LSTMJacobians(*jacobians), BoundaryGradient(d_h, d_c)
-        with torch.autocast(w_in.device.type, enabled=False):
-            back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
-            d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
-            d_weights: tuple[Tensor | None, ...] = (None, None, None)
-            if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
-                vectors = None if call.vectors is None else call.vectors.tensor
-                total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
-                d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
+        back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
+        d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
+        d_weights: tuple[Tensor | None, ...] = (None, None, None)
+        if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
+            vectors = None if call.vectors is None else call.vectors.tensor
+            total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
+            d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
+        call.layer.backward_passes += any(ctx.needs_input_grad[1:4])
         return d_x, *d_weights, None
