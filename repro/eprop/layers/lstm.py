@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from repro.eprop.errors import UsageError
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
-from repro.eprop.layers.rule_layer import RuleLayer, full_precision
+from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
@@ -97,8 +96,8 @@ class LSTMLayer(RuleLayer):
         `eligibility_vectors`: those of `eligibility_vectors(batch)`. The backward pass of the call advances them in
         place; the call itself does where no gradient is recorded. Without them vectors begin anew in every call.
         `boundary`: dE/dh of the last output and dE/dc of the last cell state that come from later steps, in the units
-        of what `backward` is called on; zeros if not given. With vectors, the part of `d_c` in the weights' gradient is
-        left to the next window, whose vectors carry it.
+        of what `backward` is called on; zeros if not given. With vectors, the next window adds what `d_c` means to
+        the weights.
 
         Computed in the precision of the weights, also under autocast. Raises UsageError for weights in reduced
         precision, wrong shapes, a state or boundary that requires a gradient, vectors that wait for a backward pass, a
@@ -121,7 +120,7 @@ class LSTMLayer(RuleLayer):
         vectors = vectors if rule.vectors == "carried" else None
         weights = self.weights if self.rule.plastic else LSTMWeights(*(w.detach() for w in self.weights))
         records = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights))
-        call = _Call(self.neuron, rule, state, boundary, vectors, self, records)
+        call = _Call(self, rule, state, boundary, vectors, records)
         with torch.autocast(self.w_in.device.type, enabled=False):
             h, c_after, h_after = _Window.apply(x.to(self.w_in.dtype), *weights, call)
         if vectors is not None and records:
@@ -136,8 +135,8 @@ class LSTMLayer(RuleLayer):
         vectors: EligibilityVectors | None,
     ) -> None:
         """Raises UsageError for arguments that do not fit the layer (see `forward`)."""
-        for name, parameter in self.named_parameters():
-            full_precision(parameter, name)
+        for name, weight in self.named_parameters():
+            full_precision(weight, name)
         if x.dim() != 3 or x.shape[2] != self.n_in or not x.shape[1]:
             raise UsageError(f"x is {list(x.shape)}: it must be [batch, time, {self.n_in}], with one step or more")
         for name, pair in (("state", state), ("boundary", boundary)):
@@ -156,12 +155,11 @@ class LSTMLayer(RuleLayer):
 class _Call(NamedTuple):
     """What a call is given beside the tensors that receive a gradient."""
 
-    neuron: LSTM
+    layer: LSTMLayer
     rule: WindowRule
     state: LSTMState
     boundary: BoundaryGradient
     vectors: EligibilityVectors | None
-    layer: "LSTMLayer"
     records: bool  # whether a backward pass will come
 
 
@@ -172,7 +170,7 @@ class _Window(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, w_in: Tensor, w_rec: Tensor, bias: Tensor, call: _Call
     ) -> tuple[Tensor, Tensor, Tensor]:
-        trajectory = windows.forward_window(call.neuron, LSTMWeights(w_in, w_rec, bias), x, call.state)
+        trajectory = windows.forward_window(call.layer.neuron, LSTMWeights(w_in, w_rec, bias), x, call.state)
         if call.records:
             ctx.call = call
             ctx.save_for_backward(w_in, w_rec, *call.boundary, trajectory.presynaptic, *trajectory.jacobians)
@@ -183,20 +181,20 @@ class _Window(torch.autograd.Function):
         return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
     @staticmethod
-    @once_differentiable
+    @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x and of the weights by the rule; in full precision, without a tape."""
         call: _Call = ctx.call
-        call.layer.backward_passes += 1
         if call.vectors is not None:
             call.vectors.release(call)
         w_in, w_rec, d_h, d_c, presynaptic, *jacobians = ctx.saved_tensors
         local, boundary = LSTMJacobians(*jacobians), BoundaryGradient(d_h, d_c)
-        with torch.autocast(w_in.device.type, enabled=False):
-            back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
-            d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
-            d_weights: tuple[Tensor | None, ...] = (None, None, None)
-            if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
-                vectors = None if call.vectors is None else call.vectors.tensor
-                total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
-                d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
+        back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
+        d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
+        d_weights: tuple[Tensor | None, ...] = (None, None, None)
+        if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
+            vectors = None if call.vectors is None else call.vectors.tensor
+            total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
+            d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
+        call.layer.backward_passes += any(ctx.needs_input_grad[1:4])
         return d_x, *d_weights, None

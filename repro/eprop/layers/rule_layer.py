@@ -109,6 +109,6 @@ class _Deliver(torch.autograd.Function):
     @staticmethod
     @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        ctx.layer.backward_passes += 1
+        ctx.layer.backward_passes += ctx.layer.rule.plastic
         gradients = ctx.saved_tensors
         return None, None, *(grads[0].to(g.dtype) * g for g in gradients), *(None for _ in gradients)
