@@ -28,7 +28,8 @@ class Readout(nn.Module):
 
     The backward pass gives w_out its true gradient (Eq. 48). The neurons receive the error through `feedback`:
     "symmetric" (the true gradient, the default), "random" (e-prop 1), "global", or a `Feedback`. It may be set at any
-    time and is saved in checkpoints. Random matrices follow from `feedback_seed` alone, which is drawn at construction.
+    time, takes effect in the next backward pass, and is saved in checkpoints. Random matrices follow from
+    `feedback_seed` alone, which is drawn at construction.
     """
 
     feedback_seed: Tensor
@@ -69,6 +70,8 @@ class Readout(nn.Module):
         feedback = feedback_of(feedback)
         if feedback.changes and self.frame_steps > 1:
             raise UsageError("feedback that changes during a trial is not defined for a readout of frames")
+        if feedback.changes and not feedback.window_steps(self.dt_ms):
+            raise UsageError(f"window_ms={feedback.window_ms}: a window has to last for a step of {self.dt_ms} ms")
         self._feedback, self._drawn = feedback, self._drawn.new_empty(0)
 
     def seed_feedback(self, seed: int) -> None:
