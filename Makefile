@@ -10,6 +10,7 @@ FIGURES ?= fig1 fig2 fig3 fig4 theory
 STUDY ?=
 WORKERS ?= 2
 STORAGE ?=
+TORCH ?=
 TORCH_INDEX ?=
 TIMIT_DIR ?=
 PTB_DIR ?=
@@ -27,7 +28,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures check regress sweep test lint bench clean lock FORCE
+.PHONY: help theory figures check regress sweep test test-torch lint bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -73,6 +74,12 @@ sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make s
 
 test: lint .venv/.speech ## lint, types, import rules and all tests
 	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest
+
+test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6.0
+	@test -n "$(TORCH)" || { echo "which torch? make test-torch TORCH=2.6.0"; exit 1; }
+	@test -d .venv-torch-$(TORCH) || $(PYTHON) -m venv .venv-torch-$(TORCH)
+	@.venv-torch-$(TORCH)/bin/python -m pip --disable-pip-version-check install --quiet 'torch==$(TORCH)' '.[lightning]' pytest
+	OMP_NUM_THREADS=1 .venv-torch-$(TORCH)/bin/python -m pytest tests/library/test_own_module.py tests/oracle/eprop
 
 lint: .venv/.stamp ## the checks that run nothing: style, types, import rules
 	$(BIN)/ruff check .

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from repro.eprop.errors import NotFiniteError, UsageError
     from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
+    from repro.eprop.layers.algorithm_1 import Algorithm1Loss
     from repro.eprop.layers.bidirectional import Bidirectional
+    from repro.eprop.layers.differentiable import DifferentiableLayer
+    from repro.eprop.layers.eligibility_vectors import EligibilityVectors
+    from repro.eprop.layers.error_module import ErrorModule, LinearErrorModule, SpikingErrorModule, one_shot
+    from repro.eprop.layers.lstm import LSTMLayer
     from repro.eprop.layers.network import SpikingNetwork
     from repro.eprop.layers.online import online_eprop
     from repro.eprop.layers.readout import Readout
@@ -24,15 +29,35 @@ if TYPE_CHECKING:
     from repro.eprop.neurons.lstm import LSTM
     from repro.eprop.neurons.neuron import Neuron
     from repro.eprop.neurons.rate import Rate
+    from repro.eprop.rules.one_shot import eprop_update
     from repro.eprop.rules.rate import RateTerm, firing_rates
     from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
     from repro.eprop.rules.signals import Feedback
+    from repro.eprop.rules.synthetic import Algorithm1Options, SyntheticGradient, Window, window_gradients
     from repro.eprop.rules.traces import Trace
+    from repro.eprop.rules.windows import BoundaryGradient
 
 _PLACES = {
-    "errors": ("NotFiniteError", "UsageError"),
-    "kernels.events": ("Held", "SpikeTrains", "spike_trains"),
+    "errors": (
+        "NotFiniteError",
+        "UsageError",
+    ),
+    "kernels.events": (
+        "Held",
+        "SpikeTrains",
+        "spike_trains",
+    ),
+    "layers.algorithm_1": ("Algorithm1Loss",),
     "layers.bidirectional": ("Bidirectional",),
+    "layers.differentiable": ("DifferentiableLayer",),
+    "layers.eligibility_vectors": ("EligibilityVectors",),
+    "layers.error_module": (
+        "ErrorModule",
+        "LinearErrorModule",
+        "SpikingErrorModule",
+        "one_shot",
+    ),
+    "layers.lstm": ("LSTMLayer",),
     "layers.network": ("SpikingNetwork",),
     "layers.online": ("online_eprop",),
     "layers.readout": ("Readout",),
@@ -42,10 +67,27 @@ _PLACES = {
     "neurons.lstm": ("LSTM",),
     "neurons.neuron": ("Neuron",),
     "neurons.rate": ("Rate",),
-    "rules.rate": ("RateTerm", "firing_rates"),
-    "rules.rule": ("BPTT", "EProp", "EProp3", "Frozen", "Rule"),
+    "rules.one_shot": ("eprop_update",),
+    "rules.rate": (
+        "RateTerm",
+        "firing_rates",
+    ),
+    "rules.rule": (
+        "BPTT",
+        "EProp",
+        "EProp3",
+        "Frozen",
+        "Rule",
+    ),
     "rules.signals": ("Feedback",),
+    "rules.synthetic": (
+        "Algorithm1Options",
+        "SyntheticGradient",
+        "Window",
+        "window_gradients",
+    ),
     "rules.traces": ("Trace",),
+    "rules.windows": ("BoundaryGradient",),
 }
 _PLACE_OF = {name: f"repro.eprop.{place}" for place, names in _PLACES.items() for name in names}
 __all__ = [
@@ -53,12 +95,20 @@ __all__ = [
     "BPTT",
     "LIF",
     "LSTM",
+    "Algorithm1Loss",
+    "Algorithm1Options",
     "Bidirectional",
+    "BoundaryGradient",
+    "DifferentiableLayer",
     "EProp",
     "EProp3",
+    "EligibilityVectors",
+    "ErrorModule",
     "Feedback",
     "Frozen",
     "Held",
+    "LSTMLayer",
+    "LinearErrorModule",
     "Neuron",
     "NotFiniteError",
     "Rate",
@@ -67,12 +117,18 @@ __all__ = [
     "RecurrentLayer",
     "Rule",
     "SpikeTrains",
+    "SpikingErrorModule",
     "SpikingNetwork",
+    "SyntheticGradient",
     "Trace",
     "UsageError",
+    "Window",
+    "eprop_update",
     "firing_rates",
+    "one_shot",
     "online_eprop",
     "spike_trains",
+    "window_gradients",
 ]
 
 

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.cuda_graph import Replayed, map_tensors
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
+from repro.eprop.layers.rule_layer import deliver
 from repro.eprop.neurons.lstm import LSTMState
 from repro.eprop.rules.synthetic import (
     AS_PRINTED,
@@ -176,32 +176,8 @@ class Algorithm1Loss:
         if gradients.inputs is not None:
             pairs.append((inputs, gradients.inputs.to(inputs.dtype)))
         value = gradients.error + gradients.prediction_error
-        loss: Tensor = _Deliver.apply(
-            self.layer, value, *(tensor for tensor, _ in pairs), *(gradient for _, gradient in pairs)
-        )
+        loss = deliver(value, self.layer, pairs)
         return WindowLoss(loss, gradients.state_after, gradients.error, gradients.prediction_error)
-
-
-class _Deliver(torch.autograd.Function):
-    """A value whose backward pass gives tensors their gradients, times the gradient that the value receives."""
-
-    @staticmethod
-    def forward(ctx: Any, layer: LSTMLayer, value: Tensor, *tensors_then_gradients: Tensor) -> Tensor:
-        ctx.layer = layer
-        ctx.save_for_backward(*tensors_then_gradients[len(tensors_then_gradients) // 2 :])
-        return value.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        ctx.layer.backward_passes += 1
-        gradients = ctx.saved_tensors
-        return (
-            None,
-            None,
-            *(grads[0].to(gradient.dtype) * gradient for gradient in gradients),
-            *(None for _ in gradients),
-        )
 
 
 def _leaves(value: Tensor) -> list[Tensor]:

@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from repro.eprop.errors import UsageError
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
-from repro.eprop.layers.rule_layer import PRECISIONS, RuleLayer
+from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
@@ -22,8 +21,7 @@ class LSTMLayer(RuleLayer):
     with later outputs held fixed, which is the learning signal, and delivers the gradients of `rule`: `BPTT()` (exact
     inside one call), `EProp()` (e-prop 1), `EProp3()` (BPTT inside a call, eligibility vectors across calls), both also
     with trace="truncated", or `Frozen()` (weights receive nothing). The gradient of x is dE/dI of the same recursion
-    times w_in; truncated traces do not change it, since inputs have no eligibility vectors. No gradient passes from one
-    call to the one before it but by `boundary`.
+    times w_in. No gradient passes from one call to the one before it but by `boundary`.
 
     Parameters: `w_in` [4 unit, input], `w_rec` [4 unit, unit], drawn in this order from U(-scale, scale), and `bias`
     [4 unit], zeros; the rows are those of the input gate, forget gate, candidate and output gate. `scale` is 1 /
@@ -51,7 +49,7 @@ class LSTMLayer(RuleLayer):
         scale: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(BPTT() if rule is None else rule)
+        super().__init__(rule or BPTT())
         scale = n**-0.5 if scale is None else scale
 
         def draw(*shape: int) -> nn.Parameter:
@@ -98,8 +96,8 @@ class LSTMLayer(RuleLayer):
         `eligibility_vectors`: those of `eligibility_vectors(batch)`. The backward pass of the call advances them in
         place; the call itself does where no gradient is recorded. Without them vectors begin anew in every call.
         `boundary`: dE/dh of the last output and dE/dc of the last cell state that come from later steps, in the units
-        of what `backward` is called on; zeros if not given. With vectors, the part of the weights' gradient that comes
-        from `d_c` is left to the next window: its vectors carry it.
+        of what `backward` is called on; zeros if not given. With vectors, the next window adds what `d_c` means to
+        the weights.
 
         Computed in the precision of the weights, also under autocast. Raises UsageError for weights in reduced
         precision, wrong shapes, a state or boundary that requires a gradient, vectors that wait for a backward pass, a
@@ -137,11 +135,8 @@ class LSTMLayer(RuleLayer):
         vectors: EligibilityVectors | None,
     ) -> None:
         """Raises UsageError for arguments that do not fit the layer (see `forward`)."""
-        if any(w.dtype not in PRECISIONS for w in self.weights):
-            raise UsageError(
-                f"the weights are {self.w_in.dtype}, in which eligibility vectors lose what they add up: keep them in "
-                "float32 (mixed precision by autocast does)"
-            )
+        for name, weight in self.named_parameters():
+            full_precision(weight, name)
         if x.dim() != 3 or x.shape[2] != self.n_in or not x.shape[1]:
             raise UsageError(f"x is {list(x.shape)}: it must be [batch, time, {self.n_in}], with one step or more")
         for name, pair in (("state", state), ("boundary", boundary)):
@@ -186,20 +181,20 @@ class _Window(torch.autograd.Function):
         return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
     @staticmethod
-    @once_differentiable
+    @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x and of the weights by the rule; in full precision, without a tape."""
         call: _Call = ctx.call
-        call.layer.backward_passes += 1
         if call.vectors is not None:
             call.vectors.release(call)
         w_in, w_rec, d_h, d_c, presynaptic, *jacobians = ctx.saved_tensors
         local, boundary = LSTMJacobians(*jacobians), BoundaryGradient(d_h, d_c)
-        with torch.autocast(w_in.device.type, enabled=False):
-            back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
-            d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
-            d_weights: tuple[Tensor | None, ...] = (None, None, None)
-            if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
-                vectors = None if call.vectors is None else call.vectors.tensor
-                total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
-                d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
+        back = windows.backward_window(w_rec, local, grads[0].transpose(0, 1), boundary, call.rule)
+        d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
+        d_weights: tuple[Tensor | None, ...] = (None, None, None)
+        if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
+            vectors = None if call.vectors is None else call.vectors.tensor
+            total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
+            d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
+        call.layer.backward_passes += any(ctx.needs_input_grad[1:4])
         return d_x, *d_weights, None

@@ -1,6 +1,6 @@
 """A recurrent layer and its readout as one operation: the same numbers as one after the other, for less time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -105,9 +105,10 @@ class _Network(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: _Whole, w_out: Tensor, b_out: Tensor | None, *rest: Tensor | None) -> Any:
         ctx.set_materialize_grads(False)
-        z = [passed.forward() for passed in whole.passes]
+        weights = rest[len(whole.passes) :]
+        z = [passed.forward(*pair) for passed, pair in zip(whole.passes, _pairs(weights), strict=True)]
         with torch.autocast(w_out.device.type, enabled=False):
-            y = whole.of_readout(z).forward()
+            y = whole.of_readout(z).forward(w_out, b_out)
         ctx.whole = whole
         ctx.save_for_backward(w_out, *z, *rest)
         return y, *z
@@ -117,23 +118,28 @@ class _Network(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         whole: _Whole = ctx.whole
         number = len(whole.passes)
-        _, *saved = ctx.saved_tensors
-        z, x = saved[:number], saved[number : 2 * number]
+        w_out, *saved = ctx.saved_tensors
+        z, x, weights = saved[:number], saved[number : 2 * number], _pairs(saved[2 * number :])
         wants_x = ctx.needs_input_grad[3 : 3 + number]
         learns = any(wants_x) or any(passed.rule.plastic for passed in whole.passes)
         by_w_out = by_b_out = None
         signals: list[Tensor | None] = [None] * number
         if grads[0] is not None:
-            by_w_out, by_b_out, found = whole.of_readout(z).backward(grads[0], learns)
+            by_w_out, by_b_out, found = whole.of_readout(z).backward(grads[0], w_out, learns)
             signals = [*found] if found else signals
         by_x: list[Tensor | None] = []
         by_weights: list[Tensor | None] = []
         for k, passed in enumerate(whole.passes):
             signal = _total(signals[k], grads[1 + k], whole.lengths)
-            gradients = None if signal is None else passed.backward(z[k], signal, wants_x[k])
+            gradients = None if signal is None else passed.backward(z[k], signal, *weights[k], wants_x[k])
             by_weights += [None, None] if gradients is None else [gradients.w_in, gradients.w_rec]
             by_x.append(None if gradients is None or gradients.x is None else gradients.x.to(x[k].dtype))
         return None, by_w_out, by_b_out if ctx.needs_input_grad[2] else None, *by_x, *by_weights
+
+
+def _pairs(weights: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """w_in and w_rec of each layer."""
+    return list(zip(weights[::2], weights[1::2], strict=True))
 
 
 def _total(signal: Tensor | None, by_z: Tensor | None, lengths: Tensor | None) -> Tensor | None:

@@ -1,7 +1,7 @@
 """e-prop 1 run forward in time, as a chip would (Eq. 2, 45, 48): memory constant in the length of the trial."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Inputs, delayed
 from repro.eprop.layers.readout import Readout
 from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs
-from repro.eprop.layers.rule_layer import rule_backward
+from repro.eprop.layers.rule_layer import deliver
 from repro.eprop.neurons.neuron import NeuronState
 from repro.eprop.rules.rate import RateTerm, shared_rates
 from repro.eprop.rules.rule import EProp
@@ -63,7 +63,7 @@ def online_eprop(
         gradients, rates, rate_loss = run.finish()
     parameters = {"w_in": layer.w_in, "w_rec": layer.w_rec, "w_out": readout.w_out, "b_out": readout.b_out}
     wanted = {name: parameter for name, parameter in parameters.items() if parameter is not None}
-    loss: Tensor = _Deliver.apply(total + rate_loss, [gradients[name] for name in wanted], layer, *wanted.values())
+    loss = deliver(total + rate_loss, layer, [(parameter, gradients[name]) for name, parameter in wanted.items()])
     return Online(loss, run.y, rates, run.watched, run.state)
 
 
@@ -146,18 +146,3 @@ class _Run:
         if "w_rec" in gradients:
             gradients["w_rec"].fill_diagonal_(0)
         return gradients | {"w_out": self.by_w_out, "b_out": self.by_b_out}, rates, loss
-
-
-class _Deliver(torch.autograd.Function):
-    """The loss; its backward pass scales and delivers gradients that were computed beforehand."""
-
-    @staticmethod
-    def forward(ctx: Any, loss: Tensor, gradients: list[Tensor], layer: RecurrentLayer, *parameters: Tensor) -> Tensor:
-        ctx.gradients, ctx.layer = gradients, layer
-        return loss.clone()
-
-    @staticmethod
-    @rule_backward
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        ctx.layer.backward_passes += 1
-        return None, None, None, *(grads[0] * gradient for gradient in ctx.gradients)

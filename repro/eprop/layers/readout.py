@@ -28,7 +28,8 @@ class Readout(nn.Module):
 
     The backward pass gives w_out its true gradient (Eq. 48). The neurons receive the error through `feedback`:
     "symmetric" (the true gradient, the default), "random" (e-prop 1), "global", or a `Feedback`. It may be set at any
-    time and is saved in checkpoints. Random matrices follow from `feedback_seed` alone, which is drawn at construction.
+    time, takes effect in the next backward pass, and is saved in checkpoints. Random matrices follow from
+    `feedback_seed` alone, which is drawn at construction.
     """
 
     feedback_seed: Tensor
@@ -69,6 +70,8 @@ class Readout(nn.Module):
         feedback = feedback_of(feedback)
         if feedback.changes and self.frame_steps > 1:
             raise UsageError("feedback that changes during a trial is not defined for a readout of frames")
+        if feedback.changes and not feedback.window_steps(self.dt_ms):
+            raise UsageError(f"window_ms={feedback.window_ms}: a window has to last for a step of {self.dt_ms} ms")
         self._feedback, self._drawn = feedback, self._drawn.new_empty(0)
 
     def seed_feedback(self, seed: int) -> None:
@@ -76,10 +79,11 @@ class Readout(nn.Module):
         self.feedback_seed.fill_(seed % 2**63)
         self._drawn = self._drawn.new_empty(0)
 
-    def feedback_weights(self, steps: int) -> Tensor:
-        """B [window, neuron, readout] for trials of so many steps; one window unless it changes."""
+    def feedback_weights(self, steps: int, w_out: Tensor | None = None) -> Tensor:
+        """B [window, neuron, readout] for trials of so many steps; one window unless it changes. `w_out` of the forward
+        pass in question; the present one if None."""
         if self.feedback.kind == "symmetric":
-            return self.w_out.detach().T[None]
+            return (self.w_out if w_out is None else w_out).detach().T[None]
         windows = windows_of(steps, self.feedback.window_steps(self.dt_ms))
         if self._drawn.numel() == 0 or len(self._drawn) < windows:
             drawn = self.feedback.draw(int(self.feedback_seed), windows, self.n, self.n_out)
@@ -156,10 +160,9 @@ class ReadoutPass:
         stops = torch.tensor([0, *(z.shape[2] for z in spikes)]).cumsum(0).tolist()
         self.rows = [slice(*pair) for pair in itertools.pairwise(stops)]
 
-    def forward(self) -> Tensor:
+    def forward(self, w_out: Tensor, b_out: Tensor | None) -> Tensor:
         """y [batch, time or frame, readout]."""
-        readout = self.readout
-        w_out = full_precision(readout.w_out, "w_out")
+        readout, w_out = self.readout, full_precision(w_out, "w_out")
         drives = [
             turn(self._frames(readout.scale * events.linear(z, w_out[:, rows])), readout.frame_steps > 1)
             for z, rows, turn in zip(self.spikes, self.rows, self.turns, strict=True)
@@ -169,19 +172,19 @@ class ReadoutPass:
             first = drive[:, :1] + readout.kappa * self.y_before.detach()[:, None]
             drive = torch.cat([first, drive[:, 1:]], dim=1)
         y = exponential_filter(drive, readout.kappa)
-        return mask_(y if readout.b_out is None else y + readout.b_out.detach(), self.lengths)
+        return mask_(y if b_out is None else y + b_out.detach(), self.lengths)
 
-    def backward(self, error: Tensor, wants_signal: bool = True) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def backward(self, error: Tensor, w_out: Tensor, wants_signal: bool = True) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Gradients of w_out and b_out, and the learning signal [batch, time, neuron] of each layer (if asked for).
 
-        `error` is dE/dy [batch, time or frame, readout].
+        `error` is dE/dy [batch, time or frame, readout]; `w_out` that of the forward pass.
         """
         readout, feedback = self.readout, self.readout.feedback
-        error = error.to(readout.w_out.dtype)
+        error = error.to(w_out.dtype)
         error = error if self.lengths is None else mask_(error.clone(), self.lengths)
         by_drive = filtered(error, readout.kappa, readout.scale)
         late = feedback.changes and feedback.time == "error"  # the filter comes after the projection
-        onto = readout.feedback_weights(self.steps) if wants_signal else None
+        onto = readout.feedback_weights(self.steps, w_out) if wants_signal else None
         by_w_out, signals = [], []
         for z, rows, turn in zip(self.spikes, self.rows, self.turns, strict=True):
             turned = turn(by_drive, readout.frame_steps > 1)
@@ -215,12 +218,12 @@ class _Readout(torch.autograd.Function):
         ctx.passed = passed
         ctx.save_for_backward(z, w_out)
         with torch.autocast(w_out.device.type, enabled=False):
-            return passed.forward()
+            return passed.forward(w_out, b_out)
 
     @staticmethod
     @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        z, _ = ctx.saved_tensors
-        by_w_out, by_b_out, signals = ctx.passed.backward(grads[0], ctx.needs_input_grad[1])
+        z, w_out = ctx.saved_tensors
+        by_w_out, by_b_out, signals = ctx.passed.backward(grads[0], w_out, ctx.needs_input_grad[1])
         signal = signals[0].to(z.dtype) if signals and z is not None else None
         return None, signal, by_w_out, by_b_out if ctx.needs_input_grad[3] else None

@@ -68,23 +68,22 @@ class RecurrentLayer(RuleLayer):
         return (z, passed.after) if return_state else z
 
     def weights(self) -> tuple[Tensor, Tensor]:
-        """w_in and w_rec for the kernels, detached; w_rec without autapses, whatever stands on its diagonal, and of no
-        elements when there is no recurrence."""
-        w_in = full_precision(self.w_in, "w_in")
-        if self.w_rec is None:
-            return w_in, w_in.new_empty(0, 0)
-        w_rec = full_precision(self.w_rec, "w_rec")
-        return w_in, w_rec.clone().fill_diagonal_(0) if bool(w_rec.diagonal().any()) else w_rec
+        """w_in and w_rec for the kernels: see `kernel_weights`."""
+        return kernel_weights(self.w_in, self.w_rec)
 
     @torch.no_grad()
     def simulate(
-        self, x: Inputs, state: NeuronState | None = None, keep_variables: bool = True
+        self,
+        x: Inputs,
+        state: NeuronState | None = None,
+        keep_variables: bool = True,
+        weights: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Trajectory, NeuronState]:
         """The trajectory of the whole sequence off autograd's tape, and the state after it.
 
-        The trajectory has the neurons' variables if `keep_variables`.
+        The trajectory has the neurons' variables if `keep_variables`. `weights` are the layer's own if None.
         """
-        w_in, w_rec = self.weights()
+        w_in, w_rec = weights or self.weights()
         with torch.autocast(x.device.type, enabled=False):
             before = state or self.neuron.initial_state(x.shape[0], self.n, w_in)
             current = events.linear(cheapest(x) if isinstance(x, Tensor) else x, w_in)
@@ -131,9 +130,10 @@ class Pass:
         self.after: NeuronState | None = None
         self._without_z: Trajectory | None = None
 
-    def forward(self) -> Tensor:
+    def forward(self, w_in: Tensor, w_rec: Tensor | None) -> Tensor:
         """Simulate; returns z [batch, time, neuron], zero beyond the lengths."""
-        trajectory, after = self.layer.simulate(self.x, self.state, self.rule.keeps_variables)
+        weights = kernel_weights(w_in, w_rec)
+        trajectory, after = self.layer.simulate(self.x, self.state, self.rule.keeps_variables, weights)
         # NaN stays in a voltage, but silences the neuron: no loss would show it.
         if not all(bool(torch.isfinite(variable).all()) for variable in after.variables):
             raise NotFiniteError(
@@ -148,11 +148,12 @@ class Pass:
         assert self._without_z is not None
         return self._without_z if z is None else self._without_z._replace(z=z)
 
-    def backward(self, z: Tensor, signal: Tensor, wants_x: bool) -> LayerGradients:
-        """The rule's gradients, from the learning signal [batch, time, neuron], whose padding is zero."""
+    def backward(self, z: Tensor, signal: Tensor, w_in: Tensor, w_rec: Tensor | None, wants_x: bool) -> LayerGradients:
+        """The rule's gradients, from the learning signal [batch, time, neuron], whose padding is zero, and the weights
+        of the forward pass: the layer may have others by now (torch.func.functional_call)."""
         layer, rule, trajectory = self.layer, self.rule, self.trajectory(z)
         layer.backward_passes += 1
-        w_in, w_rec = layer.weights()
+        w_in, w_rec = kernel_weights(w_in, w_rec)
         signal = signal.to(trajectory.h.dtype)
         by_x = by_in = by_rec = None
         if wants_x:
@@ -169,7 +170,7 @@ class Pass:
 class _Recurrent(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, passed: Pass, x: Tensor | None, w_in: Tensor, w_rec: Tensor | None) -> Tensor:
-        z = passed.forward()
+        z = passed.forward(w_in, w_rec)
         ctx.passed = passed
         ctx.save_for_backward(z, x, w_in, w_rec)
         return z
@@ -177,11 +178,21 @@ class _Recurrent(torch.autograd.Function):
     @staticmethod
     @rule_backward
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        z, x, *_ = ctx.saved_tensors
+        z, x, *weights = ctx.saved_tensors
         signal = grads[0] if ctx.passed.lengths is None else mask_(grads[0].clone(), ctx.passed.lengths)
-        gradients = ctx.passed.backward(z, signal, ctx.needs_input_grad[1])
+        gradients = ctx.passed.backward(z, signal, *weights, ctx.needs_input_grad[1])
         by_x = None if gradients.x is None else gradients.x.to(x.dtype)
         return None, by_x, gradients.w_in, gradients.w_rec
+
+
+def kernel_weights(w_in: Tensor, w_rec: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weights for the kernels, detached; w_rec without autapses, whatever stands on its diagonal, and of no elements
+    when there is no recurrence. Raises UsageError for half precision."""
+    w_in = full_precision(w_in, "w_in")
+    if w_rec is None:
+        return w_in, w_in.new_empty(0, 0)
+    w_rec = full_precision(w_rec, "w_rec")
+    return w_in, w_rec.clone().fill_diagonal_(0) if bool(w_rec.diagonal().any()) else w_rec
 
 
 def tensor_of(x: Inputs) -> Tensor | None:

@@ -1,7 +1,7 @@
 """What all layers with a learning rule share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -89,3 +89,26 @@ def rule_backward(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callabl
         return tuple(None if g is None else _Once.apply(g.requires_grad_()) for g in gradients)
 
     return without_tape
+
+
+def deliver(value: Tensor, layer: RuleLayer, gradients: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """A loss of this value whose backward pass gives tensors gradients that are known already, as pairs of both, each
+    times the gradient that the loss receives; it counts as a backward pass of the layer."""
+    tensors, known = zip(*gradients, strict=True)
+    loss: Tensor = _Deliver.apply(value, layer, *tensors, *known)
+    return loss
+
+
+class _Deliver(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, layer: RuleLayer, *tensors_then_gradients: Tensor) -> Tensor:
+        ctx.layer = layer
+        ctx.save_for_backward(*tensors_then_gradients[len(tensors_then_gradients) // 2 :])
+        return value.clone()
+
+    @staticmethod
+    @rule_backward
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.layer.backward_passes += ctx.layer.rule.plastic
+        gradients = ctx.saved_tensors
+        return None, None, *(grads[0].to(g.dtype) * g for g in gradients), *(None for _ in gradients)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.local_jacobians import LocalJacobians
 from repro.eprop.neurons.neuron import Trajectory, Variables
@@ -34,12 +35,12 @@ class ALIF(IntegrateAndFire):
     names: ClassVar[tuple[str, ...]] = ("v", "a")
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a parameter is out of range."""
+        """Raises UsageError where a parameter is out of range."""
         super().__post_init__()
         if not self.tau_a_ms > 0:
-            raise ValueError(f"ALIF(tau_a_ms={self.tau_a_ms}): tau_a_ms has to be positive")
+            raise UsageError(f"ALIF(tau_a_ms={self.tau_a_ms}): tau_a_ms has to be positive")
         if self.n_adaptive is not None and self.n_adaptive < 0:
-            raise ValueError(f"ALIF(n_adaptive={self.n_adaptive}): it counts neurons; None stands for all")
+            raise UsageError(f"ALIF(n_adaptive={self.n_adaptive}): it counts neurons; None stands for all")
 
     @property
     def rho(self) -> float:

@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError
 from repro.eprop.kernels import dispatch
 from repro.eprop.kernels.events import SpikeTrains, delayed
 from repro.eprop.neurons.local_jacobians import leaf_of
@@ -26,12 +27,12 @@ class IntegrateAndFire(Neuron, abc.ABC):
     surrogate: Surrogate | None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a parameter is out of range."""
+        """Raises UsageError where a parameter is out of range."""
         for name in ("tau_m_ms", "v_th", "dt_ms"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{type(self).__name__}({name}={getattr(self, name)}): {name} has to be positive")
+                raise UsageError(f"{type(self).__name__}({name}={getattr(self, name)}): {name} has to be positive")
         if self.refractory_ms < 0:
-            raise ValueError(f"{type(self).__name__}(refractory_ms={self.refractory_ms}): it has to be 0 or more")
+            raise UsageError(f"{type(self).__name__}(refractory_ms={self.refractory_ms}): it has to be 0 or more")
 
     @property
     def alpha(self) -> float:
@@ -102,7 +103,7 @@ class IntegrateAndFire(Neuron, abc.ABC):
         free = ~refractory_mask(z, self.refractory_steps, before)
         differs = (free * spikes.detach() != z) & ((v - threshold).abs() > NEAR_THRESHOLD * self.v_th)
         if differs.any():
-            raise ValueError(
+            raise UsageError(
                 f"the surrogate of {type(self).__name__} has to return 1 where its argument is positive and 0 elsewhere"
             )
         return h * free

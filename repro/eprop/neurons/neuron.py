@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Spikes, SpikeTrains, delayed
 from repro.eprop.neurons.local_jacobians import LocalJacobians, derive, reverse, reverse_through_network
 
@@ -115,7 +116,7 @@ class Neuron(abc.ABC):
     def local(self, trajectory: Trajectory) -> LocalJacobians:
         """The local derivatives along a trajectory."""
         if trajectory.local is None:
-            raise ValueError(f"{type(self).__name__} simulates without local derivatives: it has to override `local`")
+            raise UsageError(f"{type(self).__name__} simulates without local derivatives: it has to override `local`")
         return trajectory.local
 
     def e_prop_delta(self, trajectory: Trajectory, signal: Tensor) -> Tensor:

@@ -36,8 +36,11 @@ class Rule(abc.ABC):
     by_name: ClassVar[dict[str, type["Rule"]]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Remember the rule by its name, for checkpoints."""
+        """Remember the rule by its name, for checkpoints. Raises UsageError where another rule has that name."""
         super().__init_subclass__(**options)
+        other = Rule.by_name.get(cls.__name__)
+        if other is not None and other.__module__ != cls.__module__:
+            raise UsageError(f"{other.__module__} has a rule {cls.__name__} already: give yours another name")
         Rule.by_name[cls.__name__] = cls
 
     @property

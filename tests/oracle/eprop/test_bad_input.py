@@ -120,5 +120,5 @@ def test_a_readout_of_other_neurons(way: str) -> None:
 @pytest.mark.parametrize("values", [{"tau_m_ms": 0.0}, {"v_th": -1.0}, {"dt_ms": 0.0}, {"refractory_ms": -1}])
 @pytest.mark.parametrize("neuron", [LIF, ALIF])
 def test_parameters_of_neurons_out_of_range(neuron: type, values: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(values))):
+    with pytest.raises(UsageError, match=next(iter(values))):
         neuron(**values)

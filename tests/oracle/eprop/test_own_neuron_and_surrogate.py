@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop import ALIF, BPTT, LIF, EProp, Neuron, Rate, Rule, Trace
+from repro.eprop import ALIF, BPTT, LIF, EProp, Neuron, Rate, Rule, Trace, UsageError
 from repro.eprop.neurons.neuron import NeuronState
 from tests.oracle.eprop.conftest import (
     BETA,
@@ -109,7 +109,7 @@ def test_the_triangle_as_a_surrogate_is_the_default(kind: str, rule: Rule, way: 
 def test_a_surrogate_whose_value_is_no_step_is_refused(kind: str, surrogate: Any) -> None:
     case = make(unit(kind, None))
     case.layer.neuron = unit(kind, surrogate)
-    with pytest.raises(ValueError, match="has to return 1 where its argument is positive and 0 elsewhere"):
+    with pytest.raises(UsageError, match="has to return 1 where its argument is positive and 0 elsewhere"):
         case.layer(case.x)
 
 

@@ -25,6 +25,7 @@ from tests.oracle.eprop.conftest import (
     assert_equal,
     make,
     relative,
+    unrolled,
 )
 from tests.oracle.eprop.test_own_neuron_and_surrogate import FastSigmoid, unit
 
@@ -275,3 +276,71 @@ def test_copies_and_pickles_of_a_network_are_equal_networks() -> None:
         assert_equal(found, wanted)
         net.readout.seed_feedback(1)
         assert_differ(run(case._replace(layer=net.layer, readout=net.readout), "pair"), wanted, "w_in", "w_rec")
+
+
+class Whole(nn.Module):
+    """A network as a module of one output."""
+
+    def __init__(self, case: Case, way: str) -> None:
+        super().__init__()
+        self.network, self.way = case.network, way
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == "pair":
+            return self.network(x)[0]
+        return self.network.readout(self.network.layer(x))
+
+
+@RULES
+def test_functional_call_uses_the_weights_that_it_is_given(way: str, rule: Rule) -> None:
+    """In the backward pass too, when the module has its own weights back."""
+    case = make("alif", rule)
+    model = Whole(case, way)
+    given = {name: (p.detach() * 1.3 + 0.01).requires_grad_() for name, p in model.named_parameters()}
+    y = torch.func.functional_call(model, given, (case.x,))
+    found = torch.autograd.grad(y.sin().sum(), [*given.values(), case.x])
+    before = torch.autograd.grad(model(case.x).sin().sum(), [*model.parameters(), case.x])
+    with torch.no_grad():
+        for name, weights in given.items():
+            model.get_parameter(name).copy_(weights)
+    wanted = torch.autograd.grad(unrolled(case, isinstance(rule, EProp))[0].sin().sum(), [*model.parameters(), case.x])
+    diagonal = found[1].diagonal()
+    assert not diagonal.any()
+    for one, two, three in zip(found, wanted, before, strict=True):
+        assert relative(one, two) < EXACT
+        assert relative(one, three) > WRONG or torch.equal(two, three)  # control: the module's own weights
+
+
+class Dropped(nn.Module):
+    """Weights of which others are left out each time."""
+
+    def forward(self, weights: Tensor) -> Tensor:
+        return nn.functional.dropout(weights, 0.3)
+
+
+@RULES
+def test_weights_that_a_parametrization_draws_anew_are_the_same_in_both_passes(way: str, rule: Rule) -> None:
+    case = make("alif", rule)
+    original = [case.layer.w_in, case.layer.w_rec, case.readout.w_out]
+    for module, name in ((case.layer, "w_in"), (case.layer, "w_rec"), (case.readout, "w_out")):
+        nn.utils.parametrize.register_parametrization(module, name, Dropped())
+    torch.manual_seed(6)
+    found = torch.autograd.grad(Whole(case, way)(case.x).sin().sum(), original)
+    torch.manual_seed(6)
+    with nn.utils.parametrize.cached():
+        drawn = [case.layer.w_in, case.layer.w_rec, case.readout.w_out]
+        assert all(weights.eq(0).any() for weights in drawn)
+        y = unrolled(case, isinstance(rule, EProp))[0]
+        wanted = torch.autograd.grad(y.sin().sum(), original)
+    for one, two in zip(found, wanted, strict=True):
+        assert relative(one, two) < EXACT
+
+
+def test_weights_that_change_before_the_backward_pass_are_an_error(way: str) -> None:
+    for module, name in (("layer", "w_in"), ("layer", "w_rec"), ("readout", "w_out")):
+        case = make("lif", BPTT())
+        y, _ = case.forward(way)
+        with torch.no_grad():
+            getattr(getattr(case, module), name).mul_(2)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()

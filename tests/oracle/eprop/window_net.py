@@ -13,7 +13,7 @@ from repro.eprop.rules.synthetic import Algorithm1Options, SyntheticGradient, Wi
 from tests.oracle.eprop.lstm_tape import draw
 
 BATCH, STEPS, N_IN, N, N_OUT, HIDDEN, FACTOR = 3, 4, 4, 6, 2, 9, 0.3
-X, TARGET = draw(BATCH, 3 * STEPS + 1, N_IN, seed=1), draw(BATCH, 3 * STEPS, N_OUT, seed=2)
+X, TARGET = draw(BATCH, 4 * STEPS + 1, N_IN, seed=1), draw(BATCH, 4 * STEPS, N_OUT, seed=2)
 START = LSTMState(0.3 * draw(BATCH, N, seed=3), 0.3 * draw(BATCH, N, seed=4))
 Gradients = dict[str, Tensor]
 

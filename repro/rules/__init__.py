@@ -1,1 +1,0 @@
-"""Learning rules: from a trajectory and a learning signal to gradients."""
