@@ -11,7 +11,7 @@ from paper_figures import style
 from paper_figures.table import Table, gather
 from repro.errors import UserError
 from repro.records import store
-from tasks import get_task
+from repro.runs.registry import get_task
 
 Draw = Callable[[style.Panel, Table], None]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.cli.listing import all_tasks
 from repro.errors import unknown
+from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
 def _instead(records: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
     """(task, variant) -> what to say before the results of runs on data in place of the paper's, or of a smaller size,
     and the hash of their config; where a figure shows these."""
-    from paper_figures.table import choose
+    from repro.runs.sizes import choose
 
     sizes = {task.name: choose(task, records[records["task"] == task.name])[0] for task in all_tasks()}
     return {

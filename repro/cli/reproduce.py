@@ -11,6 +11,7 @@ from repro.cli.plan import Job, makespan, plan
 from repro.cli.pool import Command, run_all, run_command
 from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
 from repro.errors import UserError
+from repro.runs import registry
 from repro.runs.task import Task
 
 RESUME = "stopped; the same command resumes each run where it stopped"
@@ -73,9 +74,7 @@ def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]
 
     Raises UserError when the figure or a panel is unknown.
     """
-    from tasks import tasks_of
-
-    found = tasks_of(figure)
+    found = registry.tasks_of(figure)
     check_panels(figure, panels)
     return [task for task in found if panels is None or set(panels) & set(task.panels)]
 
@@ -113,12 +112,11 @@ def itemised(jobs: Sequence[Job]) -> str:
 
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
     """Draw the figure and print what its claims came to; a figure that cannot be drawn says why."""
-    from paper_figures import draw
     from repro.claims.check import format_table
     from repro.cli.check import judge
 
     try:
-        print(f"\n{files_line(draw(figure, 'runs', panels, None))}")
+        print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
         print(f"\n{format_table(judge('runs', figure, panels))}")
     except UserError as error:
         print(f"\nno figure and no verdicts: {error}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from repro.cli.arguments import checked_int, parse_settings, require_writable
 from repro.cli.text import shown
 from repro.errors import UserError
+from repro.runs.registry import get_task
 from repro.runs.task import Task
 
 
@@ -39,8 +40,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Train, unless the run is finished. Raises UserError for bad input (before torch is imported), RunFailed."""
-    from tasks import get_task
-
     overrides = parse_settings(args.set)
     task = get_task(args.task)
     variant = args.variant or _only_variant(task)

@@ -2,6 +2,7 @@
 
 from repro.cli.plan import expected_seconds
 from repro.cli.text import count, duration
+from repro.runs.registry import get_task
 from repro.sweep.ranking import Outcomes, rank
 from repro.sweep.report import best_line
 from repro.sweep.study import Study
@@ -31,8 +32,6 @@ def best(study: Study, outcomes: Outcomes, rows: int) -> str:
 
 def announcement(study: Study, outcomes: Outcomes) -> str:
     """What the study is and what is left of it."""
-    from tasks import get_task
-
     task = get_task(study.task)
     left = [job for job in study.search if job not in outcomes or not outcomes[job].is_over]
     seconds = sum(

@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from paper_figures.style import COLOURS, GREY, INK, WIDTH, grid, plain_log, render, theme
+from repro.drawing import GREY, INK, WIDTH, grid, plain_log, render, theme
 from repro.runs.config import Value
+from repro.runs.registry import get_task
 from repro.sweep.ranking import Cell, Outcomes, Row, rank
 from repro.sweep.study import Study
 
 STEM = "landscape"
 MOST_ROWS = 40  # of a dot plot
 COLOUR_MAP = "YlGnBu"
+INKS = (INK, "#0072b2", "#c84a00", "#009e73", "#661144", "#e69f00", "#56b4e9", GREY)  # of variants, in turn
 
 
 def draw(study: Study, outcomes: Outcomes) -> dict[str, bytes]:
@@ -96,8 +98,6 @@ def _inside(cell: Cell) -> str:
 
 def _paper_point(study: Study, variant: str) -> dict[str, Value]:
     """The grid's values as the paper has them."""
-    from tasks import get_task
-
     task = get_task(study.task)
     config = task.config(**task.variant(variant).settings)
     return {key: getattr(config, key) for key in study.grid}
@@ -117,7 +117,7 @@ def _dots(study: Study, rows: Sequence[Row]) -> Figure:
         for variant, cell in row.cells.items():
             xs = [cell.mean / study.printed[variant]] if study.printed else cell.values
             good = [x for x in xs if math.isfinite(x)]
-            ink, face = _ink(variant), "white" if cell.bounds else _ink(variant)
+            ink, face = _ink(study, variant), "white" if cell.bounds else _ink(study, variant)
             axes.scatter(good, [y] * len(good), s=14, facecolor=face, edgecolor=ink, linewidth=0.8)
     if study.printed:
         axes.axvline(1, color=GREY, linewidth=0.5)
@@ -144,7 +144,7 @@ def _finish_dots(study: Study, axes: Axes, drawn: Sequence[Row]) -> None:
     if study.printed and np.isfinite([low, high]).all():
         plain_log(axes.xaxis)
     axes.legend(
-        handles=[Line2D([], [], linestyle="", marker="o", ms=4, color=_ink(v), label=v) for v in study.variants],
+        handles=[Line2D([], [], linestyle="", marker="o", ms=4, color=_ink(study, v), label=v) for v in study.variants],
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
         borderpad=0,
@@ -155,5 +155,5 @@ def _finish_dots(study: Study, axes: Axes, drawn: Sequence[Row]) -> None:
     )
 
 
-def _ink(variant: str) -> str:
-    return COLOURS.get(variant, INK)
+def _ink(study: Study, variant: str) -> str:
+    return INKS[study.variants.index(variant) % len(INKS)]

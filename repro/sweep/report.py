@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from paper_figures.style import save
+from repro.drawing import save
 from repro.sweep.landscape import draw
 from repro.sweep.ranking import Cell, Outcomes, Row, rank
 from repro.sweep.study import Study, shown

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from repro.errors import UserError, unknown
 from repro.runs.config import Value, parse_value, provenance
+from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.sweep.study import Direction, Pruning, Study
 
@@ -50,8 +51,6 @@ def load(path: Path) -> Study:
 
 
 def _study(name: str, data: Mapping[str, Any]) -> Study:
-    from tasks import get_task
-
     _known(data, KEYS, "a study")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"the file's name {name!r} names the study: letters, digits, _ . - only")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import optuna
 
 from repro.errors import Busy, RunFailed, unknown
+from repro.runs.registry import get_task
 from repro.sweep.queue import Attempt, Queue, TakenOver
 from repro.sweep.storage import folder
 from repro.sweep.study import Job, Study
@@ -21,7 +22,6 @@ def train(study: Study, job: Job, report: Report) -> Mapping[str, float]:
     there.
     """
     from repro.runs.run import run
-    from tasks import get_task
 
     callbacks = []
     if study.pruning and job.seed in study.seeds:

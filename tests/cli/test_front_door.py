@@ -14,7 +14,7 @@ from repro.__main__ import main
 from repro.cli import listing, reproduce
 from repro.cli.plan import plan
 from repro.errors import RunFailed, UserError
-from tasks import get_task
+from repro.runs.registry import get_task
 
 HEAVY = ("torch", "pytorch_lightning", "lightning", "wandb", "optuna")
 BLOCK = """

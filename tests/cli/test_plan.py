@@ -7,7 +7,7 @@ import pytest
 
 from repro.cli.plan import STARTUP_SECONDS, expected_seconds, makespan, plan, relative_work
 from repro.errors import UserError
-from tasks import get_task
+from repro.runs.registry import get_task
 
 TASK = get_task("pattern_generation")
 

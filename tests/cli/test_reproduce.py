@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import tasks
 from repro.cli import reproduce
 from repro.cli.plan import Job, is_finished, plan
 from repro.cli.pool import run_all, run_command
 from repro.cli.text import LiveLine
 from repro.errors import UserError
-from tasks import get_task
+from repro.runs import registry
+from repro.runs.registry import get_task
 
 TASK = get_task("pattern_generation")
 Write = Callable[..., object]
@@ -163,7 +163,7 @@ def test_only_what_the_panels_need_is_trained(
     results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = dataclasses.replace(TASK, name="other", panels=("1e",))
-    monkeypatch.setattr(tasks, "tasks_of", lambda figure: [dataclasses.replace(TASK, panels=("1c", "1d")), other])
+    monkeypatch.setattr(registry, "tasks_of", lambda figure: [dataclasses.replace(TASK, panels=("1c", "1d")), other])
     for panels, names in ((("1c",), ["pattern_generation"]), (("1e",), ["other"])):
         assert [task.name for task in reproduce.tasks_behind("fig1", panels)] == names
     for both in (None, ("1d", "1e")):

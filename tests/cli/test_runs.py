@@ -10,7 +10,7 @@ import pytest
 from repro.cli import runs
 from repro.cli.plan import Job, plan
 from repro.records.record import append_journal
-from tasks import get_task
+from repro.runs.registry import get_task
 
 
 @pytest.fixture
