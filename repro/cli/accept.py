@@ -6,12 +6,12 @@ from pathlib import Path
 
 from repro.cli.arguments import require_writable
 from repro.cli.check import judge
-from repro.cli.text import count, shown
 from repro.errors import UserError
+from repro.text import count, shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument(
         "runs",
         metavar="RUN",

@@ -11,7 +11,7 @@ CLONE = Path(__file__).parents[2]
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     about = "one benchmark, such as pattern_generation, store_recall or speech (default: all)"
     parser.add_argument("name", metavar="NAME", nargs="?", help=about)
     parser.add_argument("--json", action="store_true", help="print a list of objects")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
     parser.add_argument(
         "--records",

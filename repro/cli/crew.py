@@ -10,10 +10,10 @@ from pathlib import Path
 
 from repro.cli.pool import LOG, last_words, sigterm_as_interrupt, stopping
 from repro.cli.sweep_text import best, counts, over
-from repro.cli.text import LiveLine, count, duration, shown
 from repro.sweep.queue import Queue, worker_name
 from repro.sweep.storage import folder
 from repro.sweep.study import Study
+from repro.text import LiveLine, count, duration, shown
 
 POLL_SECONDS = 0.5
 LINES = 10  # progress lines of a whole study where there is no terminal to rewrite one on

@@ -6,7 +6,7 @@ from repro.cli import data_speech, data_words
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     sources = parser.add_subparsers(metavar="SOURCE", required=True, help="timit, stand-in, ptb or text")
     data_speech.add(sources)
     data_words.add(sources)

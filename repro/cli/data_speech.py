@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.cli.arguments import require_writable
-from repro.cli.text import LiveLine, duration, shown
 from repro.errors import UserError
+from repro.text import LiveLine, duration, shown
 
 if TYPE_CHECKING:
     from tasks.speech.corpus import Corpus, Utterance
 
 
 def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     about = "Check all of TIMIT, and train on it from now on (where TIMIT_DIR is set, it goes first)."
     timit = sources.add_parser("timit", description=about, allow_abbrev=False)
     timit.add_argument("folder", metavar="DIR", type=Path, help="the folder with TRAIN and TEST; or NLTK's sample")

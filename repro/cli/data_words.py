@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.cli.arguments import require_writable
-from repro.cli.text import LiveLine, shown
 from repro.errors import UserError
+from repro.text import LiveLine, shown
 
 if TYPE_CHECKING:
     from tasks.word_prediction.corpus import Corpus
@@ -25,7 +25,7 @@ CHUNK = 1 << 16  # bytes between two looks at the progress
 
 
 def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     about = "Download the Penn Treebank, and train on it from now on (where PTB_DIR is set, it goes first)."
     ptb = sources.add_parser("ptb", description=about, allow_abbrev=False)
     ptb.add_argument("--from", metavar="URL", dest="base", default=CANONICAL, help="another place that has the files")

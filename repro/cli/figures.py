@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.cli.arguments import parse_list
-from repro.cli.text import shown
 from repro.errors import unknown
 from repro.runs.registry import FIGURES, draw, entries, get_figure
+from repro.text import shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("figure", metavar="FIG", help="such as fig1")
     parser.add_argument(
         "--records",

@@ -3,13 +3,13 @@
 import argparse
 
 from repro.cli.plan import expected_seconds
-from repro.cli.text import count, duration, table
 from repro.runs.registry import all_tasks
 from repro.runs.task import Profile, Task
+from repro.text import count, duration, table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument(
         "table",
         metavar="TABLE",

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Protocol
 
 from repro.cli.plan import Job, is_finished, makespan
-from repro.cli.text import LiveLine, duration, shown
 from repro.errors import UserError
+from repro.text import LiveLine, duration, shown
 
 LOG = "log.txt"
 POLL_SECONDS = 0.1

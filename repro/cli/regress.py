@@ -6,7 +6,7 @@ from repro.cli.check import as_json
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (yours, the default) or a folder")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
 

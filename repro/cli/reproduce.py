@@ -9,16 +9,16 @@ from repro.cli.arguments import checked_int, parse_list, parse_seeds, require_wr
 from repro.cli.figures import check_panels, files_line
 from repro.cli.plan import Job, makespan, plan
 from repro.cli.pool import Command, run_all, run_command
-from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
 from repro.errors import UserError
 from repro.runs import registry
 from repro.runs.task import Task
+from repro.text import LiveLine, count, duration, megabytes, shown, table
 
 RESUME = "stopped; the same command resumes each run where it stopped"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("figure", metavar="FIG", help="such as fig1")
     parser.add_argument(
         "--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others"

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repro.cli.arguments import checked_int, parse_settings, require_writable
-from repro.cli.text import shown
 from repro.errors import UserError
 from repro.runs.registry import get_task
 from repro.runs.task import Task
+from repro.text import shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("task", metavar="TASK", help="such as pattern_generation (`repro list tasks`)")
     parser.add_argument(
         "--variant", metavar="V", help="such as e_prop_1 (`repro list variants`); a task may have only one"

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from repro.cli.pool import LOG, last_words
-from repro.cli.text import duration, shown, table
 from repro.errors import UserError
+from repro.text import duration, shown, table
 
 LOCK = "lock"  # as repro.runs.run names it
 HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (the default), accepted or a folder")
 
 

@@ -9,8 +9,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from repro.cli.arguments import checked_int, require_writable
-from repro.cli.text import LiveLine, duration, shown
 from repro.errors import UserError
+from repro.text import LiveLine, duration, shown
 
 if TYPE_CHECKING:
     from repro.sweep.study import Study
@@ -20,7 +20,7 @@ STOPPED = "stopped; the same command goes on where the study stopped"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.usage = "repro sweep [-h] [status] STUDY [--workers N] [--storage URL]"
     parser.add_argument(
         "words",

@@ -1,11 +1,11 @@
 """A study in words, for `repro sweep`: its size and cost, how far it is, the best so far."""
 
 from repro.cli.plan import expected_seconds
-from repro.cli.text import count, duration
 from repro.runs.registry import get_task
 from repro.sweep.ranking import Outcomes, rank
 from repro.sweep.report import best_line
 from repro.sweep.study import Study
+from repro.text import count, duration
 
 
 def over(outcomes: Outcomes) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.__main__ import main
+from repro.cli.main import main
 from repro.errors import UserError
 from repro.runs import registry
 

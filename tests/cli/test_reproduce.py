@@ -15,10 +15,10 @@ import pytest
 from repro.cli import reproduce
 from repro.cli.plan import Job, is_finished, plan
 from repro.cli.pool import run_all, run_command
-from repro.cli.text import LiveLine
 from repro.errors import UserError
 from repro.runs import registry
 from repro.runs.registry import get_task
+from repro.text import LiveLine
 
 TASK = get_task("pattern_generation")
 Write = Callable[..., object]

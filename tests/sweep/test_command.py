@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from repro.__main__ import main
+from repro.cli.main import main
 from repro.records.store import read_all
 from repro.sweep.queue import Queue
 from repro.sweep.studyfile import STUDIES, load
-from tests.cli.test_front_door import HEAVY, repro
+from tests.cli.test_command_line import HEAVY, repro
 from tests.sweep.conftest import FAST, GOOD
 
 SMALL = GOOD.replace("[0.4, 0.61, 0.9]", "[0.4]")

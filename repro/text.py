@@ -1,4 +1,4 @@
-"""How the front door writes: tables, durations, sizes, paths, and a live line that a log file never sees."""
+"""Text for the terminal: tables, durations, sizes, paths, and a live line that no log file contains."""
 
 import shutil
 import sys

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from repro.__main__ import main
 from repro.cli import listing, reproduce
+from repro.cli.main import main
 from repro.cli.plan import plan
 from repro.errors import RunFailed, UserError
 from repro.runs.registry import get_task
@@ -24,7 +24,7 @@ class Blocker:
         if name in {blocked!r}:
             raise ModuleNotFoundError("blocked", name=name)
 sys.meta_path.insert(0, Blocker())
-from repro.__main__ import main
+from repro.cli.main import main
 sys.exit(main())
 """
 
@@ -40,7 +40,7 @@ def repro(
 
 def test_the_block_blocks() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BLOCK.format(blocked=HEAVY).replace("repro.__main__", "torch")],
+        [sys.executable, "-c", BLOCK.format(blocked=HEAVY).replace("repro.cli.main", "torch")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "ModuleNotFoundError" in done.stderr
