@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from paper_figures.colours import COLOURS as COLOURS
-from repro.drawing import GREY, INK, WARNING, Panel, size
-from repro.drawing import WIDTH as WIDTH
-from repro.drawing import grid as grid
-from repro.drawing import plain_log as plain_log
-from repro.drawing import render as render
-from repro.drawing import save as save
-from repro.drawing import theme as theme
+from paper_figures.colours import COLOURS
+from repro.drawing import GREY, INK, WARNING, WIDTH, Panel, grid, plain_log, render, save, size, theme
+
+__all__ = ["COLOURS", "GREY", "INK", "WARNING", "WIDTH", "Panel", "grid", "plain_log", "render", "save", "size"]
+__all__ += ["theme"]
 
 GAP = 0.057  # least distance of two lines of text beside an axis, as a share of its height
 PALE = "#c8c8c8"

@@ -2,7 +2,7 @@
 
 import argparse
 
-from repro.cli.plan import expected_seconds
+from repro.jobs.plan import expected_seconds
 from repro.runs.registry import all_tasks
 from repro.runs.task import Profile, Task
 from repro.text import count, duration, table

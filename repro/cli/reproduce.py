@@ -7,9 +7,9 @@ from pathlib import Path
 
 from repro.cli.arguments import checked_int, parse_list, parse_seeds, require_writable
 from repro.cli.figures import check_panels, files_line
-from repro.cli.plan import Job, makespan, plan
-from repro.cli.pool import Command, run_all, run_command
 from repro.errors import UserError
+from repro.jobs.plan import PlannedRun, makespan, plan
+from repro.jobs.pool import Command, run_all, run_command
 from repro.runs import registry
 from repro.runs.task import Task
 from repro.text import LiveLine, count, duration, megabytes, shown, table
@@ -79,7 +79,7 @@ def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]
     return [task for task in found if panels is None or set(panels) & set(task.panels)]
 
 
-def announcement(figure: str, profile: str, jobs: Sequence[Job], workers: int, root: Path) -> str:
+def announcement(figure: str, profile: str, jobs: Sequence[PlannedRun], workers: int, root: Path) -> str:
     """What is there, what is to be done, and what that will cost."""
     missing = [job for job in jobs if not job.finished]
     where = shown(root)
@@ -104,7 +104,7 @@ def data_lines(tasks: Sequence[Task]) -> list[str]:
     return [f"data: {task.substitute()}; {why[task.name]}" for task in tasks if task.substitute()]
 
 
-def itemised(jobs: Sequence[Job]) -> str:
+def itemised(jobs: Sequence[PlannedRun]) -> str:
     """One line a job, in the order in which they would be trained."""
     rows = [(job.task, job.variant, f"seed {job.seed}", f"about {duration(job.seconds)}") for job in jobs]
     return f"\n{table(rows)}\n" if rows else ""

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from repro.cli.pool import LOG, last_words
 from repro.errors import UserError
+from repro.jobs.processes import LOG, last_log_line
 from repro.text import duration, shown, table
 
 LOCK = "lock"  # as repro.runs.run names it
@@ -63,7 +63,7 @@ def status(folder: Path) -> tuple[str, str, str, str, str, str]:
 def _without_record(folder: Path) -> tuple[str, str]:
     event = last_event(folder)
     told = [f"{event['event']} {event.get('time', '')}".strip()] if "event" in event else ["before its first trial"]
-    told += [f"{LOG} ends: {words}"] if (words := last_words(folder)) else []
+    told += [f"{LOG} ends: {line}"] if (line := last_log_line(folder)) else []
     return "running" if _in_hand(folder) else "interrupted", "; ".join(told)
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from repro.cli import listing, reproduce
 from repro.cli.main import main
-from repro.cli.plan import plan
 from repro.errors import RunFailed, UserError
+from repro.jobs.plan import plan
 from repro.runs.registry import get_task
 
 HEAVY = ("torch", "pytorch_lightning", "lightning", "wandb", "optuna")

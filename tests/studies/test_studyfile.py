@@ -7,9 +7,9 @@ import pytest
 
 from repro.cli.main import main
 from repro.errors import UserError
-from repro.sweep import studyfile
-from repro.sweep.study import Study
-from tests.sweep.conftest import GOOD
+from repro.studies import studyfile
+from repro.studies.study import Study
+from tests.studies.conftest import GOOD
 
 PRUNING = '\n[pruning]\nmetric = "nmse"\nfirst = 4\nevery = 2\n'
 BAD = {

@@ -15,11 +15,11 @@ import pytest
 from optuna.trial import TrialState
 
 from repro.errors import Busy, RunFailed, UserError
-from repro.sweep.queue import JOB, LIVE, Queue, TakenOver, Timing
-from repro.sweep.ranking import best_points, wanted
-from repro.sweep.study import Job, Study
-from repro.sweep.worker import Report, serve
-from tests.sweep.conftest import FAST
+from repro.jobs.job import Job
+from repro.jobs.queue import JOB, LIVE, Queue, TakenOver, Timing
+from repro.jobs.worker import Report, serve
+from repro.studies.study import Study
+from tests.studies.conftest import FAST
 
 STORAGES = ("journal", "sqlite")
 RUNNING = TrialState.RUNNING
@@ -41,7 +41,7 @@ def counted(queue: Queue) -> Counter[str]:
 
 def assert_each_once(queue: Queue) -> None:
     """One ended trial for each wanted job, none lost, none left waiting or running."""
-    jobs = wanted(queue.study, queue.outcomes())
+    jobs = queue.study.wanted(queue.states())
     assert len(jobs) == queue.study.size
     assert queue.is_done()
     assert not queue.trials(TrialState.WAITING, RUNNING)
@@ -67,7 +67,7 @@ def test_one_worker_does_all_and_then_the_best_again(study: Study, url: str | No
     queue = Queue(study, url, FAST)
     serve(queue, easy)
     assert_each_once(queue)
-    assert best_points(study, queue.outcomes()) == [(("learning_rate", 0.001), ("v_th", 0.4))]
+    assert study.best_points(queue.states()) == [(("learning_rate", 0.001), ("v_th", 0.4))]
     again = queue.trials(TrialState.COMPLETE)[-1]
     assert again.params == {"learning_rate": 0.001, "v_th": 0.4, "variant": "e_prop_1", "seed": 200}
     before = len(queue.trials())
@@ -79,7 +79,7 @@ def test_workers_that_start_at_once(study: Study, url: str | None, monkeypatch: 
     queues = [Queue(study, url, FAST) for _ in range(4)]
     with monkeypatch.context() as patch:
         for queue in queues:
-            patch.setattr(queue, "outcomes", dict)  # each finds the queue empty
+            patch.setattr(queue, "states", dict)  # each finds the queue empty
             queue.fill()
     assert set(counted(queues[0]).values()) == {4}, "control: each job waits four times"
     together(*(lambda queue=queue: serve(queue, easy) for queue in queues))
@@ -193,8 +193,8 @@ def test_a_lost_run_is_an_outcome_and_the_worst(study: Study) -> None:
     queue = Queue(study, None, FAST)
     serve(queue, fragile)
     assert_each_once(queue)
-    assert [outcome.state for outcome in queue.outcomes().values()].count("lost") == 4
-    assert dict(best_points(study, queue.outcomes())[0])["v_th"] == 0.61
+    assert [outcome.name for outcome in queue.states().values()].count("lost") == 4
+    assert dict(study.best_points(queue.states())[0])["v_th"] == 0.61
 
 
 def test_a_run_that_another_process_holds_is_waited_for(study: Study) -> None:
@@ -233,9 +233,9 @@ def test_a_storage_that_cannot_be_used(study: Study, bad: str) -> None:
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from repro.sweep.queue import Queue, Timing
-from repro.sweep.studyfile import load
-from repro.sweep.worker import serve
+from repro.jobs.queue import Queue, Timing
+from repro.studies.studyfile import load
+from repro.jobs.worker import serve
 
 def slow(study, job, report):
     with open(sys.argv[2], "a") as log:

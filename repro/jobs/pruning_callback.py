@@ -7,11 +7,11 @@ import optuna
 import pytorch_lightning as pl
 
 from repro.errors import unknown
-from repro.sweep.study import Pruning
+from repro.jobs.job import Pruning
 
 
-class Report(pl.Callback):
-    """Tells a training metric now and then, and ends the run when it is told so."""
+class PruningCallback(pl.Callback):
+    """Reports a training metric now and then, and ends the run when the answer is to end it."""
 
     def __init__(self, rule: Pruning, report: Callable[[int, float], bool]) -> None:
         """`report` takes the iteration and the metric, and says whether the run should end."""

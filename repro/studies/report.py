@@ -4,21 +4,22 @@ import math
 from pathlib import Path
 
 from repro.drawing import save
-from repro.sweep.landscape import draw
-from repro.sweep.ranking import Cell, Outcomes, Row, rank
-from repro.sweep.study import Study, shown
+from repro.jobs.job import JobStates, settings_text
+from repro.studies.plots import draw
+from repro.studies.ranking import Cell, Row, rank
+from repro.studies.spec import StudySpec
 
 TABLE = "table.md"
 
 
-def write(study: Study, outcomes: Outcomes, out: Path) -> list[Path]:
+def write(study: StudySpec, states: JobStates, out: Path) -> list[Path]:
     """Write table.md, landscape.svg and landscape.png into a folder. Raises UserError when that cannot be done."""
-    return save({TABLE: table(study, outcomes).encode(), **draw(study, outcomes)}, out)
+    return save({TABLE: table(study, states).encode(), **draw(study, states)}, out)
 
 
-def table(study: Study, outcomes: Outcomes) -> str:
+def table(study: StudySpec, states: JobStates) -> str:
     """A Markdown page with a table: score, mean and standard deviation over seeds, fresh seeds beside the search's."""
-    rows = rank(study, outcomes)
+    rows = rank(study, states)
     keys = list(study.grid)
     metrics = ["metric"] if len(study.metrics) > 1 else []
     scores = [_score_name(study)] if _score_name(study) else []
@@ -34,14 +35,14 @@ def table(study: Study, outcomes: Outcomes) -> str:
     return f"# {study.name}\n\n{study.about}\n\n{_legend(study)}\n\n{page}\n"
 
 
-def best_line(study: Study, row: Row) -> str:
+def best_line(study: StudySpec, row: Row) -> str:
     """ "v_th=0.5 beta=0.03: iterations 93 ± 4"."""
-    told = ", ".join(
+    results = ", ".join(
         f"{row.metric}{f' of {variant}' if len(study.variants) > 1 else ''} {cell_text(row.cells[variant])}"
         for variant in study.variants
     )
     again = [_fresh_text(cell) for cell in row.fresh.values() if cell.values]
-    return f"{shown(row.point)}: {told}" + (f"; with fresh seeds {', '.join(again)}" if again else "")
+    return f"{settings_text(row.point)}: {results}" + (f"; with fresh seeds {', '.join(again)}" if again else "")
 
 
 def cell_text(cell: Cell) -> str:
@@ -63,25 +64,25 @@ def _fresh_text(cell: Cell) -> str:
     return cell_text(cell) if cell.values else ""
 
 
-def _title(study: Study, variant: str) -> str:
+def _title(study: StudySpec, variant: str) -> str:
     metric = f"{study.metrics[0]}, " if len(study.metrics) == 1 else ""
     paper = f" (paper: {study.printed[variant]:g})" if study.printed else ""
     return f"{metric}{variant}{paper}"
 
 
-def _score_name(study: Study) -> str:
+def _score_name(study: StudySpec) -> str:
     if study.printed:
         return "distance"
     return "mean" if len(study.variants) > 1 else ""
 
 
-def _legend(study: Study) -> str:
+def _legend(study: StudySpec) -> str:
     seeds = f"Task {study.task}, profile {study.profile}; mean ± standard deviation over seeds {_list(study.seeds)}"
     fresh = f", the best {study.best} again with seeds {_list(study.best_seeds)}" if study.best_seeds else ""
     order = "" if study.printed else f" Best means: {study.direction}."
     ranked = " Distance: the sum over variants of |log(mean / paper)|." if study.printed else order
-    fixed = f" Settings: {shown(study.settings.items())}." if study.settings else ""
-    return f"{seeds}{fresh}.{fixed}{ranked} ≥: a seed that never got there counts as the run's length, a lower bound."
+    fixed = f" Settings: {settings_text(study.settings.items())}." if study.settings else ""
+    return f"{seeds}{fresh}.{fixed}{ranked} ≥: a seed that did not reach it counts as the run's length, a lower bound."
 
 
 def _list(seeds: tuple[int, ...]) -> str:

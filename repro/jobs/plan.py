@@ -20,7 +20,7 @@ SIZES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """One run of a plan: what it is, where its files lie, whether it is finished, what it should cost."""
 
     task: str
@@ -38,21 +38,21 @@ class Job:
         return f"{self.task} {self.variant} seed {self.seed}"
 
 
-def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None) -> list[Job]:
+def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None) -> list[PlannedRun]:
     """All runs of some tasks (tasks x variants x seeds), those that take longest first.
 
     Without `seeds` each task's profile says which. Raises UserError for an unknown profile.
     """
-    jobs = [
-        job(task, variant, profile, seed)
+    runs = [
+        planned_run(task, variant, profile, seed)
         for task in tasks
         for seed in (seeds or task.profile(profile).seeds)
         for variant in task.variants_of(profile)
     ]
-    return sorted(jobs, key=lambda job: -job.seconds)
+    return sorted(runs, key=lambda run: -run.seconds)
 
 
-def job(task: Task, variant: str, profile: str, seed: int) -> Job:
+def planned_run(task: Task, variant: str, profile: str, seed: int) -> PlannedRun:
     """One run, looked up on disk."""
     from repro.records import store
     from repro.runs.config import config_hash
@@ -61,7 +61,7 @@ def job(task: Task, variant: str, profile: str, seed: int) -> Job:
     folder = store.run_folder(task.name, variant, config_hash(config), seed)
     seconds = expected_seconds(task, variant, config)
     space = task.megabytes * min(relative_work(task, variant, config), 1.0)
-    return Job(task.name, variant, profile, seed, folder, is_finished(folder), seconds, space, task.headline)
+    return PlannedRun(task.name, variant, profile, seed, folder, is_finished(folder), seconds, space, task.headline)
 
 
 def expected_seconds(task: Task, variant: str, config: Any) -> float:

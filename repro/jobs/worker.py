@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 import optuna
 
 from repro.errors import Busy, RunFailed, unknown
+from repro.jobs.job import Job, JobList
+from repro.jobs.queue import Attempt, Queue, TakenOver
+from repro.jobs.storage import folder
 from repro.runs.registry import get_task
-from repro.sweep.queue import Attempt, Queue, TakenOver
-from repro.sweep.storage import folder
-from repro.sweep.study import Job, Study
 
 Report = Callable[[int, float], bool]
-Objective = Callable[[Study, Job, Report], Mapping[str, float]]  # raises RunFailed, TrialPruned
+Objective = Callable[[JobList, Job, Report], Mapping[str, float]]  # raises RunFailed, TrialPruned
 
 
-def train(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
     """Train one run below the study's folder, or read its record; its final metrics.
 
     Raises RunFailed when training was lost, TrialPruned when it was stopped early, UserError for a metric that is not
@@ -24,10 +24,10 @@ def train(study: Study, job: Job, report: Report) -> Mapping[str, float]:
     from repro.runs.run import run
 
     callbacks = []
-    if study.pruning and job.seed in study.seeds:
-        from repro.sweep import callback
+    if study.pruning and study.prunes(job):
+        from repro.jobs.pruning_callback import PruningCallback
 
-        callbacks = [callback.Report(study.pruning, report)]
+        callbacks = [PruningCallback(study.pruning, report)]
     where = folder(study) / "runs"
     record = run(
         get_task(study.task),

@@ -5,25 +5,10 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from repro.sweep.study import Job, Point, Study
+from repro.jobs.job import Job, JobState, JobStates, Point
+from repro.studies.spec import StudySpec
 
 AT_LEAST = "_at_least"  # METRIC_at_least is 1.0 in the record of a run whose METRIC is only a lower bound
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a run: `state` is waiting, running, finished, pruned, or lost (it ended without a result)."""
-
-    state: str
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self.state not in ("waiting", "running")
-
-
-Outcomes = Mapping[Job, Outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,55 +51,37 @@ class Row:
         return sum(cell.pruned + cell.open for cell in self.cells.values())
 
 
-def rank(study: Study, outcomes: Outcomes) -> list[Row]:
+def rank(study: StudySpec, states: JobStates) -> list[Row]:
     """A row for each point and metric, by the number of seeds without a result and then by score.
 
     The score is the mean over variants and seeds, or with [printed] the sum over variants of |log(mean / printed)|.
     """
-    rows = [_row(study, outcomes, point, metric) for point in study.points for metric in study.metrics]
+    rows = [_row(study, states, point, metric) for point in study.points for metric in study.metrics]
     return sorted(rows, key=lambda row: (row.lacking, _cost(study, row.score)))
 
 
-def best_points(study: Study, outcomes: Outcomes) -> list[Point]:
-    """The points to run again with fresh seeds; none as long as the search goes on."""
-    if not study.best or not all(job in outcomes and outcomes[job].is_over for job in study.search):
-        return []
-    good = [row.point for row in rank(study, outcomes) if math.isfinite(row.score)]
-    return list(dict.fromkeys(good))[: study.best]
-
-
-def wanted(study: Study, outcomes: Outcomes) -> list[Job]:
-    """The runs that are to be made, as far as that is known yet."""
-    return study.search + study.jobs(best_points(study, outcomes), study.best_seeds)
-
-
-def worst(study: Study) -> float:
-    """The value of a run without a result."""
-    return math.inf if study.direction == "minimize" else -math.inf
-
-
-def _row(study: Study, outcomes: Outcomes, point: Point, metric: str) -> Row:
+def _row(study: StudySpec, states: JobStates, point: Point, metric: str) -> Row:
     def cells(seeds: Iterable[int]) -> dict[str, Cell]:
-        return {v: _cell(study, [outcomes.get(Job(point, v, s)) for s in seeds], metric) for v in study.variants}
+        return {v: _cell(study, [states.get(Job(point, v, s)) for s in seeds], metric) for v in study.variants}
 
     found = cells(study.seeds)
     fresh = cells(study.best_seeds) if study.best_seeds else {}
     return Row(point, metric, found, fresh, _score(study, found))
 
 
-def _cell(study: Study, outcomes: Sequence[Outcome | None], metric: str) -> Cell:
-    known = [outcome for outcome in outcomes if outcome is not None]
-    over = [outcome for outcome in known if outcome.state in ("finished", "lost")]
-    values = [outcome.metrics.get(metric, math.nan) for outcome in over]
+def _cell(study: StudySpec, states: Sequence[JobState | None], metric: str) -> Cell:
+    known = [state for state in states if state is not None]
+    over = [state for state in known if state.name in ("finished", "lost")]
+    values = [state.metrics.get(metric, math.nan) for state in over]
     return Cell(
-        tuple(value if math.isfinite(value) else worst(study) for value in values),
-        sum(outcome.metrics.get(metric + AT_LEAST, 0) > 0 for outcome in over),
-        sum(outcome.state == "pruned" for outcome in known),
-        sum(not outcome.is_over for outcome in known) + len(outcomes) - len(known),
+        tuple(value if math.isfinite(value) else study.worst for value in values),
+        sum(state.metrics.get(metric + AT_LEAST, 0) > 0 for state in over),
+        sum(state.name == "pruned" for state in known),
+        sum(not state.is_over for state in known) + len(states) - len(known),
     )
 
 
-def _score(study: Study, cells: Mapping[str, Cell]) -> float:
+def _score(study: StudySpec, cells: Mapping[str, Cell]) -> float:
     if study.printed:
         return sum(_distance(cell.mean, study.printed[variant]) for variant, cell in cells.items())
     return statistics.fmean(cell.mean for cell in cells.values())
@@ -124,7 +91,7 @@ def _distance(ours: float, printed: float) -> float:
     return abs(math.log(ours / printed)) if 0 < ours < math.inf else math.nan if math.isnan(ours) else math.inf
 
 
-def _cost(study: Study, score: float) -> float:
+def _cost(study: StudySpec, score: float) -> float:
     """What to sort by: small is good, and no result is worst."""
     if math.isnan(score):
         return math.inf

@@ -11,9 +11,9 @@ import optuna
 from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
 
 from repro.errors import UserError
+from repro.jobs.job import JobList
+from repro.jobs.pruner import SameSeedPruner
 from repro.records import store
-from repro.sweep.pruner import SameSeedPruner
-from repro.sweep.study import Study
 
 JOURNAL = "journal.log"
 FILE = "study file"  # the study attribute that keeps what the runs are
@@ -24,18 +24,18 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-def folder(study: Study) -> Path:
+def folder(study: JobList) -> Path:
     """Where a study's journal, runs, logs, table and figure lie."""
     return store.ROOT / "studies" / study.name
 
 
-def begun(study: Study, url: str | None) -> bool:
+def begun(study: JobList, url: str | None) -> bool:
     """Whether there can be anything to read: False when the file that would hold the queue does not exist."""
     path = _file(study, url)
     return path is None or path.exists()
 
 
-def open_study(study: Study, url: str | None = None) -> tuple[optuna.Study, optuna.storages.BaseStorage]:
+def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, optuna.storages.BaseStorage]:
     """The Optuna study of a study file, made if need be. `url` is None, a database's URL, or the path of a journal.
 
     Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
@@ -61,7 +61,7 @@ def open_study(study: Study, url: str | None = None) -> tuple[optuna.Study, optu
     return opened, storage
 
 
-def _file(study: Study, url: str | None) -> Path | None:
+def _file(study: JobList, url: str | None) -> Path | None:
     if url is None:
         return folder(study) / JOURNAL
     if url.startswith("sqlite:///"):
@@ -69,7 +69,7 @@ def _file(study: Study, url: str | None) -> Path | None:
     return None if "://" in url else Path(url)
 
 
-def _storage(study: Study, url: str | None) -> Any:
+def _storage(study: JobList, url: str | None) -> Any:
     path = _file(study, url)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import statistics
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from repro.sweep.study import Pruning
+from repro.jobs.job import Pruning
 
 
 class SameSeedPruner(optuna.pruners.BasePruner):

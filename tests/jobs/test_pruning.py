@@ -7,10 +7,11 @@ import optuna
 import pytest
 
 from repro.errors import UserError
-from repro.sweep.queue import Queue
-from repro.sweep.study import Job, Pruning, Study
-from repro.sweep.worker import Report, serve
-from tests.sweep.conftest import FAST, changed
+from repro.jobs.job import Job, Pruning
+from repro.jobs.queue import Queue
+from repro.jobs.worker import Report, serve
+from repro.studies.study import Study
+from tests.studies.conftest import FAST, changed
 
 RULE = Pruning("error", "minimize", first=4, every=2, finished=2)
 
@@ -34,7 +35,7 @@ def pruned(study: Study) -> list[Job]:
     queue = Queue(study, None, FAST)
     serve(queue, learn)
     assert queue.is_done()
-    return [job for job, outcome in queue.outcomes().items() if outcome.state == "pruned"]
+    return [job for job, outcome in queue.states().items() if outcome.name == "pruned"]
 
 
 def test_the_slow_ones_are_stopped(study: Study) -> None:
@@ -58,7 +59,7 @@ def test_larger_may_be_better(study: Study) -> None:
 
 
 def test_the_callback_looks_when_it_should() -> None:
-    from repro.sweep import callback
+    from repro.jobs import pruning_callback
 
     asked: list[tuple[int, float]] = []
 
@@ -66,7 +67,7 @@ def test_the_callback_looks_when_it_should() -> None:
         asked.append((step, value))
         return step >= 8
 
-    watch = callback.Report(RULE, report)
+    watch = pruning_callback.PruningCallback(RULE, report)
 
     def after(step: int, should_stop: bool = False, **metrics: float) -> None:
         trainer = SimpleNamespace(global_step=step, max_steps=12, should_stop=should_stop)

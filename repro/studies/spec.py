@@ -3,50 +3,16 @@
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
+from repro.jobs.job import Direction, Job, Point, Pruning
 from repro.runs.config import Value
 
-Direction = Literal["minimize", "maximize"]
-Point = tuple[tuple[str, Value], ...]  # (key, value) for each key of the grid
-
 
 @dataclasses.dataclass(frozen=True)
-class Pruning:
-    """When a run ends early: if the best of its `metric` (of a training batch) so far is worse than the median of what
-    finished runs of the same seed had reached by then.
-
-    It is looked at after iteration `first` and each `every` iterations from there, once there are `finished` such runs.
-    """
-
-    metric: str
-    direction: Direction
-    first: int
-    every: int
-    finished: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One run of a study."""
-
-    point: Point
-    variant: str
-    seed: int
-
-    @property
-    def params(self) -> dict[str, Value]:
-        """What tells it from the study's other runs."""
-        return {**dict(self.point), "variant": self.variant, "seed": self.seed}
-
-    def __str__(self) -> str:
-        """ "v_th=0.5 beta=0.03 variant=e_prop_1 seed=100"."""
-        return shown(self.params.items())
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
+class StudySpec:
     """A study file that has been checked.
 
     `settings` hold for every run, `grid` maps a key to the values that are tried. `metrics` are alternatives: readings
@@ -89,6 +55,25 @@ class Study:
         """How many runs there are in all."""
         return len(self.search) + self.best * len(self.variants) * len(self.best_seeds)
 
+    @property
+    def all_jobs(self) -> list[Job]:
+        """Every run that there may be."""
+        return self.jobs(self.points, self.seeds + self.best_seeds)
+
+    @property
+    def choices(self) -> dict[str, tuple[Value, ...]]:
+        """Key of `Job.params` -> the values that there may be."""
+        return {**self.grid, "variant": self.variants, "seed": self.seeds + self.best_seeds}
+
+    @property
+    def worst(self) -> float:
+        """The value of a run without a result."""
+        return math.inf if self.direction == "minimize" else -math.inf
+
+    def prunes(self, job: Job) -> bool:
+        """Whether a run may be stopped early."""
+        return self.pruning is not None and job.seed in self.seeds
+
     def overrides(self, job: Job) -> dict[str, str]:
         """The settings of a run as `--set` would take them."""
         return {key: str(value) for key, value in {**self.settings, **dict(job.point)}.items()}
@@ -96,12 +81,7 @@ class Study:
     @property
     def fingerprint(self) -> str:
         """What must not change while a study is under way; how points are ranked may."""
-        told: dict[str, Any] = dataclasses.asdict(self)
+        fixed: dict[str, Any] = dataclasses.asdict(self)
         for key in ("name", "about", "best", "metrics", "printed"):
-            del told[key]
-        return json.dumps(told)
-
-
-def shown(items: Iterable[tuple[str, Value]]) -> str:
-    """ "v_th=0.5 beta=0.03"."""
-    return " ".join(f"{key}={value}" for key, value in items)
+            del fixed[key]
+        return json.dumps(fixed)

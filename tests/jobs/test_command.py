@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from repro.cli.main import main
+from repro.jobs.queue import Queue
 from repro.records.store import read_all
-from repro.sweep.queue import Queue
-from repro.sweep.studyfile import STUDIES, load
+from repro.studies.studyfile import STUDIES, load
 from tests.cli.test_command_line import HEAVY, repro
-from tests.sweep.conftest import FAST, GOOD
+from tests.studies.conftest import FAST, GOOD
 
 SMALL = GOOD.replace("[0.4, 0.61, 0.9]", "[0.4]")
 LONG = SMALL.replace("[grid]", "[settings]\niterations = 100000\n[grid]")
@@ -87,7 +87,7 @@ def test_an_interrupt_leaves_no_run_behind(results: Path, write: Callable[[str],
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
     assert queue.workers() == ([], {})
-    assert {outcome.state for outcome in queue.outcomes().values()} == {"waiting"}
+    assert {outcome.name for outcome in queue.states().values()} == {"waiting"}
 
 
 def test_a_run_is_pruned_and_leaves_no_record(results: Path, write: Callable[[str], Path]) -> None:
@@ -96,7 +96,7 @@ def test_a_run_is_pruned_and_leaves_no_record(results: Path, write: Callable[[st
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     queue = Queue(load(path))
-    states = {dict(job.point)["learning_rate"]: o.state for job, o in queue.outcomes().items() if job.seed == 100}
+    states = {dict(job.point)["learning_rate"]: o.name for job, o in queue.states().items() if job.seed == 100}
     assert states == {0.001: "finished", 0.003: "finished", 1e-6: "pruned"}
     records = [record for _, record in read_all(results / "studies" / "a_try" / "runs")]
     assert 1e-6 not in {record.config["learning_rate"] for record in records}

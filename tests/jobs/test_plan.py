@@ -1,13 +1,13 @@
 """Which runs a figure needs, which are there, what they cost."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from repro.cli.plan import STARTUP_SECONDS, expected_seconds, makespan, plan, relative_work
 from repro.errors import UserError
+from repro.jobs.plan import STARTUP_SECONDS, expected_seconds, makespan, plan, relative_work
 from repro.runs.registry import get_task
+from tests.cli.conftest import written
 
 TASK = get_task("pattern_generation")
 
@@ -35,11 +35,11 @@ def test_unknown_profile(results: Path) -> None:
         plan([TASK], "quik")
 
 
-def test_only_finished_runs_are_there(results: Path, write: Callable[..., object]) -> None:
+def test_only_finished_runs_are_there(results: Path) -> None:
     finished, failed, broken, *_ = plan([TASK], "quick")
-    write(finished)
-    write(failed, "failed", "the loss is NaN")
-    write(broken)
+    written(finished)
+    written(failed, "failed", "the loss is NaN")
+    written(broken)
     (broken.folder / "record.json").write_text("{")
     assert [job.variant for job in plan([TASK], "quick") if job.finished] == [finished.variant]
 

@@ -1,4 +1,4 @@
-"""The queue of a study: which runs are still to be made, who makes one, and what becomes of it if its worker dies.
+"""The queue of a study: which runs are still to be made, who makes one, and what happens if its worker dies.
 
 All of it is kept in the trials of one Optuna study, so that any storage will do. A job is one run of the study; a trial
 is one attempt at it. Any number of workers may take any of these steps at any time:
@@ -24,9 +24,8 @@ from collections.abc import Iterator, Mapping
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from repro.sweep.ranking import Outcome, Outcomes, wanted, worst
-from repro.sweep.storage import open_study
-from repro.sweep.study import Job, Study
+from repro.jobs.job import Job, JobList, JobState, JobStates
+from repro.jobs.storage import open_study
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 JOB, LEASE, METRICS, WHY = "job", "lease", "metrics", "why"
@@ -63,38 +62,38 @@ def worker_name(pid: int) -> str:
 class Queue:
     """One worker's (or watcher's) view of a study's queue."""
 
-    def __init__(self, study: Study, url: str | None = None, timing: Timing | None = None) -> None:
+    def __init__(self, study: JobList, url: str | None = None, timing: Timing | None = None) -> None:
         """Raises UserError when the storage cannot be used, or holds another study of that name."""
         self.study, self.timing = study, timing or Timing()
         self.optuna, self.storage = open_study(study, url)
         self.worker = worker_name(os.getpid())
-        self._jobs = {str(job): job for job in study.jobs(study.points, study.seeds + study.best_seeds)}
+        self._jobs = {str(job): job for job in study.all_jobs}
         self._seen: dict[int, tuple[object, float]] = {}  # trial -> its mark, and when we first saw it
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """The study's trials in these states."""
         return self.optuna.get_trials(deepcopy=False, states=states or None)
 
-    def outcomes(self) -> dict[Job, Outcome]:
-        """What became of each job that has a live trial."""
-        found: dict[Job, Outcome] = {}
+    def states(self) -> dict[Job, JobState]:
+        """The state of each job that has a live trial."""
+        states: dict[Job, JobState] = {}
         for trial in self.trials(*LIVE):
-            found.setdefault(self._jobs[trial.user_attrs[JOB]], _outcome(trial))
-        return found
+            states.setdefault(self._jobs[trial.user_attrs[JOB]], _state_of(trial))
+        return states
 
-    def fill(self) -> Outcomes:
-        """Enqueue what is wanted and has no live trial; return what became of the rest."""
-        outcomes = self.outcomes()
-        for job in wanted(self.study, outcomes):
-            if job not in outcomes:
+    def fill(self) -> JobStates:
+        """Enqueue what is wanted and has no live trial; return the states of the rest."""
+        states = self.states()
+        for job in self.study.wanted(states):
+            if job not in states:
                 self.optuna.enqueue_trial(job.params, user_attrs={JOB: str(job)})
-        return outcomes
+        return states
 
     def is_done(self) -> bool:
         """Whether every wanted job has ended and nothing waits or runs."""
-        outcomes = self.outcomes()
+        states = self.states()
         return not self.trials(TrialState.WAITING, TrialState.RUNNING) and all(
-            job in outcomes for job in wanted(self.study, outcomes)
+            job in states for job in self.study.wanted(states)
         )
 
     def take(self) -> Attempt | None:
@@ -116,11 +115,7 @@ class Queue:
 
     def _started(self, trial: optuna.Trial, job: Job) -> Attempt:
         """Optuna knows a trial's parameters once they have been suggested."""
-        for key, choices in {
-            **self.study.grid,
-            "variant": self.study.variants,
-            "seed": self.study.seeds + self.study.best_seeds,
-        }.items():
+        for key, choices in self.study.choices.items():
             trial.suggest_categorical(key, choices)
         return Attempt(job, trial)
 
@@ -151,22 +146,22 @@ class Queue:
     def finish(self, attempt: Attempt, metrics: Mapping[str, float]) -> None:
         """The run has a result. Raises TakenOver."""
         value = metrics[self.study.metrics[0]]
-        self._tell(attempt, {METRICS: dict(metrics)}, value if math.isfinite(value) else worst(self.study))
+        self._end(attempt, {METRICS: dict(metrics)}, value if math.isfinite(value) else self.study.worst)
 
     def lose(self, attempt: Attempt, reason: str) -> None:
-        """The run ended without a result, and would again: that is its outcome. Raises TakenOver."""
-        self._tell(attempt, {WHY: reason}, worst(self.study))
+        """The run ended without a result, and would again: that is its result. Raises TakenOver."""
+        self._end(attempt, {WHY: reason}, self.study.worst)
 
     def prune(self, attempt: Attempt) -> None:
         """The run was stopped early. Raises TakenOver."""
-        self._tell(attempt, {}, None)
+        self._end(attempt, {}, None)
 
-    def _tell(self, attempt: Attempt, attributes: Mapping[str, object], value: float | None) -> None:
+    def _end(self, attempt: Attempt, attributes: Mapping[str, object], value: float | None) -> None:
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
         values = None if value is None else [value]
         try:
-            for key, told in attributes.items():
-                attempt.trial.set_user_attr(key, told)
+            for key, value_of_key in attributes.items():
+                attempt.trial.set_user_attr(key, value_of_key)
             self.storage.set_trial_state_values(self._id(attempt.trial.number), state, values)
         except optuna.exceptions.UpdateFinishedTrialError:
             raise TakenOver from None
@@ -176,7 +171,7 @@ class Queue:
         self._fail(attempt.trial.number, reason)
 
     def report(self, attempt: Attempt, step: int, value: float) -> bool:
-        """Tell a training metric; whether the run should end here. Raises TakenOver."""
+        """Report a training metric; whether the run should end here. Raises TakenOver."""
         try:
             attempt.trial.report(value, step)
         except optuna.exceptions.UpdateFinishedTrialError:
@@ -219,7 +214,7 @@ class Queue:
         return self.storage.get_trial_id_from_study_id_trial_number(self.optuna._study_id, number)
 
 
-def _outcome(trial: FrozenTrial) -> Outcome:
+def _state_of(trial: FrozenTrial) -> JobState:
     metrics = trial.user_attrs.get(METRICS)
     ended = "lost" if metrics is None else "finished"
-    return Outcome(STATES.get(trial.state, ended), metrics or {})
+    return JobState(STATES.get(trial.state, ended), metrics or {})

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from repro.jobs.queue import Timing
 from repro.records import store
-from repro.sweep.queue import Timing
-from repro.sweep.study import Study
-from repro.sweep.studyfile import load
+from repro.studies.study import Study
+from repro.studies.studyfile import load
 
 FAST = Timing(renew=0.1, stale=0.6, poll=0.05)
 GOOD = """\

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from repro.errors import UserError, unknown
+from repro.jobs.job import Direction, Pruning
 from repro.runs.config import Value, parse_value, provenance
 from repro.runs.registry import get_task
 from repro.runs.task import Task
-from repro.sweep.study import Direction, Pruning, Study
+from repro.studies.study import Study
 
 STUDIES = Path(__file__).parents[2] / "sweeps"
 MOST_RUNS = 100_000

@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from repro.drawing import GREY, INK, WIDTH, grid, plain_log, render, theme
+from repro.jobs.job import JobStates
 from repro.runs.config import Value
 from repro.runs.registry import get_task
-from repro.sweep.ranking import Cell, Outcomes, Row, rank
-from repro.sweep.study import Study
+from repro.studies.ranking import Cell, Row, rank
+from repro.studies.spec import StudySpec
 
 STEM = "landscape"
 MOST_ROWS = 40  # of a dot plot
@@ -23,26 +24,26 @@ COLOUR_MAP = "YlGnBu"
 INKS = (INK, "#0072b2", "#c84a00", "#009e73", "#661144", "#e69f00", "#56b4e9", GREY)  # of variants, in turn
 
 
-def draw(study: Study, outcomes: Outcomes) -> dict[str, bytes]:
+def draw(study: StudySpec, states: JobStates) -> dict[str, bytes]:
     """The picture as NAME -> bytes, SVG and PNG."""
-    rows = rank(study, outcomes)
+    rows = rank(study, states)
     with theme():
         figure = _heatmaps(study, rows) if _is_numeric(study) else _dots(study, rows)
         return render(figure, STEM)
 
 
-def axes_of(study: Study) -> list[str]:
+def axes_of(study: StudySpec) -> list[str]:
     """The grid's keys that have more than one value; the last is drawn across, the one before it upwards."""
     return [key for key, values in study.grid.items() if len(values) > 1] or list(study.grid)[-1:]
 
 
-def _is_numeric(study: Study) -> bool:
+def _is_numeric(study: StudySpec) -> bool:
     keys = axes_of(study)
     numbers = all(type(value) in (int, float) for key in keys for value in study.grid[key])
     return numbers and len(keys) <= 3 and len(study.metrics) == 1 and not study.printed
 
 
-def _heatmaps(study: Study, rows: Sequence[Row]) -> Figure:
+def _heatmaps(study: StudySpec, rows: Sequence[Row]) -> Figure:
     keys = axes_of(study)
     columns: tuple[Value | None, ...] = tuple(sorted(study.grid[keys[-3]])) if len(keys) == 3 else (None,)
     down = len(study.grid[keys[-2]]) if len(keys) > 1 else 1
@@ -64,7 +65,7 @@ def _heatmaps(study: Study, rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _heatmap(study: Study, axes: Axes, rows: Sequence[Row], variant: str, shade: Normalize) -> None:
+def _heatmap(study: StudySpec, axes: Axes, rows: Sequence[Row], variant: str, shade: Normalize) -> None:
     keys = axes_of(study)
     across = sorted(study.grid[keys[-1]])
     up: list[Value | None] = [*sorted(study.grid[keys[-2]])] if len(keys) > 1 else [None]
@@ -96,19 +97,19 @@ def _inside(cell: Cell) -> str:
     return ("≥ " if cell.bounds else "") + f"{cell.mean:.3g}" + ("*" if cell.pruned or cell.open else "")
 
 
-def _paper_point(study: Study, variant: str) -> dict[str, Value]:
+def _paper_point(study: StudySpec, variant: str) -> dict[str, Value]:
     """The grid's values as the paper has them."""
     task = get_task(study.task)
     config = task.config(**task.variant(variant).settings)
     return {key: getattr(config, key) for key in study.grid}
 
 
-def _caption(study: Study) -> str:
+def _caption(study: StudySpec) -> str:
     what = f"{study.name}: {study.metrics[0]}, mean over {len(study.seeds)} seeds"
     return f"{what}; ≥ a lower bound, * fewer seeds, stopped: pruned; frame: the paper's"
 
 
-def _dots(study: Study, rows: Sequence[Row]) -> Figure:
+def _dots(study: StudySpec, rows: Sequence[Row]) -> Figure:
     """A line a point: every seed a dot, or with [printed] the mean over the printed number."""
     drawn = rows[:MOST_ROWS]
     figure = Figure(figsize=(WIDTH, 0.9 + 0.17 * len(drawn)))
@@ -130,7 +131,7 @@ def _dots(study: Study, rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _finish_dots(study: Study, axes: Axes, drawn: Sequence[Row]) -> None:
+def _finish_dots(study: StudySpec, axes: Axes, drawn: Sequence[Row]) -> None:
     metrics = ("metric",) if len(study.metrics) > 1 else ()
     labels = [" · ".join([*(str(value) for _, value in row.point), *(row.metric for _ in metrics)]) for row in drawn]
     axes.set_yticks(range(len(drawn)), labels, fontsize=6)
@@ -155,5 +156,5 @@ def _finish_dots(study: Study, axes: Axes, drawn: Sequence[Row]) -> None:
     )
 
 
-def _ink(study: Study, variant: str) -> str:
+def _ink(study: StudySpec, variant: str) -> str:
     return INKS[study.variants.index(variant) % len(INKS)]
