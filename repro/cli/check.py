@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import unknown
+from repro.records import store
 from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Print the verdicts; 1 when one is worse than the verdict recorded for its claim."""
     from repro.claims.check import format_table, read_verdicts, worse
-    from repro.records import store
 
     results = judge(args.records, args.figure)
     print(as_json(results) if args.json else format_table(results))
@@ -50,7 +50,6 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
     """
     from repro.claims.check import check
     from repro.claims.claim import load_claims
-    from repro.records import store
 
     claims = load_claims()
     figures = {claim.figure: None for claim in claims}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from repro.cli.arguments import parse_list
 from repro.errors import unknown
+from repro.records import store
 from repro.runs.registry import FIGURES, draw, entries, get_figure
 from repro.text import shown
 
@@ -25,8 +26,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Draw, and name the files."""
-    from repro.records import store
-
     check_panels(args.figure, args.panels)
     print(files_line(draw(args.figure, store.folder(args.records), args.panels, args.out)))
     return 0

@@ -5,11 +5,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_list, parse_seeds, require_writable
+from repro.cli.arguments import checked_int, parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, makespan, plan
 from repro.jobs.pool import Command, run_all, run_command
+from repro.records import store
 from repro.runs import registry
 from repro.runs.task import Task
 from repro.text import LiveLine, count, duration, megabytes, shown, table
@@ -46,11 +47,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     """Plan, train what is missing, draw, judge. Returns 1 when a run failed, whatever the verdicts."""
-    from repro.records import store
-
     tasks = tasks_behind(args.figure, args.panels)
     jobs = plan(tasks, args.profile, args.seeds)
-    root = require_writable(store.folder("runs"))
+    root = store.require_writable(store.folder("runs"))
     missing = [job for job in jobs if not job.finished]
     print("\n".join([announcement(args.figure, args.profile, jobs, args.jobs, root), *data_lines(tasks)]))
     if args.dry_run:

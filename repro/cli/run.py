@@ -5,8 +5,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_settings, require_writable
+from repro.cli.arguments import checked_int, parse_settings
 from repro.errors import UserError
+from repro.records import store
+from repro.records.record import RECORD, read_record
 from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.text import shown
@@ -67,17 +69,14 @@ def _only_variant(task: Task) -> str:
 
 
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
-    from repro.records import store
     from repro.runs.config import config_hash
 
-    root = require_writable(out or store.folder("runs"))
+    root = store.require_writable(out or store.folder("runs"))
     return store.run_folder(task, variant, config_hash(config), seed, root)
 
 
 def _already_finished(folder: Path) -> bool:
     """Whether a run is finished. Raises UserError for a broken record: it is never overwritten unasked."""
-    from repro.records.record import RECORD, read_record
-
     return (folder / RECORD).exists() and read_record(folder).status == "finished"
 
 

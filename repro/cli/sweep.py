@@ -8,8 +8,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import checked_int, require_writable
+from repro.cli.arguments import checked_int
 from repro.errors import UserError
+from repro.records import store
 from repro.text import LiveLine, duration, shown
 
 if TYPE_CHECKING:
@@ -54,11 +55,9 @@ def execute(args: argparse.Namespace) -> int:
     path = studyfile.find(name)
     study = studyfile.load(path)
     _require_optuna()
-    from repro.jobs import storage
-
     if before:
         return _status(study, args.storage)
-    require_writable(storage.folder(study))
+    store.require_writable(store.study_folder(study.name))
     if args.worker:
         return _work(study, args.storage)
     return _sweep(study, path, args.workers, args.storage)
@@ -103,7 +102,6 @@ def _one_interrupt() -> Iterator[None]:
 
 def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
     from repro.jobs.queue import Queue
-    from repro.jobs.storage import folder
     from repro.jobs.workers import run_workers
     from repro.studies import report
     from repro.studies.summary import announcement, best
@@ -122,7 +120,7 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
             screen.clear()
             raise KeyboardInterrupt(STOPPED) from None
     states = queue.states()
-    files = report.write(study, states, folder(study))
+    files = report.write(study, states, store.study_folder(study.name))
     print(best(study, states, BEST))
     print(f"written: {', '.join(shown(file) for file in files)}")
     if not queue.is_done():

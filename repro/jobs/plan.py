@@ -10,13 +10,6 @@ from repro.errors import UserError
 from repro.runs.task import Task
 
 STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
-SIZES = (
-    "iterations",
-    "trial_ms",
-    "n_rec",
-    "batch_size",
-    "training_words",
-)  # keys that the work of a run is about proportional to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +66,9 @@ def relative_work(task: Task, variant: str, config: Any) -> float:
     """The work of a config as a fraction of the variant's at the paper's size."""
     full = task.config(**task.variant(variant).settings)
     ratio = 1.0
-    for key in SIZES:
-        if hasattr(full, key):
-            size, of = (getattr(each, key) or task.whole[key] for each in (config, full))
-            ratio *= size / of
+    for key in task.work:
+        size, of = (getattr(each, key) or task.whole[key] for each in (config, full))
+        ratio *= size / of
     return ratio
 
 

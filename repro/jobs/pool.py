@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, is_finished, makespan
-from repro.jobs.processes import LOG, repro, sigterm_as_interrupt, start, stopping, why_it_ended
+from repro.jobs.processes import repro, sigterm_as_interrupt, start, stopping, why_it_ended
+from repro.records.record import LOG, RECORD, read_record
 from repro.text import LiveLine, duration, shown
 
 POLL_SECONDS = 0.1
@@ -68,8 +69,6 @@ def run_all(jobs: Sequence[PlannedRun], workers: int, command: Command, screen: 
 
 def result_line(child: Child) -> str:
     """How a run ended, in one phrase."""
-    from repro.records.record import read_record
-
     job = child.job
     if not child.succeeded:
         return f"failed after {duration(child.elapsed)}: {_reason(child)} (log: {shown(job.folder / LOG)})"
@@ -78,8 +77,6 @@ def result_line(child: Child) -> str:
 
 
 def _reason(child: Child) -> str:
-    from repro.records.record import RECORD, read_record
-
     status, folder = child.process.returncode, child.job.folder
     with contextlib.suppress(UserError):
         if status == 1 and (folder / RECORD).exists() and (record := read_record(folder)).status == "failed":

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from repro.records.record import LOG
+
 GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
-LOG = "log.txt"
 
 
 class HasProcess(Protocol):

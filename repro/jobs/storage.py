@@ -15,18 +15,12 @@ from repro.jobs.job import JobList
 from repro.jobs.pruner import SameSeedPruner
 from repro.records import store
 
-JOURNAL = "journal.log"
 FILE = "study file"  # the study attribute that keeps what the runs are
 WAIT_SECONDS = 60  # for a database file that another process has locked
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach a database
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def folder(study: JobList) -> Path:
-    """Where a study's journal, runs, logs, table and figure lie."""
-    return store.ROOT / "studies" / study.name
 
 
 def begun(study: JobList, url: str | None) -> bool:
@@ -40,7 +34,7 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
 
     Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
     """
-    with _as_sentence(url or str(folder(study))):
+    with _as_sentence(url or str(store.study_folder(study.name))):
         storage = _storage(study, url)
         opened = optuna.create_study(
             storage=storage,
@@ -63,7 +57,7 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
 
 def _file(study: JobList, url: str | None) -> Path | None:
     if url is None:
-        return folder(study) / JOURNAL
+        return store.study_folder(study.name) / store.QUEUE
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
     return None if "://" in url else Path(url)

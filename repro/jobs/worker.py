@@ -8,7 +8,7 @@ import optuna
 from repro.errors import Busy, RunFailed, unknown
 from repro.jobs.job import Job, JobList
 from repro.jobs.queue import Attempt, Queue, TakenOver
-from repro.jobs.storage import folder
+from repro.records import store
 from repro.runs.registry import get_task
 
 Report = Callable[[int, float], bool]
@@ -28,7 +28,7 @@ def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
         from repro.jobs.pruning_callback import PruningCallback
 
         callbacks = [PruningCallback(study.pruning, report)]
-    where = folder(study) / "runs"
+    where = store.study_folder(study.name) / "runs"
     record = run(
         get_task(study.task),
         job.variant,

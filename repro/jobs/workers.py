@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from repro.jobs.job import JobStates, count_over, counts
-from repro.jobs.processes import LOG, repro, sigterm_as_interrupt, start, stopping, why_it_ended
+from repro.jobs.processes import repro, sigterm_as_interrupt, start, stopping, why_it_ended
 from repro.jobs.queue import Queue, worker_name
-from repro.jobs.storage import folder
+from repro.records import store
+from repro.records.record import LOG
 from repro.text import LiveLine, count, duration, shown
 
 POLL_SECONDS = 0.5
@@ -58,7 +59,7 @@ def run_workers(
 
 
 def _start(queue: Queue, path: Path, index: int, url: str | None) -> WorkerProcess:
-    logs = folder(queue.study) / "logs" / f"{worker_name(os.getpid())}-{index}"
+    logs = store.study_folder(queue.study.name) / "logs" / f"{worker_name(os.getpid())}-{index}"
     command = repro("sweep", str(path), "--worker", *(("--storage", url) if url else ()))
     # W&B gets no runs that only serve to choose settings, unless the user says so.
     return WorkerProcess(start(command, logs, WANDB_MODE="disabled"), logs)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import UserError, unknown
+from repro.records.store import CHECKOUT
 from repro.runs.task import Task
 
-PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+PYPROJECT = CHECKOUT / "pyproject.toml"
 PROJECT = "eprop-repro"
 TASKS, FIGURES = "repro.tasks", "repro.figures"
 

@@ -19,7 +19,7 @@ import torch
 from repro.eprop.kernels.malloc import keep_freed_memory
 from repro.errors import Busy, RunFailed, UserError
 from repro.records import wandb_mirror
-from repro.records.record import RECORD, RunRecord, read_record
+from repro.records.record import LOCK, RECORD, RunRecord, read_record
 from repro.records.store import run_folder
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash
@@ -85,7 +85,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no two processes train the same run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("w")
+        file = (folder / LOCK).open("w")
     except OSError as error:
         raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another with --out") from None
     with file:

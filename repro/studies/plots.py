@@ -13,12 +13,12 @@ from matplotlib.patches import Rectangle
 
 from repro.drawing import GREY, INK, WIDTH, grid, plain_log, render, theme
 from repro.jobs.job import JobStates
+from repro.records.store import PICTURE
 from repro.runs.config import Value
 from repro.runs.registry import get_task
 from repro.studies.ranking import Cell, Row, rank
 from repro.studies.spec import StudySpec
 
-STEM = "landscape"
 MOST_ROWS = 40  # of a dot plot
 COLOUR_MAP = "YlGnBu"
 INKS = (INK, "#0072b2", "#c84a00", "#009e73", "#661144", "#e69f00", "#56b4e9", GREY)  # of variants, in turn
@@ -29,7 +29,7 @@ def draw(study: StudySpec, states: JobStates) -> dict[str, bytes]:
     rows = rank(study, states)
     with theme():
         figure = _heatmaps(study, rows) if _is_numeric(study) else _dots(study, rows)
-        return render(figure, STEM)
+        return render(figure, PICTURE)
 
 
 def axes_of(study: StudySpec) -> list[str]:

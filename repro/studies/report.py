@@ -5,11 +5,10 @@ from pathlib import Path
 
 from repro.drawing import save
 from repro.jobs.job import JobStates, settings_text
+from repro.records.store import TABLE
 from repro.studies.plots import draw
 from repro.studies.ranking import Cell, Row, rank
 from repro.studies.spec import StudySpec
-
-TABLE = "table.md"
 
 
 def write(study: StudySpec, states: JobStates, out: Path) -> list[Path]:

@@ -100,5 +100,6 @@ TASK = Task(
     observers="tasks.pattern_generation.record:observers",
     seconds=dict.fromkeys(VARIANTS, 12.0) | {"bptt": 60.0},
     megabytes=5.0,
+    work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="nmse",
 )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import require_writable
 from repro.errors import UserError
+from repro.records.store import require_writable
 from repro.text import LiveLine, duration, shown
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the arguments."""
+    """Add the commands."""
     about = "Check all of TIMIT, and train on it from now on (where TIMIT_DIR is set, it goes first)."
     timit = sources.add_parser("timit", description=about, allow_abbrev=False)
     timit.add_argument("folder", metavar="DIR", type=Path, help="the folder with TRAIN and TEST; or NLTK's sample")
@@ -41,7 +41,7 @@ def _timit(args: argparse.Namespace) -> None:
     into = require_writable(data_folder())
     corpus = timit(args.folder)
     utterances = find_utterances(args.folder)
-    length = duration(_listened(utterances))
+    length = duration(_seconds_of_audio(utterances))
     speakers = len({utterance.speaker for utterance in utterances})
     print(f"{corpus.label} in {args.folder}: {speakers} speakers, {len(utterances)} utterances, {length}, no fault")
     print(f"split by speakers: {_sizes(corpus)}; sentences SA1 and SA2, which all read, are left out")
@@ -53,7 +53,7 @@ def _timit(args: argparse.Namespace) -> None:
     print(f"runs of the task speech train on it from now on ({shown(into / REMEMBERED)})")
 
 
-def _listened(utterances: Sequence["Utterance"]) -> float:
+def _seconds_of_audio(utterances: Sequence["Utterance"]) -> float:
     """Seconds of audio in all. Raises UserError for the first file in which anything is wrong."""
     from tasks.speech.corpus import RATE, count_samples, read_phones
 

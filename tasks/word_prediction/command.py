@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import require_writable
 from repro.errors import UserError
+from repro.records.store import require_writable
 from repro.text import LiveLine, shown
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ CHUNK = 1 << 16  # bytes between two looks at the progress
 
 
 def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the arguments."""
+    """Add the commands."""
     about = "Download the Penn Treebank, and train on it from now on (where PTB_DIR is set, it goes first)."
     ptb = sources.add_parser("ptb", description=about, allow_abbrev=False)
     ptb.add_argument("--from", metavar="URL", dest="base", default=CANONICAL, help="another place that has the files")
@@ -58,7 +58,7 @@ def _ptb(args: argparse.Namespace) -> None:
             check(split, files[name], url)
         _put(folder, files)
         corpus = ptb(folder)
-    _say(corpus, folder)
+    _print_corpus(corpus, folder)
     if named := os.environ.get("PTB_DIR"):
         print(f"PTB_DIR is set, and goes first: runs of the task word_prediction train on what {named} has")
     else:
@@ -104,7 +104,7 @@ def _text(args: argparse.Namespace) -> None:
     folder = own_text_folder()
     require_writable(folder.parent)
     _put(folder, prepare(args.files))
-    _say(own_text(folder), folder)
+    _print_corpus(own_text(folder), folder)
     if data_here() == {"corpus": "text"}:
         print("runs of the task word_prediction train on it from now on")
     else:
@@ -124,6 +124,6 @@ def _put(folder: Path, files: Mapping[str, bytes]) -> None:
         new.rename(folder)
 
 
-def _say(corpus: "Corpus", folder: Path) -> None:
+def _print_corpus(corpus: "Corpus", folder: Path) -> None:
     sizes = ", ".join(f"{len(tokens)} {split}" for split, tokens in corpus.splits.items())
     print(f"{corpus.label} in {shown(folder)}: {sizes} tokens of {len(corpus.words)} types")
