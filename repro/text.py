@@ -1,5 +1,6 @@
 """Text for the terminal: tables, durations, sizes, paths, and a live line that no log file contains."""
 
+import math
 import shutil
 import sys
 import textwrap
@@ -15,6 +16,17 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
     screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     room = max(screen - sum(widths), 30)
     return "\n".join(_row(line, widths, room) for line in lines)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Each row as one line, in columns two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def format_number(value: float) -> str:
+    """Three digits, or all before the point; nothing for nan."""
+    return "" if math.isnan(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _row(line: Sequence[str], widths: Sequence[int], room: int) -> str:

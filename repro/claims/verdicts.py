@@ -1,4 +1,4 @@
-"""The verdicts that were recorded when results were accepted, so that a later one can be told to be worse."""
+"""The verdicts that were recorded when results were accepted, so that a worse one is noticed."""
 
 import json
 from collections.abc import Iterable

@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Accept all of them or none, then record the verdicts that they lead to."""
     from repro.claims.accept import accept
-    from repro.claims.check import write_verdicts
+    from repro.claims.verdicts import write_verdicts
 
     into = store.require_writable(store.folder("accepted"))
     accepted = accept(run_folders(args.runs), into, replace=args.replace)

@@ -111,7 +111,7 @@ def itemised(jobs: Sequence[PlannedRun]) -> str:
 
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
     """Draw the figure and print what its claims came to; a figure that cannot be drawn says why."""
-    from repro.claims.check import format_table
+    from repro.claims.table import format_table
     from repro.cli.check import judge
 
     try:

@@ -82,7 +82,7 @@ def runs(results: Path, write: Callable[..., object]) -> Path:
     return results
 
 
-FIELDS = "id panel kind claimed tolerance observed low high n_seeds bound indicative verdict reason instead"
+FIELDS = "id panel kind claimed tolerance observed low high n_seeds bound indicative verdict reason substitute_note"
 
 
 def test_check_without_torch(runs: Path) -> None:

@@ -12,13 +12,13 @@ from repro.claims.claim import PaperClaim
 from repro.claims.evidence import Evidence, Sample
 from repro.claims.relation import Relation, Term
 from repro.claims.stats import holm, sign_flip_test
-from repro.claims.table import format_number
+from repro.text import format_number
 
 ALPHA = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class RelationResult:
     """One relation, judged over `n` seeds.
 
     `holds` is None when no seed has both sides; `by_means` says that the seeds were too few for any significance, so
@@ -45,15 +45,16 @@ class _Pair:
     open_sides: tuple[Sample, ...]
 
 
-def find(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[Finding]]:
-    """Judge every relation of every claim; claim id -> findings, in the order of the claim's relations.
+def judge_relations(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[RelationResult]]:
+    """Judge every relation of every claim; claim id -> results, in the order of the claim's relations.
 
     An order holds when the exact paired sign-flip test over common seeds gives a one-sided p < 0.05 after Holm's
     adjustment over all orders of the figure that have data. Where even the smallest possible p values (2^-n) would
     not survive Holm, the means decide. A likeness holds when the right median lies within the tolerance of the left.
-    A lower bound can stand above in an order, but not below and not in a likeness: the truth may lie anywhere above it.
+    A run that only gives a lower bound may be the larger side of `a < b`; it may not be the smaller side or either side of
+    `a ~ b`, because the true value may be arbitrarily larger.
     """
-    findings: dict[str, list[Finding]] = {claim.id: [] for claim in claims}
+    results: dict[str, list[RelationResult]] = {claim.id: [] for claim in claims}
     for _, group in itertools.groupby(sorted(claims, key=_figure), key=_figure):
         pairs = [_pair(claim, relation, evidence) for claim in group for relation in claim.relations]
         tested = [pair for pair in pairs if not pair.relation.alike and len(pair.left)]
@@ -61,8 +62,8 @@ def find(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[Fin
         smallest = holm([2.0 ** -len(pair.left) for pair in tested])
         p_values = {id(pair): p for pair, p in zip(tested, zip(adjusted, smallest, strict=True), strict=True)}
         for pair in pairs:
-            findings[pair.claim.id].append(_finding(pair, p_values))
-    return findings
+            results[pair.claim.id].append(_result(pair, p_values))
+    return results
 
 
 def _figure(claim: PaperClaim) -> str:
@@ -91,14 +92,14 @@ def _is_lower(term: Term, relation: Relation) -> bool:
     return term.factor > 0 if term is relation.left else term.factor < 0
 
 
-def _finding(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> Finding:
+def _result(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> RelationResult:
     n = len(pair.left)
     if not n:
-        return Finding(f"{pair.relation} cannot be judged without a common seed", 0, None, False, pair.samples)
+        return RelationResult(f"{pair.relation} cannot be judged without a common seed", 0, None, False, pair.samples)
     if pair.open_sides:
         names = " and ".join(side.name for side in pair.open_sides)
         text = f"{pair.relation} cannot be shown with lower bounds of {names}"
-        return Finding(text, n, False, False, pair.samples)
+        return RelationResult(text, n, False, False, pair.samples)
     if pair.relation.alike:
         return _likeness(pair)
     p, smallest = p_values[id(pair)]
@@ -109,10 +110,10 @@ def _finding(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> Findin
     agree = int((pair.left < pair.right).sum())
     test = f"too few seeds for a test: {agree} of {n} agree" if by_means else f"p = {p:.2g} after Holm, {n} seeds"
     text = f"{pair.relation} {word} (means {format_number(left)} and {format_number(right)}; {test})"
-    return Finding(text, n, holds, by_means, pair.samples)
+    return RelationResult(text, n, holds, by_means, pair.samples)
 
 
-def _likeness(pair: _Pair) -> Finding:
+def _likeness(pair: _Pair) -> RelationResult:
     left, right = float(np.median(pair.left)), float(np.median(pair.right))
     tolerance = pair.claim.tolerance
     if tolerance is None:
@@ -123,4 +124,4 @@ def _likeness(pair: _Pair) -> Finding:
     seeds = f"{len(pair.left)} {'seed' if len(pair.left) == 1 else 'seeds'}"
     medians = f"medians {format_number(left)} and {format_number(right)}, {reach} {tolerance}"
     text = f"{pair.relation} {word} ({medians}; {seeds})"
-    return Finding(text, len(pair.left), holds, False, pair.samples)
+    return RelationResult(text, len(pair.left), holds, False, pair.samples)
