@@ -17,8 +17,8 @@ class Sample:
 
     `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value, `unfinished` to how
     far it came; `other` counts the variant's records of other settings, which may not meet a claim; `bounds` are the
-    seeds whose value is only a lower bound: runs that ended before they reached what the metric measures; `early` [seed]
-    are values of runs that lack what the claim requires, and `lacking` says what that is.
+    seeds whose value is only a lower bound: runs that ended before they reached what the metric measures; `early`
+    [seed] are values of runs that lack what the claim requires, and `lacking` says what that is.
     """
 
     name: str

@@ -51,8 +51,8 @@ def judge_relations(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[st
     An order holds when the exact paired sign-flip test over common seeds gives a one-sided p < 0.05 after Holm's
     adjustment over all orders of the figure that have data. Where even the smallest possible p values (2^-n) would
     not survive Holm, the means decide. A likeness holds when the right median lies within the tolerance of the left.
-    A run that only gives a lower bound may be the larger side of `a < b`; it may not be the smaller side or either side of
-    `a ~ b`, because the true value may be arbitrarily larger.
+    A run that only gives a lower bound may be the larger side of `a < b`; it may not be the smaller side or either side
+    of `a ~ b`, because the true value may be arbitrarily larger.
     """
     results: dict[str, list[RelationResult]] = {claim.id: [] for claim in claims}
     for _, group in itertools.groupby(sorted(claims, key=_figure), key=_figure):

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Protocol
 
 from repro.records.record import LOG
+from repro.runs.bootstrap import ONE_THREAD
 
 GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
 
@@ -27,8 +28,7 @@ def start(command: Sequence[str], folder: Path, **defaults: str) -> subprocess.P
     `defaults` are variables of the environment, for where the user has set none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    single = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    env = defaults | os.environ | single
+    env = defaults | os.environ | ONE_THREAD | {"PYTHONUNBUFFERED": "1"}
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
 
