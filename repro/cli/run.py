@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from repro.cli.arguments import checked_int, parse_settings
 from repro.errors import UserError
 from repro.records import store
 from repro.records.record import RECORD, read_record
+from repro.runs.config import config_hash, field_name
 from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.text import shown
@@ -46,6 +48,9 @@ def execute(args: argparse.Namespace) -> int:
     task = get_task(args.task)
     variant = args.variant or _only_variant(task)
     config = task.resolve(variant, args.profile, overrides)
+    for key in overrides:
+        if (field := field_name(task.config, key)) != key:
+            print(f"note: {key} is called {field} now", file=sys.stderr)
     title = f"{task.name} {variant} seed {args.seed}"
     folder = _folder(task.name, variant, config, args.seed, args.out)
     if _already_finished(folder):
@@ -69,8 +74,6 @@ def _only_variant(task: Task) -> str:
 
 
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
-    from repro.runs.config import config_hash
-
     root = store.require_writable(out or store.folder("runs"))
     return store.run_folder(task, variant, config_hash(config), seed, root)
 

@@ -5,8 +5,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repro.errors import unknown
-from repro.runs.config import Value, checked, config_hash, parse_value
+from repro.errors import UserError, unknown
+from repro.runs.config import Value, checked, config_hash, field_name, parse_value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +80,16 @@ class Task:
         data = self.data_here() if data is None else data
         chosen = {**self.variant(variant).settings, **self.profile(profile).settings, **data}
         typed = {key: checked(self.config, key, value) for key, value in chosen.items()}
-        typed |= {key: parse_value(self.config, key, text) for key, text in (overrides or {}).items()}
+        typed |= {key: parse_value(self.config, key, text) for key, text in self._by_field(overrides or {}).items()}
         return self.config(**typed)
+
+    def _by_field(self, overrides: Mapping[str, str]) -> dict[str, str]:
+        """The same with the fields' names of today. Raises UserError for an unknown key, or two of one field."""
+        fields: dict[str, str] = {}
+        for key in overrides:
+            if (other := fields.setdefault(field_name(self.config, key), key)) != key:
+                raise UserError(f"{key} and {other} are the same key: {key} was renamed; leave one of them out")
+        return {field: overrides[key] for field, key in fields.items()}
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises UserError when there is none."""

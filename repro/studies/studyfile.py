@@ -10,7 +10,7 @@ from typing import Any, get_args
 from repro.errors import UserError, unknown
 from repro.jobs.job import Direction, Pruning
 from repro.records.store import CHECKOUT
-from repro.runs.config import Value, parse_value, provenance
+from repro.runs.config import Value, field_name, parse_value, provenance
 from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.studies.study import Study
@@ -57,7 +57,6 @@ def _study(name: str, data: Mapping[str, Any]) -> Study:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"the file's name {name!r} names the study: letters, digits, _ . - only")
     task = get_task(_text(data, "task"))
-    grid = _table(data, "grid")
     printed = {key: _number(value, f"printed.{key}") for key, value in _table(data, "printed", {}).items()}
     best = _whole(data, "best", 0, default=0)
     study = Study(
@@ -66,8 +65,8 @@ def _study(name: str, data: Mapping[str, Any]) -> Study:
         task=task.name,
         variants=_names(data, "variants"),
         profile=_text(data, "profile"),
-        settings={key: _setting(task, key, value) for key, value in _table(data, "settings", {}).items()},
-        grid={key: _values(task, key, values) for key, values in grid.items()},
+        settings={key: _setting(task, key, value) for key, value in _by_field(task, data, "settings", {}).items()},
+        grid={key: _values(task, key, values) for key, values in _by_field(task, data, "grid").items()},
         seeds=_seeds(data, "seeds"),
         best=best,
         best_seeds=_seeds(data, "best_seeds") if best or "best_seeds" in data else (),
@@ -205,6 +204,14 @@ def _seeds(data: Mapping[str, Any], key: str) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _by_field(task: Task, data: Mapping[str, Any], key: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A table of config values with the fields' names of today."""
+    table = _table(data, key, default)
+    fields = [field_name(task.config, name) for name in table]
+    _different(fields, key)
+    return dict(zip(fields, table.values(), strict=True))
+
+
 def _values(task: Task, key: str, values: Any) -> tuple[Value, ...]:
     if not isinstance(values, list) or not values:
         raise UserError(f"grid.{key} = {values!r}: wants a list of values")
@@ -215,10 +222,7 @@ def _values(task: Task, key: str, values: Any) -> tuple[Value, ...]:
 
 def _setting(task: Task, key: str, value: Any) -> Value:
     """A value of the task's config, of the field's own type and within its limits."""
-    fields = provenance(task.config)
-    if key not in fields:
-        raise unknown("key", key, sorted(fields), of=task.config.__name__)
-    kind = type(fields[key].introduced)
+    kind = type(provenance(task.config)[key].introduced)
     if not (type(value) is kind or (kind is float and type(value) is int)):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}[kind]
         raise UserError(f"{key} = {value!r}: wants {wanted}")
