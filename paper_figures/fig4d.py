@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from paper_figures import style
 from paper_figures.fig4c import example_of
 from paper_figures.table import Table
-from repro.claims.table import format_number
+from repro.text import format_number
 
 PAPERS_DATA = "Penn Treebank"
 LETTERS, DIGITS = 6.6, 5.4  # points: words, and the probabilities below them

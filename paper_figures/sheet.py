@@ -11,7 +11,7 @@ from paper_figures import style
 from paper_figures.table import Table, gather
 from repro.errors import UserError
 from repro.records import store
-from tasks import get_task
+from repro.runs.registry import get_task
 
 Draw = Callable[[style.Panel, Table], None]
 
@@ -54,7 +54,7 @@ class Sheet:
                 files |= style.render(figure, f"fig{panel}")
             if set(chosen) == set(self.parts):
                 files |= style.render(self._together(tables), self.name)
-        return style.save(files, store.ROOT / "figures" if out is None else out)
+        return style.save(files, store.figures_folder() if out is None else out)
 
     def _tables(self, panels: Sequence[str], where: str | Path) -> dict[str, Table]:
         """Task -> its runs, for the tasks behind some panels."""

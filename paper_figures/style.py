@@ -1,72 +1,21 @@
-"""How every figure looks and is saved: fonts, colours of the variants, the stamp, files whose bytes do not change."""
+"""What the figures share beside `repro.drawing`: heads, rasters, rows of numbers, the stamp."""
 
-import contextlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from paper_figures.colours import COLOURS as COLOURS
-from repro.errors import UserError
-from repro.records.record import write_atomically
+from paper_figures.colours import COLOURS
+from repro.drawing import GREY, INK, WARNING, WIDTH, Panel, grid, plain_log, render, save, size, theme
 
-WIDTH = 7.1  # inches: two columns of a journal
+__all__ = ["COLOURS", "GREY", "INK", "WARNING", "WIDTH", "Panel", "grid", "plain_log", "render", "save", "size"]
+__all__ += ["theme"]
+
 GAP = 0.057  # least distance of two lines of text beside an axis, as a share of its height
-INK, GREY, PALE, WARNING = "#222222", "#767676", "#c8c8c8", "#c84a00"
+PALE = "#c8c8c8"
 
-Panel = Figure | SubFigure
 Column = tuple[float, str, Mapping[str, str]]  # width in inches, name, row -> text
-
-RC: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],  # shipped with matplotlib: the same letters on every machine
-    "font.size": 7,
-    "axes.labelsize": 7,
-    "axes.titlesize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.linewidth": 0.5,
-    "xtick.major.width": 0.5,
-    "ytick.major.width": 0.5,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.minor.width": 0.4,
-    "ytick.minor.width": 0.4,
-    "xtick.minor.size": 1.5,
-    "ytick.minor.size": 1.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.linewidth": 1.0,
-    "lines.solid_capstyle": "round",
-    "axes.labelpad": 2.5,
-    "xtick.major.pad": 2.0,
-    "ytick.major.pad": 2.0,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "savefig.dpi": 300,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "eprop-repro",
-}
-
-
-@contextlib.contextmanager
-def theme() -> Iterator[None]:
-    """Draw inside this: matplotlib's own defaults plus ours, whatever the user's matplotlibrc says."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(RC)  # type: ignore[arg-type]
-        yield
 
 
 def head(figure: Panel, letter: str, caption: str, left: float = 0.06, top: float = 0.15) -> None:
@@ -81,41 +30,6 @@ def note(figure: Panel, text: str, colour: str = GREY, left: float = 0.24) -> No
     """A small line below the head of a panel, or several."""
     width, height = size(figure)
     figure.text(left / width, 1 - 0.23 / height, text, va="top", fontsize=6, color=colour)
-
-
-def size(figure: Panel) -> tuple[float, float]:
-    """Width and height in inches."""
-    return figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
-
-
-def grid(
-    figure: Panel,
-    rows: int,
-    columns: int,
-    *,
-    left: float,
-    right: float,
-    top: float,
-    bottom: float,
-    between: tuple[float, float] = (0.0, 0.0),
-    **options: Any,
-) -> np.ndarray:
-    """Axes [row, column] with margins, and gaps `between` columns and rows, in inches.
-
-    Plain arithmetic, because matplotlib's layout engines solve for margins, and their last digits (and so the bytes
-    of a figure) differ from one process to the next.
-    """
-    width, height = size(figure)
-    across, down = width - left - right, height - top - bottom
-    spaces = {
-        "left": left / width,
-        "right": 1 - right / width,
-        "bottom": bottom / height,
-        "top": 1 - top / height,
-        "wspace": between[0] * columns / (across - between[0] * (columns - 1)),
-        "hspace": between[1] * rows / (down - between[1] * (rows - 1)),
-    }
-    return np.asarray(figure.subplots(rows, columns, squeeze=False, gridspec_kw=spaces, **options))
 
 
 def name_row(axes: Axes, name: str, gap: float = 18) -> None:
@@ -168,15 +82,6 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", color=GREY, style="italic", transform=axes.transAxes)
 
 
-def plain_log(axis: Axis) -> None:
-    """Ticks of a log axis as the text prints values, 0.01, 0.1, 1; and 0.2, 0.5 where it spans less than a decade
-    and a half. Call it when the limits are set."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def label_ends(
     axes: Axes, ends: Mapping[str, tuple[float, str]], absent: Mapping[str, Sequence[str]], gap: float = GAP
 ) -> None:
@@ -208,24 +113,3 @@ def stamp(figure: Panel, text: str) -> None:
     look: dict[str, Any] = {"color": WARNING, "alpha": 0.3, "fontweight": "bold", "rotation": 18, "zorder": 100}
     points = 3.4 * size(figure)[0] * min(1, 30 / len(text))
     figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=points, **look)
-
-
-def render(figure: Figure, stem: str) -> dict[str, bytes]:
-    """The figure as NAME -> bytes, SVG and PNG; the same figure gives the same bytes."""
-    files = {}
-    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
-        files[f"{stem}.{kind}"] = buffer.getvalue()
-    return files
-
-
-def save(files: dict[str, bytes], out: Path) -> list[Path]:
-    """Write rendered files into a folder, made if need be. Raises UserError when that cannot be done."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            write_atomically(out / name, data)
-    except OSError as error:
-        raise UserError(f"cannot write figures to {out}: {error.strerror}; --out names another folder") from None
-    return [out / name for name in files]

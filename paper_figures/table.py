@@ -1,9 +1,8 @@
 """From records to the table that a figure is drawn from: runs of one size, and of one size only."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,22 +11,10 @@ from repro.claims.claim import load_claims
 from repro.errors import UserError
 from repro.records import store
 from repro.records.record import RunRecord, read_arrays, read_record
-from repro.runs.config import Value, config_hash
+from repro.runs.sizes import choose
 from repro.runs.task import Task
 
 DRAWS = 2000  # of a bootstrap
-
-
-class Size(NamedTuple):
-    """How large runs are, and on which data: a profile with the paper's data or a substitute's.
-
-    `stamp` says how that differs from the paper's, empty where it does not; `source` names the substitute, empty where
-    data are the paper's; `hashes` are those of the variants' configs.
-    """
-
-    stamp: str
-    source: str
-    hashes: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,39 +134,6 @@ def gather(task: Task, where: str | Path) -> Table:
     """The runs of one size, see `choose`. Raises UserError when a record cannot be read."""
     size, runs = choose(task, store.load(where, task.name))
     return Table(task, runs.reset_index(drop=True), where, size.stamp, size.source)
-
-
-def choose(task: Task, runs: pd.DataFrame) -> tuple[Size, pd.DataFrame]:
-    """The paper's size on the paper's data if any of a task's runs is, else the size that has most; and its runs.
-    Unfinished ones decide only where there are no others."""
-    found = [(size, runs[runs.config_hash == runs.variant.map(size.hashes)]) for size in sizes(task)]
-
-    def weight(pair: tuple[Size, pd.DataFrame]) -> tuple[bool, int, int]:
-        size, rows = pair
-        ended = int((rows.status != "unfinished").sum())
-        return not size.stamp and ended > 0, ended, len(rows)
-
-    return max(found, key=weight)
-
-
-def sizes(task: Task) -> list[Size]:
-    """Every profile on the paper's data, then on each substitute, the largest first; whatever this machine has.
-
-    The paper's own comes first and has the empty stamp.
-    """
-    paper = {variant: task.paper_hash(variant) for variant in task.variants}
-    whole = {profile for profile in task.profiles if _hashes(task, profile, {}) == paper}
-    found = {"": Size("", "", paper)}
-    for source, values in {"": {}, **task.substitutes}.items():
-        for profile in list(task.profiles)[::-1]:
-            smaller = f"{source}, {profile} size" if source else f"{profile}: not the paper's size"
-            stamp = source if profile in whole else smaller
-            found.setdefault(stamp, Size(stamp, source, _hashes(task, profile, values)))
-    return list(found.values())
-
-
-def _hashes(task: Task, profile: str, data: Mapping[str, Value]) -> dict[str, str]:
-    return {variant: config_hash(task.resolve(variant, profile, data=data)) for variant in task.variants}
 
 
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,8 @@ import itertools
 import math
 import multiprocessing
 import os
-from pathlib import Path
+
+from repro.records import store
 
 SEEDS = (100, 101, 102)
 PRINTED = {"e_prop_1": 0.011, "binary": 0.026, "no_recurrence": 0.259, "global_signal": 0.485}  # Results, Fig. 1d
@@ -31,15 +32,15 @@ READINGS = [
 ]
 BINARY = ("truncated", "presynaptic")  # e = h z, or e = z alone
 BARS = ("e_prop_1", "global_signal", "no_recurrence", *(f"binary_{trace}" for trace in BINARY))
-OUT = Path(__file__).parents[1] / "results" / "studies" / "pattern_generation_readings"
+OUT = store.study_folder("pattern_generation_readings")
 
 
 def train(variant: str, seed: int, settings: dict[str, str]) -> tuple[float, float]:
     """Train or read one run; (nmse, rate in Hz), or NaN when the run was lost."""
     os.environ.update(WANDB_MODE="disabled", OMP_NUM_THREADS="1")
     from repro.errors import RunFailed
+    from repro.runs.registry import get_task
     from repro.runs.run import run
-    from tasks import get_task
 
     try:
         metrics = run(get_task("pattern_generation"), variant, "paper", seed, settings, OUT).metrics

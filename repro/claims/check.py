@@ -10,125 +10,95 @@
 
 A value that fits while its order fails is not reproduced, because over seeds an order weighs more than one number. A
 claim of orders alone is reproduced when all hold. A number of another group gets no verdict; an order stated with it
-can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that never got
-where a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value. A run that
+can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that did not
+reach what a metric measures leaves a lower bound, which may be as large as infinity: it reproduces no value. A run that
 is unfinished, or lacks what a claim requires, such as a curve that has flattened, has no say: without others the claim
 is not run.
 
 Runs on data in place of the paper's, and runs of a smaller size, change no verdict. Where there are no others ("no
-data", "not run"), the orders that they came to are told beside it, and of smaller runs the values too.
+data", "not run"), their orders are printed beside it, and of smaller runs the values too.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from repro.claims.claim import PaperClaim
+from repro.claims.claim_result import ClaimResult
 from repro.claims.evidence import Evidence, Sample
-from repro.claims.findings import Finding, find
+from repro.claims.relation_results import RelationResult, judge_relations
 from repro.claims.stats import bootstrap_interval
-from repro.claims.table import format_number, format_table
-from repro.claims.verdicts import read_verdicts, worse, write_verdicts
-
-__all__ = ["ClaimResult", "check", "format_table", "read_verdicts", "worse", "write_verdicts"]
+from repro.text import format_number
 
 FEW = 3  # fewer seeds than this make a verdict indicative
 NAN = float("nan")
-
-
-@dataclasses.dataclass(frozen=True)
-class ClaimResult:
-    """One row of `repro check`.
-
-    `claimed` is the paper's number, or the order that it states; `observed` the mean (median) over `n_seeds` seeds
-    with its 95 % bootstrap interval `low` to `high`, nan where there is none; `bound` says that it is a lower bound,
-    because some runs never got there; `indicative` that the seeds were too few (below 3, or too few for any
-    significance); `instead` what data in place of the paper's, a smaller size or runs without a say yet tell, where the
-    verdict is "no data" or "not run".
-    """
-
-    id: str
-    panel: str
-    kind: str
-    claimed: float | str | None
-    tolerance: str
-    observed: float
-    low: float
-    high: float
-    n_seeds: int
-    bound: bool
-    indicative: bool
-    verdict: str
-    reason: str
-    instead: str = ""
 
 
 def check(
     claims: Sequence[PaperClaim],
     records: pd.DataFrame,
     paper_hashes: Mapping[tuple[str, str], str],
-    instead: Mapping[tuple[str, str], tuple[str, str]] | None = None,
+    substitutes: Mapping[tuple[str, str], tuple[str, str]] | None = None,
 ) -> list[ClaimResult]:
     """Judge every claim, in the order given.
 
     `records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
     run at the paper's size: only finished records with that hash count, failed ones are named in the reason.
-    `instead` maps (task, variant) to what to say before the results of runs on data in place of the paper's, or of a
+    `substitutes` maps (task, variant) to a text before the results of runs on data in place of the paper's, or of a
     smaller size, and the hash of such a run.
     Raises UserError when two records are of the same run.
     """
     evidence = Evidence(records, paper_hashes)
-    findings, told = find(claims, evidence), _told(claims, records, instead or {})
-    return [_judge(claim, _sample(evidence, claim), findings[claim.id], told[claim.id]) for claim in claims]
+    relations, notes = judge_relations(claims, evidence), substitute_notes(claims, records, substitutes or {})
+    return [_judge(claim, _sample(evidence, claim), relations[claim.id], notes[claim.id]) for claim in claims]
 
 
 def _sample(evidence: Evidence, claim: PaperClaim) -> Sample:
     return evidence.sample(claim.task, claim.variant, claim.metric, claim.requires)
 
 
-def _told(
-    claims: Sequence[PaperClaim], records: pd.DataFrame, instead: Mapping[tuple[str, str], tuple[str, str]]
+def substitute_notes(
+    claims: Sequence[PaperClaim], records: pd.DataFrame, substitutes: Mapping[tuple[str, str], tuple[str, str]]
 ) -> dict[str, str]:
-    """Claim id -> what runs on other data or of a smaller size say of its orders, and of its value unless the data are
-    others; empty where there are none."""
-    evidence = Evidence(records, {run: config_hash for run, (_, config_hash) in instead.items()}, lenient=True)
-    before = {task: text for (task, _), (text, _) in instead.items()}
-    told, findings = {}, find(claims, evidence)
+    """Claim id -> the orders in runs on other data or of a smaller size, and their values unless the data are others;
+    empty where there are none."""
+    evidence = Evidence(records, {run: config_hash for run, (_, config_hash) in substitutes.items()}, lenient=True)
+    before = {task: text for (task, _), (text, _) in substitutes.items()}
+    notes, relations = {}, judge_relations(claims, evidence)
     for claim in claims:
         sample = _sample(evidence, claim)
         low, high = bootstrap_interval(sample.values.to_numpy(), claim.statistic)
         comparable = claim.kind == "value" and not claim.licence and len(sample.values)
-        seen = [f for f in findings[claim.id] if any(len(side.values) or side.failed for side in f.samples)]
+        seen = [f for f in relations[claim.id] if any(len(side.values) or side.failed for side in f.samples)]
         parts = [f"{claim.metric} {_ours(claim, sample, low, high)}"] if comparable else []
         sides = [sample] * bool(parts) + [side for f in seen for side in f.samples]
         parts += [f.text for f in seen]
         parts += dict.fromkeys(text for side in sides if side.failed or side.to_come for text in side.remarks())
-        told[claim.id] = f"{before[claim.task]}: {'; '.join(parts)}" if parts else ""
-    return told
+        notes[claim.id] = f"{before[claim.task]}: {'; '.join(parts)}" if parts else ""
+    return notes
 
 
-def _judge(claim: PaperClaim, sample: Sample, findings: Sequence[Finding], instead: str) -> ClaimResult:
+def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult], note: str) -> ClaimResult:
     values = sample.values.to_numpy()
     observed = float(getattr(np, claim.statistic)(values)) if len(values) else NAN
     bound = bool(len(values)) and not np.isfinite(getattr(np, claim.statistic)(sample.worst.to_numpy()))
     low, high = (NAN, NAN) if len(sample.bounds) else bootstrap_interval(values, claim.statistic)
     hit, value_text = _value(claim, sample, low, high)
-    verdict = _verdict(claim, sample, hit, findings)
-    instead = instead if verdict in ("no data", "not run") else ""
-    reason = _reason(claim, sample, value_text, findings, verdict)
-    if instead:
-        reason = f"{reason.removesuffix('.')}; {instead}."
+    verdict = _verdict(claim, sample, hit, relations)
+    note = note if verdict in ("no data", "not run") else ""
+    reason = _reason(claim, sample, value_text, relations, verdict)
+    if note:
+        reason = f"{reason.removesuffix('.')}; {note}."
     elif verdict == "not run":
-        sides = [sample, *(side for finding in findings for side in finding.samples)]
-        instead = "; ".join(dict.fromkeys(text for side in sides if side.to_come for text in side.remarks()))
-    n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in findings), default=0)
+        sides = [sample, *(side for relation in relations for side in relation.samples)]
+        note = "; ".join(dict.fromkeys(text for side in sides if side.to_come for text in side.remarks()))
+    n_seeds = len(values) if claim.kind in ("value", "literature") else min((f.n for f in relations), default=0)
     judged = verdict in ("reproduced", "ordering only", "not reproduced")
-    few = min([n_seeds, *(f.n for f in findings if f.n)]) < FEW or any(f.by_means for f in findings)
+    few = min([n_seeds, *(f.n for f in relations if f.n)]) < FEW or any(f.by_means for f in relations)
     return ClaimResult(
         claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds, bound,
-        judged and few, verdict, reason, instead,
+        judged and few, verdict, reason, note,
     )  # fmt: skip
 
 
@@ -166,14 +136,14 @@ def _ours(claim: PaperClaim, sample: Sample, low: float, high: float) -> str:
     return f"{both} over {len(values)} seeds"
 
 
-def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, findings: Sequence[Finding]) -> str:
-    held = [finding.holds for finding in findings]
+def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, relations: Sequence[RelationResult]) -> str:
+    held = [relation.holds for relation in relations]
     if claim.kind == "no claim" or (claim.kind == "literature" and not held):
         return "no claim"
     if False in held:
         return "not reproduced"
     if None in held or (hit is None and (claim.kind == "value" or not held)):
-        return _without_values(claim, [sample, *(side for finding in findings for side in finding.samples)])
+        return _without_values(claim, [sample, *(side for relation in relations for side in relation.samples)])
     if hit is False and not held:
         return "not reproduced"
     return "ordering only" if hit is False or claim.kind == "literature" else "reproduced"
@@ -200,8 +170,10 @@ def _tolerance(claim: PaperClaim) -> str:
     return "p < 0.05" if claim.relations else ""
 
 
-def _reason(claim: PaperClaim, sample: Sample, value_text: str, findings: Sequence[Finding], verdict: str) -> str:
-    """One sentence: what was found, which runs are missing or failed, among how many readings, and the cause."""
+def _reason(
+    claim: PaperClaim, sample: Sample, value_text: str, relations: Sequence[RelationResult], verdict: str
+) -> str:
+    """One sentence: the values, which runs are missing or failed, among how many readings, and the cause."""
     if claim.kind == "no claim":
         return "the paper shows a picture and prints no number."
     if verdict == "no data":
@@ -211,8 +183,8 @@ def _reason(claim: PaperClaim, sample: Sample, value_text: str, findings: Sequen
     if not claim.metric:
         return "no run of this version measures it."
     sides = [sample] if claim.kind == "value" else []
-    sides += [side for finding in findings for side in finding.samples]
-    parts = [value_text, *(finding.text for finding in findings)]
+    sides += [side for relation in relations for side in relation.samples]
+    parts = [value_text, *(relation.text for relation in relations)]
     parts += dict.fromkeys(remark for side in sides for remark in side.remarks())
     if claim.readings:
         parts.append(f"reading chosen among {claim.readings}")

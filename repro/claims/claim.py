@@ -8,8 +8,9 @@ from typing import Any
 
 from repro.claims.relation import Relation, parse_relations
 from repro.errors import UserError
+from repro.records.store import CHECKOUT
 
-CLAIMS = Path(__file__).parents[2] / "paper_figures" / "claims.toml"
+CLAIMS = CHECKOUT / "paper_figures" / "claims.toml"
 KINDS = ("value", "order", "similar", "literature", "no claim", "structural", "exact", "measured", "scaling")
 NEEDS = {  # what a claim of a kind must state, so that it can be judged
     "value": ("variant", "metric", "claimed", "tolerance"),

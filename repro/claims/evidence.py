@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from repro.claims.claim import Requirement
-from repro.claims.table import format_number
 from repro.errors import UserError
+from repro.text import format_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Sample:
 
     `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value, `unfinished` to how
     far it came; `other` counts the variant's records of other settings, which may not meet a claim; `bounds` are the
-    seeds whose value is only a lower bound: runs that ended before they got where the metric measures; `early` [seed]
-    are values of runs that lack what the claim requires, and `lacking` says what that is.
+    seeds whose value is only a lower bound: runs that ended before they reached what the metric measures; `early`
+    [seed] are values of runs that lack what the claim requires, and `lacking` says what that is.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Sample:
         if len(self.bounds):
             least = format_number(float(self.values[self.bounds].min()))
             count = f"{len(self.bounds)} of {len(self.values)} runs"
-            remarks.append(f"{count} of {self.name} never got there: {least} is a lower bound")
+            remarks.append(f"{count} of {self.name} did not reach it: {least} is a lower bound")
         for word, runs in (("failed", self.failed), ("did not finish", self.unfinished)):
             if runs:
                 seeds, why = ", ".join(map(str, sorted(runs))), ", ".join(sorted(set(runs.values())))

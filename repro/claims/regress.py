@@ -18,6 +18,7 @@ import pandas as pd
 
 from repro.claims.evidence import by_seed, finite
 from repro.claims.stats import holm, welch_test
+from repro.text import aligned
 
 ALPHA = 0.05
 ENOUGH = 3  # seeds on either side for Welch's test
@@ -138,8 +139,7 @@ def format_table(results: Sequence[CellResult]) -> str:
     for r in run:
         accepted, new = f"{r.accepted:.4g} +- {r.deviation:.2g} ({r.n_accepted})", f"{r.observed:.4g} ({r.n_new})"
         rows.append((r.task, r.variant, r.metric, accepted, new, "" if math.isnan(r.p) else f"{r.p:.2g}", r.verdict))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows] if run else []
+    lines = aligned(rows) if run else []
     lines += [f"{r.task} {r.variant} {r.metric} moved: {r.reason}" for r in run if r.verdict == "moved"]
     counts = [f"{sum(r.verdict == v for r in results)} {v}" for v in ("same", "moved", "not run")]
     return "\n".join([*lines, f"{len(results)} cells: {', '.join(counts)}"])

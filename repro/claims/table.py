@@ -4,10 +4,10 @@ import collections
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from repro.claims.check import ClaimResult
+from repro.claims.claim_result import ClaimResult
+from repro.text import aligned, format_number
 
 WIDTH = 100
 HEADER = ("claim", "panel", "paper", "tolerance", "ours", "95 % interval", "seeds", "verdict")
@@ -20,7 +20,7 @@ WHY = {
 }
 
 
-def format_table(results: Sequence["ClaimResult"]) -> str:
+def format_table(results: Sequence[ClaimResult]) -> str:
     """One row and one reason a claim that was judged, one line for all that were not, and a count.
 
     A verdict with an asterisk is indicative: it rests on too few seeds.
@@ -30,9 +30,7 @@ def format_table(results: Sequence["ClaimResult"]) -> str:
     judged = [r for r in results if r.n_seeds or r.verdict in ORDER[:3]]
     lines: list[str] = []
     if judged:
-        rows = [HEADER, *map(_cells, judged)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        texts = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        texts = aligned([HEADER, *map(_cells, judged)])
         lines = [texts[0], "-" * WIDTH]
         for text, result in zip(texts[1:], judged, strict=True):
             lines += [text, *textwrap.wrap(result.reason, WIDTH, initial_indent="    ", subsequent_indent="    ")]
@@ -41,8 +39,8 @@ def format_table(results: Sequence["ClaimResult"]) -> str:
         ids = ", ".join(r.id for r in results if r.verdict == verdict and r not in judged)
         text = f"{verdict} ({why}): {ids}"
         lines += textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False) if ids else []
-        told = [f"{r.id} {r.instead}" for r in results if r.verdict == verdict and r.instead]
-        lines += [line for text in told for line in textwrap.wrap(text, WIDTH, **INSET)]
+        notes = [f"{r.id} {r.substitute_note}" for r in results if r.verdict == verdict and r.substitute_note]
+        lines += [line for text in notes for line in textwrap.wrap(text, WIDTH, **INSET)]
     counts = collections.Counter(r.verdict for r in results)
     lines.append(f"{len(results)} claims: " + ", ".join(f"{counts[v]} {v}" for v in ORDER if counts[v]))
     if any(r.indicative for r in results):
@@ -50,7 +48,7 @@ def format_table(results: Sequence["ClaimResult"]) -> str:
     return "\n".join(lines)
 
 
-def _cells(result: "ClaimResult") -> tuple[str, ...]:
+def _cells(result: ClaimResult) -> tuple[str, ...]:
     claimed = f"{result.claimed:g}" if isinstance(result.claimed, float) else result.kind
     return (
         result.id,
@@ -62,8 +60,3 @@ def _cells(result: "ClaimResult") -> tuple[str, ...]:
         str(result.n_seeds),
         result.verdict + "*" * result.indicative,
     )
-
-
-def format_number(value: float) -> str:
-    """Three digits, or all before the point; nothing for nan."""
-    return "" if math.isnan(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,4 +1,4 @@
-"""The verdicts that were recorded when results were accepted, so that a later one can be told to be worse."""
+"""The verdicts that were recorded when results were accepted, so that a worse one is noticed."""
 
 import json
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from typing import Protocol
 
 from repro.errors import UserError
 from repro.records.record import write_atomically
+from repro.records.store import VERDICTS
 
-FILE = "verdicts.json"
 RANK = {"not run": 0, "no data": 0, "no claim": 0, "not reproduced": 1, "ordering only": 2, "reproduced": 3}
 
 
@@ -35,7 +35,7 @@ def read_verdicts(folder: Path) -> dict[str, str]:
 
     Raises UserError when the file is not what `write_verdicts` writes.
     """
-    path = folder / FILE
+    path = folder / VERDICTS
     if not path.exists():
         return {}
     try:
@@ -54,4 +54,4 @@ def write_verdicts(folder: Path, results: Iterable[Judged]) -> None:
     """
     verdicts = read_verdicts(folder) | {result.id: result.verdict for result in results}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / FILE, (json.dumps(verdicts, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(folder / VERDICTS, (json.dumps(verdicts, indent=1, sort_keys=True) + "\n").encode())

@@ -1,1 +1,1 @@
-"""The subcommands of `repro`, one file each: `add` tells argparse, `execute` does it. Heavy imports stay inside."""
+"""The subcommands of `repro`, one file each: `add` gives argparse the arguments, `execute` runs the command."""

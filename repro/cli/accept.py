@@ -4,14 +4,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cli.arguments import require_writable
 from repro.cli.check import judge
-from repro.cli.text import count, shown
 from repro.errors import UserError
+from repro.records import store
+from repro.records.record import RECORD
+from repro.text import count, shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument(
         "runs",
         metavar="RUN",
@@ -25,28 +26,25 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Accept all of them or none, then record the verdicts that they lead to."""
     from repro.claims.accept import accept
-    from repro.claims.check import write_verdicts
-    from repro.records import store
+    from repro.claims.verdicts import write_verdicts
 
-    into = require_writable(store.folder("accepted"))
+    into = store.require_writable(store.folder("accepted"))
     accepted = accept(run_folders(args.runs), into, replace=args.replace)
     for folder in accepted:
         print(f"accepted {shown(folder)}")
     write_verdicts(into, judge("accepted"))
-    print(f"{count(len(accepted), 'record')} accepted; verdicts written to {shown(into / 'verdicts.json')}")
+    print(f"{count(len(accepted), 'record')} accepted; verdicts written to {shown(into / store.VERDICTS)}")
     return 0
 
 
 def run_folders(paths: Sequence[Path]) -> list[Path]:
     """The folders with a record at or below some paths. Raises UserError for a path that has none."""
-    from repro.records.record import RECORD
-
-    found: list[Path] = []
+    folders: list[Path] = []
     for path in paths:
         below = sorted(record.parent for record in path.rglob(RECORD)) if path.is_dir() else []
         if not below:
             raise UserError(
                 f"no record in {path}; RUN is the folder of a run, or one above it (`repro runs` lists them)"
             )
-        found += [folder for folder in below if folder not in found]
-    return found
+        folders += [folder for folder in below if folder not in folders]
+    return folders

@@ -1,10 +1,8 @@
 """What the user types, checked before anything heavy is imported: seeds, settings, names, folders."""
 
 import argparse
-import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from repro.errors import UserError, unknown
@@ -78,15 +76,3 @@ def checked_int(what: str, value: str, low: int, high: int = LARGEST_SEED) -> in
     if not re.fullmatch(r"-?\d+", value) or not low <= int(value) <= high:
         raise UserError(f"{what} {value}: wants a whole number from {low} to {high}")
     return int(value)
-
-
-def require_writable(folder: Path) -> Path:
-    """Return `folder` if files can be made in it or it can be made; makes nothing. Raises UserError."""
-    there = folder
-    while not there.exists() and there != there.parent and not there.is_symlink():
-        there = there.parent
-    if not there.is_dir():
-        raise UserError(f"cannot write results to {folder}: {there} is not a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write results to {folder}: no permission to write in {there}")
-    return folder

@@ -3,15 +3,13 @@
 import argparse
 import importlib
 import sys
-from pathlib import Path
 
 from repro.errors import UserError
-
-CLONE = Path(__file__).parents[2]
+from repro.records.store import CHECKOUT
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     about = "one benchmark, such as pattern_generation, store_recall or speech (default: all)"
     parser.add_argument("name", metavar="NAME", nargs="?", help=about)
     parser.add_argument("--json", action="store_true", help="print a list of objects")
@@ -19,11 +17,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run one benchmark, or all. Raises UserError where they or what they need is not installed."""
-    if not (CLONE / "benchmarks" / "run.py").is_file():
+    if not (CHECKOUT / "benchmarks" / "run.py").is_file():
         raise UserError(
             "the benchmarks are not installed with the package; run `repro bench` in a clone of the repository"
         )
-    sys.path.insert(0, str(CLONE))
+    sys.path.insert(0, str(CHECKOUT))
     try:
         benchmarks = importlib.import_module("benchmarks.run")
     except ModuleNotFoundError as error:

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.cli.listing import all_tasks
 from repro.errors import unknown
+from repro.records import store
+from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from repro.claims.check import ClaimResult
+    from repro.claims.claim_result import ClaimResult
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
     parser.add_argument(
         "--records",
@@ -31,8 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Print the verdicts; 1 when one is worse than the verdict recorded for its claim."""
-    from repro.claims.check import format_table, read_verdicts, worse
-    from repro.records import store
+    from repro.claims.table import format_table
+    from repro.claims.verdicts import read_verdicts, worse
 
     results = judge(args.records, args.figure)
     print(as_json(results) if args.json else format_table(results))
@@ -50,7 +51,6 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
     """
     from repro.claims.check import check
     from repro.claims.claim import load_claims
-    from repro.records import store
 
     claims = load_claims()
     figures = {claim.figure: None for claim in claims}
@@ -58,14 +58,14 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
         raise unknown("figure", figure, figures)
     wanted, records = [claim for claim in claims if figure in (None, claim.figure)], store.load(where)
     hashes = {(task.name, variant): task.paper_hash(variant) for task in all_tasks() for variant in task.variants}
-    results = check(wanted, records, hashes, _instead(records))
+    results = check(wanted, records, hashes, _substitutes(records))
     return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]
 
 
-def _instead(records: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
-    """(task, variant) -> what to say before the results of runs on data in place of the paper's, or of a smaller size,
+def _substitutes(records: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
+    """(task, variant) -> a text before the results of runs on data in place of the paper's, or of a smaller size,
     and the hash of their config; where a figure shows these."""
-    from paper_figures.table import choose
+    from repro.runs.sizes import choose
 
     sizes = {task.name: choose(task, records[records["task"] == task.name])[0] for task in all_tasks()}
     return {

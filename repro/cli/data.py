@@ -1,18 +1,20 @@
-"""`repro data`: what the tasks on speech and on text train on, checked, fetched or made before anything does."""
+"""`repro data`: what tasks train on, checked, downloaded or made before anything does. The tasks bring the commands."""
 
 import argparse
 
-from repro.cli import data_speech, data_words
+from repro.runs.registry import all_tasks
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
-    sources = parser.add_subparsers(metavar="SOURCE", required=True, help="timit, stand-in, ptb or text")
-    data_speech.add(sources)
-    data_words.add(sources)
+    """Add the commands of all tasks."""
+    sources = parser.add_subparsers(metavar="SOURCE", required=True, help="the data to prepare")
+    for task in all_tasks():
+        if task.commands:
+            task.load("commands")(sources)
+    sources.help = ", ".join(sources.choices)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do what the source asks for, and say what is there."""
+    """Do what the source asks for, and print what is there."""
     args.make(args)
     return 0

@@ -1,17 +1,18 @@
 """`repro figures`: draw a figure's panels from records."""
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from repro.cli.arguments import parse_list
-from repro.cli.text import shown
 from repro.errors import unknown
+from repro.records import store
+from repro.runs.registry import FIGURES, draw, entries, get_figure
+from repro.text import shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("figure", metavar="FIG", help="such as fig1")
     parser.add_argument(
         "--records",
@@ -25,9 +26,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Draw, and name the files."""
-    from paper_figures import draw
-    from repro.records import store
-
     check_panels(args.figure, args.panels)
     print(files_line(draw(args.figure, store.folder(args.records), args.panels, args.out)))
     return 0
@@ -35,11 +33,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def check_panels(figure: str, panels: Sequence[str] | None) -> None:
     """Raises UserError when the figure or one of its panels is unknown."""
-    from paper_figures import FIGURES
-
-    if figure not in FIGURES:
-        raise unknown("figure", figure, FIGURES)
-    known = importlib.import_module(FIGURES[figure]).PANELS if panels else ()
+    if figure not in entries(FIGURES):
+        raise unknown("figure", figure, entries(FIGURES))
+    known = get_figure(figure).PANELS if panels else ()
     for panel in panels or ():
         if panel not in known:
             raise unknown("panel", panel, known, of=figure)

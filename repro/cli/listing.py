@@ -2,13 +2,14 @@
 
 import argparse
 
-from repro.cli.plan import expected_seconds
-from repro.cli.text import count, duration, table
+from repro.jobs.plan import expected_seconds
+from repro.runs.registry import all_tasks
 from repro.runs.task import Profile, Task
+from repro.text import count, duration, table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument(
         "table",
         metavar="TABLE",
@@ -21,13 +22,6 @@ def execute(args: argparse.Namespace) -> int:
     """Print one table."""
     print({"tasks": _tasks, "variants": _variants, "profiles": _profiles, "claims": _claims}[args.table]())
     return 0
-
-
-def all_tasks() -> list[Task]:
-    """Every task of the suite."""
-    from tasks import TASKS, get_task
-
-    return [get_task(name) for name in TASKS]
 
 
 def _tasks() -> str:

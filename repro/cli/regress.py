@@ -3,10 +3,11 @@
 import argparse
 
 from repro.cli.check import as_json
+from repro.records import store
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (yours, the default) or a folder")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
 
@@ -14,7 +15,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Compare cell by cell (task, variant, metric); 1 when one moved."""
     from repro.claims.regress import format_table, regress
-    from repro.records import store
 
     cells = regress(store.load(args.records), store.load("accepted"))
     print(as_json(cells) if args.json else format_table(cells))

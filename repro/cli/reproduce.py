@@ -5,19 +5,21 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_list, parse_seeds, require_writable
+from repro.cli.arguments import checked_int, parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
-from repro.cli.plan import Job, makespan, plan
-from repro.cli.pool import Command, run_all, run_command
-from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
 from repro.errors import UserError
+from repro.jobs.plan import PlannedRun, makespan, plan
+from repro.jobs.pool import Command, run_all, run_command
+from repro.records import store
+from repro.runs import registry
 from repro.runs.task import Task
+from repro.text import LiveLine, count, duration, megabytes, shown, table
 
 RESUME = "stopped; the same command resumes each run where it stopped"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("figure", metavar="FIG", help="such as fig1")
     parser.add_argument(
         "--profile", metavar="P", default="quick", help="smoke, quick (default), paper; a task may have others"
@@ -45,11 +47,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     """Plan, train what is missing, draw, judge. Returns 1 when a run failed, whatever the verdicts."""
-    from repro.records import store
-
     tasks = tasks_behind(args.figure, args.panels)
     jobs = plan(tasks, args.profile, args.seeds)
-    root = require_writable(store.folder("runs"))
+    root = store.require_writable(store.folder("runs"))
     missing = [job for job in jobs if not job.finished]
     print("\n".join([announcement(args.figure, args.profile, jobs, args.jobs, root), *data_lines(tasks)]))
     if args.dry_run:
@@ -73,14 +73,12 @@ def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]
 
     Raises UserError when the figure or a panel is unknown.
     """
-    from tasks import tasks_of
-
-    found = tasks_of(figure)
+    found = registry.tasks_of(figure)
     check_panels(figure, panels)
     return [task for task in found if panels is None or set(panels) & set(task.panels)]
 
 
-def announcement(figure: str, profile: str, jobs: Sequence[Job], workers: int, root: Path) -> str:
+def announcement(figure: str, profile: str, jobs: Sequence[PlannedRun], workers: int, root: Path) -> str:
     """What is there, what is to be done, and what that will cost."""
     missing = [job for job in jobs if not job.finished]
     where = shown(root)
@@ -105,7 +103,7 @@ def data_lines(tasks: Sequence[Task]) -> list[str]:
     return [f"data: {task.substitute()}; {why[task.name]}" for task in tasks if task.substitute()]
 
 
-def itemised(jobs: Sequence[Job]) -> str:
+def itemised(jobs: Sequence[PlannedRun]) -> str:
     """One line a job, in the order in which they would be trained."""
     rows = [(job.task, job.variant, f"seed {job.seed}", f"about {duration(job.seconds)}") for job in jobs]
     return f"\n{table(rows)}\n" if rows else ""
@@ -113,12 +111,11 @@ def itemised(jobs: Sequence[Job]) -> str:
 
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
     """Draw the figure and print what its claims came to; a figure that cannot be drawn says why."""
-    from paper_figures import draw
-    from repro.claims.check import format_table
+    from repro.claims.table import format_table
     from repro.cli.check import judge
 
     try:
-        print(f"\n{files_line(draw(figure, 'runs', panels, None))}")
+        print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
         print(f"\n{format_table(judge('runs', figure, panels))}")
     except UserError as error:
         print(f"\nno figure and no verdicts: {error}")

@@ -2,17 +2,22 @@
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_settings, require_writable
-from repro.cli.text import shown
+from repro.cli.arguments import checked_int, parse_settings
 from repro.errors import UserError
+from repro.records import store
+from repro.records.record import RECORD, read_record
+from repro.runs.config import config_hash, field_name
+from repro.runs.registry import get_task
 from repro.runs.task import Task
+from repro.text import shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("task", metavar="TASK", help="such as pattern_generation (`repro list tasks`)")
     parser.add_argument(
         "--variant", metavar="V", help="such as e_prop_1 (`repro list variants`); a task may have only one"
@@ -39,12 +44,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Train, unless the run is finished. Raises UserError for bad input (before torch is imported), RunFailed."""
-    from tasks import get_task
-
     overrides = parse_settings(args.set)
     task = get_task(args.task)
     variant = args.variant or _only_variant(task)
     config = task.resolve(variant, args.profile, overrides)
+    for key in overrides:
+        if (field := field_name(task.config, key)) != key:
+            print(f"note: {key} is called {field} now", file=sys.stderr)
     title = f"{task.name} {variant} seed {args.seed}"
     folder = _folder(task.name, variant, config, args.seed, args.out)
     if _already_finished(folder):
@@ -68,17 +74,12 @@ def _only_variant(task: Task) -> str:
 
 
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
-    from repro.records import store
-    from repro.runs.config import config_hash
-
-    root = require_writable(out or store.folder("runs"))
+    root = store.require_writable(out or store.folder("runs"))
     return store.run_folder(task, variant, config_hash(config), seed, root)
 
 
 def _already_finished(folder: Path) -> bool:
     """Whether a run is finished. Raises UserError for a broken record: it is never overwritten unasked."""
-    from repro.records.record import RECORD, read_record
-
     return (folder / RECORD).exists() and read_record(folder).status == "finished"
 
 

@@ -1,4 +1,4 @@
-"""`repro runs`: what became of every run."""
+"""`repro runs`: the state of every run."""
 
 import argparse
 import contextlib
@@ -7,25 +7,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-from repro.cli.pool import LOG, last_words
-from repro.cli.text import duration, shown, table
 from repro.errors import UserError
+from repro.jobs.processes import last_log_line
+from repro.records import store
+from repro.records.record import JOURNAL, LOCK, LOG, RECORD, read_record
+from repro.records.store import identity
+from repro.text import duration, shown, table
 
-LOCK = "lock"  # as repro.runs.run names it
 HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (the default), accepted or a folder")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print one line a run."""
-    from repro.records import store
-
-    root = store.folder(args.records)
-    folders = sorted(path for path in root.glob("*/*/seed-*") if path.is_dir())
+    root, folders = store.folder(args.records), store.run_folders(args.records)
     if not folders:
         print(f"no runs in {shown(root)} yet; `make fig1` or `repro reproduce fig1` trains those of figure 1")
         return 0
@@ -41,36 +40,31 @@ def execute(args: argparse.Namespace) -> int:
 def status(folder: Path) -> tuple[str, str, str, str, str, str]:
     """Task, variant, config hash, seed, details, and before these the status: finished, unfinished, failed, broken,
     running or interrupted."""
-    from repro.records.record import RECORD, read_record
-
-    variant, _, digest = folder.parent.name.rpartition("-")
-    told = (folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-"))
+    run = identity(folder)
     if not (folder / RECORD).exists():
-        return (*told, *_without_record(folder))
+        return (*run, *_without_record(folder))
     try:
         record = read_record(folder)
     except UserError as error:
-        return (*told, "broken", str(error))
-    if record.status != "finished" and _in_hand(folder):
-        return (*told, *_without_record(folder))
+        return (*run, "broken", str(error))
+    if record.status != "finished" and _is_locked(folder):
+        return (*run, *_without_record(folder))
     if record.status == "failed":
-        return (*told, record.status, record.reason)
+        return (*run, record.status, record.reason)
     metrics = [f"{key} {value:.3g}" for key, value in record.metrics.items()]
     how_far = record.reason or duration(record.wall_s)
-    return (*told, record.status, ", ".join([f"profile {record.profile}", how_far, *metrics]))
+    return (*run, record.status, ", ".join([f"profile {record.profile}", how_far, *metrics]))
 
 
 def _without_record(folder: Path) -> tuple[str, str]:
     event = last_event(folder)
-    told = [f"{event['event']} {event.get('time', '')}".strip()] if "event" in event else ["before its first trial"]
-    told += [f"{LOG} ends: {words}"] if (words := last_words(folder)) else []
-    return "running" if _in_hand(folder) else "interrupted", "; ".join(told)
+    details = [f"{event['event']} {event.get('time', '')}".strip()] if "event" in event else ["before its first trial"]
+    details += [f"{LOG} ends: {line}"] if (line := last_log_line(folder)) else []
+    return "running" if _is_locked(folder) else "interrupted", "; ".join(details)
 
 
 def last_event(folder: Path) -> dict[str, Any]:
     """The last whole line of a run's journal; empty when there is none (the very last may be cut off)."""
-    from repro.records.record import JOURNAL
-
     journal = folder / JOURNAL
     lines = journal.read_text(errors="replace").splitlines() if journal.exists() else []
     for line in reversed(lines):
@@ -81,7 +75,7 @@ def last_event(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _in_hand(folder: Path) -> bool:
+def _is_locked(folder: Path) -> bool:
     """Whether a process holds the run: training locks the folder while it lasts."""
     try:
         with (folder / LOCK).open() as file:

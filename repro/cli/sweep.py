@@ -8,19 +8,20 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import checked_int, require_writable
-from repro.cli.text import LiveLine, duration, shown
+from repro.cli.arguments import checked_int
 from repro.errors import UserError
+from repro.records import store
+from repro.text import LiveLine, duration, shown
 
 if TYPE_CHECKING:
-    from repro.sweep.study import Study
+    from repro.studies.study import Study
 
 BEST = 3
 STOPPED = "stopped; the same command goes on where the study stopped"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Tell argparse."""
+    """Add the arguments."""
     parser.usage = "repro sweep [-h] [status] STUDY [--workers N] [--storage URL]"
     parser.add_argument(
         "words",
@@ -45,8 +46,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Train what is wanted, then draw and tell; 1 when workers ended before the study did."""
-    from repro.sweep import studyfile
+    """Train what is wanted, then draw and print the best; 1 when workers ended before the study did."""
+    from repro.studies import studyfile
 
     *before, name = args.words
     if before not in ([], ["status"]):
@@ -54,11 +55,9 @@ def execute(args: argparse.Namespace) -> int:
     path = studyfile.find(name)
     study = studyfile.load(path)
     _require_optuna()
-    from repro.sweep import storage
-
     if before:
         return _status(study, args.storage)
-    require_writable(storage.folder(study))
+    store.require_writable(store.study_folder(study.name))
     if args.worker:
         return _work(study, args.storage)
     return _sweep(study, path, args.workers, args.storage)
@@ -75,8 +74,8 @@ def _require_optuna() -> None:
 
 def _work(study: "Study", url: str | None) -> int:
     """What each process of a sweep does."""
-    from repro.sweep.queue import Queue
-    from repro.sweep.worker import serve
+    from repro.jobs.queue import Queue
+    from repro.jobs.worker import serve
 
     with _one_interrupt():
         serve(Queue(study, url))
@@ -102,28 +101,27 @@ def _one_interrupt() -> Iterator[None]:
 
 
 def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
-    from repro.cli.crew import run_crew
-    from repro.cli.sweep_text import announcement, best
-    from repro.sweep import report
-    from repro.sweep.queue import Queue
-    from repro.sweep.storage import folder
+    from repro.jobs.queue import Queue
+    from repro.jobs.workers import run_workers
+    from repro.studies import report
+    from repro.studies.summary import announcement, best
 
     queue = Queue(study, url)
-    outcomes = queue.fill()
-    left = study.size - sum(outcome.is_over for outcome in outcomes.values())
-    print(announcement(study, outcomes))
+    states = queue.fill()
+    left = study.size - sum(state.is_over for state in states.values())
+    print(announcement(study, states))
     if queue.is_done():
         print("nothing to train: every run is done")
     else:
         screen = LiveLine()
         try:
-            run_crew(queue, path, min(workers, max(left, 1)), url, screen)
+            run_workers(queue, path, min(workers, max(left, 1)), url, screen, lambda states: best(study, states, 1))
         except KeyboardInterrupt:
             screen.clear()
             raise KeyboardInterrupt(STOPPED) from None
-    outcomes = queue.outcomes()
-    files = report.write(study, outcomes, folder(study))
-    print(best(study, outcomes, BEST))
+    states = queue.states()
+    files = report.write(study, states, store.study_folder(study.name))
+    print(best(study, states, BEST))
     print(f"written: {', '.join(shown(file) for file in files)}")
     if not queue.is_done():
         print("the workers ended before the study did; the same command goes on")
@@ -133,20 +131,21 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
 
 def _status(study: "Study", url: str | None) -> int:
     """Counts, workers, best so far."""
-    from repro.cli.sweep_text import announcement, best, counts
-    from repro.sweep.queue import Queue
-    from repro.sweep.storage import begun
+    from repro.jobs.job import counts
+    from repro.jobs.queue import Queue
+    from repro.jobs.storage import begun
+    from repro.studies.summary import announcement, best
 
     if not begun(study, url):
         print(f"{announcement(study, {})}\nnot begun; `repro sweep {study.name}` begins it")
         return 0
     queue = Queue(study, url)
-    outcomes = queue.outcomes()
-    print(announcement(study, outcomes))
-    print(counts(study, outcomes))
+    states = queue.states()
+    print(announcement(study, states))
+    print(counts(study, states))
     alive, stale = queue.workers()
     print(f"workers at a run: {', '.join(alive) or 'none'}")
     for worker, seconds in stale.items():
         print(f"stale lease: {worker}, not renewed for {duration(seconds)}; any worker will take its run over")
-    print(best(study, outcomes, BEST))
+    print(best(study, states, BEST))
     return 0

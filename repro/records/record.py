@@ -8,14 +8,19 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from repro.errors import UserError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SCHEMA = 1
-RECORD, ARRAYS, JOURNAL = "record.json", "arrays.npz", "journal.jsonl"
+# The files of a run; a run that is accepted keeps the first two.
+RECORD, ARRAYS, JOURNAL, CHECKPOINT, LOCK, LOG = (
+    *("record.json", "arrays.npz", "journal.jsonl"),
+    *("last.ckpt", "lock", "log.txt"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +63,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
-def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack_arrays(arrays: "Mapping[str, np.ndarray]") -> bytes:
     """An npz whose bytes depend on the arrays alone (numpy's own stamps the time)."""
+    import numpy as np
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(arrays):
@@ -93,11 +100,13 @@ def read_record(folder: Path) -> RunRecord:
         raise UserError(f"{path} is not a complete record; move its folder away to train that run again") from None
 
 
-def read_arrays(folder: Path, record: RunRecord) -> dict[str, np.ndarray]:
+def read_arrays(folder: Path, record: RunRecord) -> "dict[str, np.ndarray]":
     """Read the arrays of a record.
 
     Raises UserError when they are missing or do not have the hash that the record carries.
     """
+    import numpy as np
+
     path = folder / ARRAYS
     data = path.read_bytes() if path.exists() else b""
     if hashlib.sha256(data).hexdigest() != record.arrays_sha256:

@@ -1,7 +1,9 @@
-"""results/ <-> pandas. Reads records, never torch; the only place that knows how results are laid out on disk.
+"""results/ <-> pandas, without torch. No other module builds a path in results/ (repro.records.record names the files).
 
-results/runs/TASK/VARIANT-HASH/seed-N/      record.json, arrays.npz, journal.jsonl, last.ckpt   (ignored by git)
-results/accepted/TASK/VARIANT-HASH/seed-N/  record.json, arrays.npz                              (committed)
+results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
+results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays; verdicts.json beside the tasks          (committed)
+results/studies/STUDY/                      queue, runs/, logs/, table, picture                     (ignored by git)
+results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """
 
 import os
@@ -14,7 +16,10 @@ from repro.records.record import RECORD, RunRecord, read_arrays, read_record
 if TYPE_CHECKING:
     import pandas as pd
 
-ROOT = Path(os.environ.get("REPRO_RESULTS", Path(__file__).parents[2] / "results"))
+VERDICTS = "verdicts.json"
+QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
+CHECKOUT = Path(__file__).parents[2]  # where the package is installed: the folder of packages
+ROOT = Path(os.environ.get("REPRO_RESULTS", CHECKOUT / "results"))
 
 
 def folder(where: str | Path) -> Path:
@@ -26,10 +31,48 @@ def folder(where: str | Path) -> Path:
     return Path(where)
 
 
+def require_writable(folder: Path) -> Path:
+    """Return `folder` if files can be made in it or it can be made; makes nothing. Raises UserError."""
+    there = folder
+    while not there.exists() and there != there.parent and not there.is_symlink():
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"cannot write results to {folder}: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write results to {folder}: no permission to write in {there}")
+    return folder
+
+
 def run_folder(task: str, variant: str, config_hash: str, seed: int, where: str | Path = "runs") -> Path:
     """Where a run's files lie."""
     root = ROOT / where if where in ("runs", "accepted") else Path(where)
     return root / task / f"{variant}-{config_hash}" / f"seed-{seed}"
+
+
+def identity(folder: Path) -> tuple[str, str, str, str]:
+    """Task, variant, config hash and seed of a run, by its folder's name."""
+    variant, _, digest = folder.parent.name.rpartition("-")
+    return folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-")
+
+
+def study_folder(name: str) -> Path:
+    """Where the files of a study lie."""
+    return ROOT / "studies" / name
+
+
+def figures_folder() -> Path:
+    """Where figures are drawn unless the user names a folder."""
+    return ROOT / "figures"
+
+
+def data_folder() -> Path:
+    """Where tasks keep data that they prepared; all of it can be made again."""
+    return ROOT / "data"
+
+
+def run_folders(where: str | Path) -> list[Path]:
+    """Folders of runs, with or without a record, sorted by path."""
+    return sorted(path for path in folder(where).glob("*/*/seed-*") if path.is_dir())
 
 
 def record_folders(where: str | Path, task: str | None = None) -> list[Path]:

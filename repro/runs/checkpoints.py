@@ -8,8 +8,9 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from repro.errors import UserError
+from repro.records.record import CHECKPOINT
 
-LAST = "last.ckpt"
+LAST = CHECKPOINT
 RUN_KEY = "eprop_repro_run"
 
 

@@ -27,6 +27,8 @@ class Provenance:
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[Value, ...] = ()
+    introduced_as: str = ""  # the key's first name, where it was renamed: the hash is made from it
+    aliases: tuple[str, ...] = ()  # other names that it has had; these and the first one are accepted
 
 
 def _field(source: str, value: Value, where: str, **limits: Any) -> Any:
@@ -49,14 +51,24 @@ def provenance(config_type: type) -> dict[str, Provenance]:
     return {f.name: f.metadata["provenance"] for f in dataclasses.fields(config_type)}
 
 
-def parse_value(config_type: type, key: str, text: str) -> Value:
-    """Turn the VALUE of `--set KEY=VALUE` into the field's own type.
+def field_name(config_type: type, key: str) -> str:
+    """The field that a key means: its own name, or that of the field which had this name. Raises UserError."""
+    fields = provenance(config_type)
+    if key in fields:
+        return key
+    for name, p in fields.items():
+        if key in (p.introduced_as, *p.aliases) and key:
+            return name
+    raise unknown("key", key, sorted(fields), of=config_type.__name__)
 
-    Raises UserError when the key is unknown, the text is not of the field's type, or the value is out of range.
+
+def parse_value(config_type: type, key: str, text: str) -> Value:
+    """Turn the VALUE of `--set KEY=VALUE` into the type of that field.
+
+    Raises UserError when the key is no field, the text is not of the field's type, or the value is out of range.
     """
-    fields = {f.name: f for f in dataclasses.fields(config_type)}
-    if key not in fields:
-        raise unknown("key", key, sorted(fields), of=config_type.__name__)
+    if key not in provenance(config_type):
+        raise unknown("key", key, sorted(provenance(config_type)), of=config_type.__name__)
     kind: type = type(provenance(config_type)[key].introduced)
     try:
         value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
@@ -78,14 +90,19 @@ def checked(config_type: type, key: str, value: Value) -> Value:
 
 def config_hash(config: Any) -> str:
     """Eight hex digits that name a config. Keys that equal their default at introduction are left out, so that a
-    key added later orphans no record."""
-    introduced = {key: p.introduced for key, p in provenance(type(config)).items()}
-    told = {k: v for k, v in dataclasses.asdict(config).items() if v != introduced[k]}
-    text = json.dumps([type(config).__name__, told], sort_keys=True)
+    key added later orphans no record; the others have their first names, so that a renamed one does not either."""
+    values, fields = dataclasses.asdict(config), provenance(type(config))
+    changed = {p.introduced_as or key: values[key] for key, p in fields.items() if values[key] != p.introduced}
+    text = json.dumps([type(config).__name__, changed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def from_mapping(config_type: type, values: Mapping[str, Value]) -> Any:
-    """Rebuild a config from a record's mapping; keys that the record predates take their introduced default."""
-    introduced = {key: p.introduced for key, p in provenance(config_type).items()}
-    return config_type(**{key: values.get(key, introduced[key]) for key in introduced})
+    """Rebuild a config from a record's mapping, which may have former names; keys that the record predates take their
+    introduced default."""
+
+    def value(key: str, p: Provenance) -> Value:
+        names = (key, *p.aliases, p.introduced_as)
+        return next((values[name] for name in names if name in values), p.introduced)
+
+    return config_type(**{key: value(key, p) for key, p in provenance(config_type).items()})

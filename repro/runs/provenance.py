@@ -2,17 +2,17 @@
 
 import importlib.metadata
 import subprocess
-from pathlib import Path
+
+from repro.records.store import CHECKOUT
 
 PACKAGES = ("torch", "pytorch-lightning", "numba", "numpy")
 
 
 def git_state() -> tuple[str, bool]:
     """The commit, and whether tracked files differ from it; ("", True) outside a checkout."""
-    root = Path(__file__).parents[2]
 
     def ask(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=True).stdout
 
     try:
         dirty = ask("status", "--porcelain", "--untracked-files=no", "--", "repro", "tasks").strip()

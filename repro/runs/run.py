@@ -4,11 +4,8 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import logging
 import math
-import os
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,11 @@ import pytorch_lightning as pl
 import torch
 
 from repro.eprop.errors import NotFiniteError, UsageError
-from repro.eprop.kernels.malloc import keep_freed_memory
 from repro.errors import Busy, RunFailed, UserError
 from repro.records import wandb_mirror
-from repro.records.record import RECORD, RunRecord, read_record
+from repro.records.record import LOCK, RECORD, RunRecord, read_record
 from repro.records.store import run_folder
+from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash
 from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
@@ -86,7 +83,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no two processes train the same run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("w")
+        file = (folder / LOCK).open("w")
     except OSError as error:
         raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another with --out") from None
     with file:
@@ -104,11 +101,7 @@ def _train(
     callbacks: Sequence[pl.Callback],
     minutes: float,
 ) -> RunRecord:
-    _quiet()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    keep_freed_memory()
+    prepare_training()
     checkpoint = resumable(run.folder, run.identity)
     run.begin("resumed" if checkpoint else "started")
     module, recorder = run.task.load("module")(run.config, run.seed), Recorder()
@@ -156,8 +149,7 @@ def _sentences() -> Iterator[None]:
 
 def _measure(run: Run) -> RunRecord:
     """A run without training: no checkpoint, no mirror."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    use_one_thread()
     run.begin("started")
     metrics, arrays = run.task.load("measure")(run.config, run.seed)
     return run.record(RunResult("finished", "", metrics, arrays, ""))
@@ -203,11 +195,3 @@ def weights_hash(module: torch.nn.Module) -> str:
     for name, parameter in sorted(named.items()):
         digest.update(name.encode() + parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _quiet() -> None:
-    """Lightning's hints on devices, workers and SLURM say nothing about runs like ours."""
-    for package in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(package).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore", module=package)
-    warnings.filterwarnings("ignore", message=".*(does not have many workers|isinstance.treespec).*")

@@ -1,12 +1,12 @@
-"""What the front door knows of a task: names, variants, profiles, and where its classes live. No torch in here."""
+"""What is known of a task without running it: names, variants, profiles, where its classes lie. No torch in here."""
 
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repro.errors import unknown
-from repro.runs.config import Value, checked, config_hash, parse_value
+from repro.errors import UserError, unknown
+from repro.runs.config import Value, checked, config_hash, field_name, parse_value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +37,11 @@ class Task:
     callbacks that measure and keep what the record gains beside the series. A task that trains nothing has in their
     place `measure`, the path of a function (config, seed) -> (metrics, arrays).
     `panels` are those of the figure that its records draw. `seconds` maps a variant to what one run of the paper's size
-    costs on one core, and `whole` a size to what its 0 means, for estimates only. `headline` is the metric that a bar
-    of the figure shows. `data_here` gives the config values that follow from which data this machine has; `substitutes`
-    are data in place of the paper's (name on the figures -> config values), from which no value of the paper can be
-    judged.
+    costs on one core; `work` are the config keys that this is proportional to, and `whole` maps such a key to what its
+    0 means, for estimates only. `headline` is the metric that a bar of the figure shows. `commands` is the path of a
+    function (subparsers of argparse) that adds sources to `repro data`; each sets `make`, a function (arguments).
+    `data_here` gives the config values that follow from which data this machine has; `substitutes` are data in place
+    of the paper's (name on the figures -> config values), from which no value of the paper can be judged.
     """
 
     name: str
@@ -58,7 +59,9 @@ class Task:
     seconds: Mapping[str, float]
     megabytes: float
     whole: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    work: tuple[str, ...] = ()
     headline: str = ""
+    commands: str = ""
     data_here: Callable[[], Mapping[str, Value]] = dict
     substitutes: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
 
@@ -77,8 +80,16 @@ class Task:
         data = self.data_here() if data is None else data
         chosen = {**self.variant(variant).settings, **self.profile(profile).settings, **data}
         typed = {key: checked(self.config, key, value) for key, value in chosen.items()}
-        typed |= {key: parse_value(self.config, key, text) for key, text in (overrides or {}).items()}
+        typed |= {key: parse_value(self.config, key, text) for key, text in self._by_field(overrides or {}).items()}
         return self.config(**typed)
+
+    def _by_field(self, overrides: Mapping[str, str]) -> dict[str, str]:
+        """The same with the fields' names of today. Raises UserError for an unknown key, or two of one field."""
+        fields: dict[str, str] = {}
+        for key in overrides:
+            if (other := fields.setdefault(field_name(self.config, key), key)) != key:
+                raise UserError(f"{key} and {other} are the same key: {key} was renamed; leave one of them out")
+        return {field: overrides[key] for field, key in fields.items()}
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises UserError when there is none."""
@@ -102,7 +113,7 @@ class Task:
         return next((name for name, values in self.substitutes.items() if dict(values) == dict(here)), "")
 
     def load(self, what: str) -> Any:
-        """Import the task's "module", "data", "summary", "observers" or "measure" (this is where torch comes in)."""
+        """Import what a path of the task names, such as "module" (this is where torch is imported)."""
         path, name = getattr(self, what).split(":")
         return getattr(importlib.import_module(path), name)
 

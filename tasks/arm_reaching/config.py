@@ -157,5 +157,6 @@ TASK = Task(
         "no_inner_update": 25_000.0,
     },
     megabytes=8.0,
+    work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="test_mse",
 )

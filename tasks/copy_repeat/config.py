@@ -96,5 +96,6 @@ TASK = Task(
         "e_prop_3_truncated_traces": 18_000.0,
     },
     megabytes=3.0,
+    work=("iterations", "batch_size"),
     headline="length_solved",
 )

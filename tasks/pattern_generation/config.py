@@ -32,7 +32,7 @@ class PatternGenerationConfig(RuleSettings):
     tau_out_ms: float = paper(20.0, TEXT, low=1e-3, high=1e6)
     v_th: float = paper(0.61, TEXT, low=1e-6, high=1e6)
     refractory_ms: int = paper(5, TEXT, low=0, high=1000)
-    dt_ms: float = paper(1.0, "General simulation and neuron parameters", low=1.0, high=1.0)
+    dt_ms: float = paper(1.0, "General simulation and neuron parameters", choices=(0.25, 0.5, 1.0))
     trial_ms: int = paper(1000, TEXT, low=5, high=100_000)
     clock_rate_hz: float = paper(100.0, TEXT, low=1.0, high=1000.0)
     amplitude_low: float = paper(0.5, TEXT, low=0.0, high=100.0)
@@ -100,5 +100,6 @@ TASK = Task(
     observers="tasks.pattern_generation.record:observers",
     seconds=dict.fromkeys(VARIANTS, 12.0) | {"bptt": 60.0},
     megabytes=5.0,
+    work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="nmse",
 )

@@ -163,6 +163,8 @@ TASK = Task(
         "lstm_bptt": 2000.0,
     },
     megabytes=20.0,
+    work=("iterations", "n_rec", "batch_size"),
+    commands="tasks.speech.command:add",
     headline="accuracy",
     data_here=data_here,
     substitutes={"synthesised speech in place of TIMIT": {"corpus": "stand_in"}},

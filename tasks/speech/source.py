@@ -12,7 +12,7 @@ REMEMBERED = "timit.path"  # in the data folder: what `repro data timit DIR` fou
 
 def data_folder() -> Path:
     """Where prepared data lie: the synthesised corpora and the features, all of which can be made again."""
-    return store.ROOT / "data"
+    return store.data_folder()
 
 
 def timit_dir() -> Path | None:

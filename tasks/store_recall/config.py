@@ -177,5 +177,6 @@ TASK = Task(
         "e_prop_1_decoding": 120.0,
     },
     megabytes=1.0,
+    work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="iterations",
 )

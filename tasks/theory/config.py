@@ -103,5 +103,6 @@ TASK = Task(
     measure="tasks.theory.measure:measure",
     seconds={"measured": 35.0},
     megabytes=0.1,
+    work=("n_rec", "batch_size"),
     headline="eq10_rate_share",
 )

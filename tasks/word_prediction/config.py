@@ -131,6 +131,8 @@ TASK = Task(
         "bptt_20_two_layers": 6000.0,
     },
     megabytes=1.0,
+    work=("iterations", "batch_size", "training_words"),
+    commands="tasks.word_prediction.command:add",
     whole={"training_words": 929_589},
     headline="perplexity",
     data_here=data_here,

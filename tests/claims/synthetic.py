@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repro.claims.check import ClaimResult, check
+from repro.claims.check import check
 from repro.claims.claim import PaperClaim, load_claims
+from repro.claims.claim_result import ClaimResult
 
 COLUMNS = ["task", "variant", "profile", "seed", "status", "reason", "config_hash", "wall_s", "started", "folder"]
 HASHES = {("toy", variant): "paper" for variant in "abc"}

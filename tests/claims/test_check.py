@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from repro.claims.check import check, format_table, read_verdicts, worse, write_verdicts
+from repro.claims.check import check
 from repro.claims.claim import load_claims
-from repro.claims.verdicts import RANK
+from repro.claims.table import format_table
+from repro.claims.verdicts import RANK, read_verdicts, worse, write_verdicts
 from repro.errors import UserError
 from tests.claims.synthetic import TOLERANCES, around, judged, records
 

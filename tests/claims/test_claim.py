@@ -7,7 +7,7 @@ import pytest
 from repro.claims.claim import Tolerance, load_claims
 from repro.claims.relation import parse_relations
 from repro.errors import UserError
-from tasks import TASKS, get_task
+from repro.runs.registry import get_task, task_names
 from tests.claims.synthetic import claims
 
 VALUE = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 0.01; tolerance = "mse"'
@@ -31,7 +31,7 @@ def test_every_claim_of_figure_1_is_there_with_the_paper_s_numbers():
 
 def test_claims_name_variants_that_their_task_has():
     for claim in load_claims():
-        if claim.task in TASKS:
+        if claim.task in task_names():
             terms = [term for relation in claim.relations for term in (relation.left, relation.right)]
             named = {claim.variant, *(term.variant for term in terms)} - {""}
             assert named <= set(get_task(claim.task).variants), claim.id

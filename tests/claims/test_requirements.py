@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from repro.claims.check import check, format_table
+from repro.claims.check import check
 from repro.claims.claim import load_claims
+from repro.claims.table import format_table
 from repro.errors import UserError
 from tests.claims.synthetic import HASHES, TOLERANCES, claims, judged, records
 
@@ -70,11 +71,11 @@ def test_smaller_runs_are_told_with_what_they_lack(tmp_path):
     small = {("toy", variant): ("at a smaller size", "small") for variant in "abc"}
     value, order = check(claims(tmp_path, VALUE, ORDER, head=HEAD), frame, HASHES, small)
     assert value.verdict == order.verdict == "not run"
-    assert value.instead.startswith("at a smaller size: mse mean 15.3")
-    assert "a < b holds" in order.instead
-    assert all("3 of 3 runs of a still rose (at 12 to 19)" in result.instead for result in (value, order))
+    assert value.substitute_note.startswith("at a smaller size: mse mean 15.3")
+    assert "a < b holds" in order.substitute_note
+    assert all("3 of 3 runs of a still rose (at 12 to 19)" in result.substitute_note for result in (value, order))
     flat = check(claims(tmp_path, ORDER, head=HEAD), frame.assign(flat=1.0), HASHES, small)
-    assert "rose" not in flat[0].instead
+    assert "rose" not in flat[0].substitute_note
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_unfinished_runs_are_not_judged_and_have_not_failed(tmp_path):
     value, order = judged(tmp_path, unfinished({0, 1, 2}), FREE, ORDER.replace('; requires = "flat"', ""))
     assert (value.verdict, value.n_seeds, order.verdict) == ("not run", 0, "not run")
     assert value.reason == "3 of 3 runs of a did not finish (seed 0, 1, 2: 13 of 20 iterations)."
-    assert value.instead and value.instead in order.reason and "failed" not in order.reason
+    assert value.substitute_note and value.substitute_note in order.reason and "failed" not in order.reason
     failed = unfinished({0, 1, 2}).replace("unfinished", "failed")
     assert judged(tmp_path, failed, FREE)[0].verdict == "not reproduced"  # control
 

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from repro.claims.accept import accept
-from repro.claims.check import ClaimResult, check, format_table
+from repro.claims.check import check
+from repro.claims.claim_result import ClaimResult
 from repro.claims.regress import regress
+from repro.claims.table import format_table
 from repro.cli.check import as_json, judge
 from repro.records import store
 from tests.claims.synthetic import HASHES, TOLERANCES, around, claims, records
@@ -34,7 +36,7 @@ def judged(tmp_path: Path, *frames: pd.DataFrame) -> list[ClaimResult]:
 
 def test_the_order_is_told_and_turns_with_the_values(tmp_path):
     (value, order), (_, turned) = (judged(tmp_path, made_up(*both)) for both in ((0.01, 0.02), (0.02, 0.01)))
-    assert (value.verdict, value.reason, value.instead) == ("no data", "bring your own.", "")
+    assert (value.verdict, value.reason, value.substitute_note) == ("no data", "bring your own.", "")
     assert order.verdict == turned.verdict == "no data" and order.n_seeds == 0
     assert order.reason.startswith("bring your own; on made-up data: a < b holds (means 0.0")
     assert order.reason.endswith("; too few seeds for a test: 3 of 3 agree).")
@@ -44,7 +46,7 @@ def test_the_order_is_told_and_turns_with_the_values(tmp_path):
 def test_enough_seeds_are_tested(tmp_path):
     _, order = judged(tmp_path, made_up(0.01, 0.02, seeds=6))
     assert (order.verdict, order.indicative) == ("no data", False)
-    assert "a < b holds" in order.instead and "p = 0.016 after Holm, 6 seeds" in order.instead
+    assert "a < b holds" in order.substitute_note and "p = 0.016 after Holm, 6 seeds" in order.substitute_note
 
 
 @pytest.mark.parametrize("ours", [0.01, 0.1])
@@ -55,15 +57,15 @@ def test_a_verdict_on_the_paper_s_data_neither_changes_nor_tells_of_others(tmp_p
     for a, b in ((0.01, 0.02), (0.02, 0.01)):
         beside = judged(tmp_path, paper, made_up(a, b))
         assert [r.verdict for r in beside] == [r.verdict for r in alone]
-        assert not any("made-up" in r.reason or r.instead for r in beside)
+        assert not any("made-up" in r.reason or r.substitute_note for r in beside)
         assert [r.observed for r in beside] == [r.observed for r in alone]
 
 
 def test_runs_that_failed_there_are_told(tmp_path):
     _, some = judged(tmp_path, made_up(0.01, 0.02, failed=range(1)))
     _, all_of_b = judged(tmp_path, made_up(0.01, 0.02, failed=range(3)))
-    assert "2 of 2 agree); 1 of 3 runs of b failed (seed 0: the loss is NaN)" in some.instead
-    assert "a < b cannot be judged without a common seed; 3 of 3 runs of b failed" in all_of_b.instead
+    assert "2 of 2 agree); 1 of 3 runs of b failed (seed 0: the loss is NaN)" in some.substitute_note
+    assert "a < b cannot be judged without a common seed; 3 of 3 runs of b failed" in all_of_b.substitute_note
     assert all_of_b.verdict == "no data"
 
 
@@ -80,7 +82,7 @@ def told(where: Path) -> dict[str, str]:
     ours = {r.id: r for r in results if r.id.startswith("2c-")}
     assert {r.verdict for r in ours.values()} == {"no data"}
     assert all("set TIMIT_DIR" in r.reason for r in ours.values())
-    return {name: r.instead.removeprefix(TOLD) for name, r in ours.items() if r.instead}
+    return {name: r.substitute_note.removeprefix(TOLD) for name, r in ours.items() if r.substitute_note}
 
 
 def test_the_chain_of_figure_2c(tmp_path):
@@ -121,7 +123,7 @@ def test_with_timit_s_own_runs_the_verdicts_are_theirs(tmp_path):
     both, timit = (judge(tmp_path / where, "fig2", ["2c"]) for where in ("both", "timit"))
     assert {r.id: r.verdict for r in both} == {r.id: r.verdict for r in timit}
     assert {r.verdict for r in timit if r.kind == "value"} == {"reproduced"}
-    assert not any(r.instead or "synthesised" in r.reason for r in both)
+    assert not any(r.substitute_note or "synthesised" in r.reason for r in both)
     fields = [field.name for field in dataclasses.fields(ClaimResult)]
     assert [list(row) for row in json.loads(as_json(both))] == [fields] * len(both)
 
@@ -130,10 +132,13 @@ def test_a_smaller_size_is_told_with_its_value_and_gives_no_verdict(tmp_path):
     instead = {("toy", variant): ("small: not the paper's size", "made up") for variant in "abc"}
     value, order = check(claims(tmp_path, VALUE, ORDER), made_up(0.01, 0.02), HASHES, instead)
     assert value.verdict == order.verdict == "not run"
-    assert value.instead.startswith("small: not the paper's size: mse mean 0.0") and "over 3 seeds" in value.instead
-    assert "a < b holds" in order.instead and "mse mean" not in order.instead
+    assert (
+        value.substitute_note.startswith("small: not the paper's size: mse mean 0.0")
+        and "over 3 seeds" in value.substitute_note
+    )
+    assert "a < b holds" in order.substitute_note and "mse mean" not in order.substitute_note
     text = format_table([value, order])
     assert "not run (no finished run at the paper's size): c0, c1\n    c0 small: not the paper's size" in text
     paper = records({"a": around(0.01, 6), "b": around(0.02, 6, seed=1)})
     both = pd.concat([paper, made_up(0.02, 0.01)], ignore_index=True)
-    assert not any(r.instead for r in check(claims(tmp_path, VALUE, ORDER), both, HASHES, instead))  # control
+    assert not any(r.substitute_note for r in check(claims(tmp_path, VALUE, ORDER), both, HASHES, instead))  # control

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.cli.plan import Job
+from repro.jobs.plan import PlannedRun
 from repro.records import store
 from repro.records.record import RunRecord, pack_arrays, write_record
 
@@ -23,7 +23,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def written(job: Job, status: str = "finished", reason: str = "", nmse: float = 0.012) -> RunRecord:
+def written(job: PlannedRun, status: str = "finished", reason: str = "", nmse: float = 0.012) -> RunRecord:
     """Write the record of a job, as a run would."""
     arrays = pack_arrays({})
     job.folder.mkdir(parents=True, exist_ok=True)

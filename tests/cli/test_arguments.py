@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from repro.cli.arguments import checked_int, parse_list, parse_seeds, parse_settings, require_writable
+from repro.cli.arguments import checked_int, parse_list, parse_seeds, parse_settings
 from repro.errors import UserError
+from repro.records.store import require_writable
 
 
 @pytest.mark.parametrize(

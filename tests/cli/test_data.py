@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.__main__ import main
+from repro.cli.main import main
 from tasks.speech import source, timit
 from tasks.speech.corpus import Corpus, Utterance
 from tests.tasks.miniature import MINIATURE, utterance, write

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from repro.__main__ import main
-from repro.cli import data_words
+from repro.cli.main import main
+from tasks.word_prediction import command as data_words
 from tasks.word_prediction import ptb, source
 from tasks.word_prediction.corpus import corpus, tokens
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-import tasks
 from repro.cli import reproduce
-from repro.cli.plan import Job, is_finished, plan
-from repro.cli.pool import run_all, run_command
-from repro.cli.text import LiveLine
 from repro.errors import UserError
-from tasks import get_task
+from repro.jobs.plan import PlannedRun, is_finished, plan
+from repro.jobs.pool import run_all, run_command
+from repro.runs import registry
+from repro.runs.registry import get_task
+from repro.text import LiveLine
 
 TASK = get_task("pattern_generation")
 Write = Callable[..., object]
 
 
-def prepared(write: Write, variants: int = 9) -> list[Job]:
+def prepared(write: Write, variants: int = 9) -> list[PlannedRun]:
     """Jobs whose finished records wait beside their place; the fake runner moves them there."""
     jobs = plan([TASK], "quick")[:variants]
     for job in jobs:
@@ -33,7 +33,7 @@ def prepared(write: Write, variants: int = 9) -> list[Job]:
     return jobs
 
 
-def fake(job: Job, before: str = "") -> list[str]:
+def fake(job: PlannedRun, before: str = "") -> list[str]:
     """A process that does `before`, then finishes the job."""
     move = f"pathlib.Path({str(job.folder)!r}, 'waiting.json').rename(pathlib.Path({str(job.folder)!r}, 'record.json'))"
     return [sys.executable, "-c", f"import os, pathlib, sys, time\n{before}\n{move}"]
@@ -57,7 +57,7 @@ def test_one_failure_does_not_stop_the_rest(results: Path, write: Write, capsys:
 def test_a_runner_that_leaves_no_record_has_failed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = plan([TASK], "quick")[:1]
     assert run_all(jobs, 1, lambda job: [sys.executable, "-c", "pass"], LiveLine()) == jobs
-    assert "it said nothing" in capsys.readouterr().out
+    assert "no error message was printed" in capsys.readouterr().out
 
 
 def test_the_record_says_why_it_failed(results: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +85,7 @@ def test_no_more_than_asked_at_a_time(results: Path, write: Write) -> None:
 def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
     jobs = prepared(write, 2)
 
-    def command(job: Job) -> list[str]:
+    def command(job: PlannedRun) -> list[str]:
         if job is jobs[1]:  # interrupt ourselves as soon as both are there
             both = " -a ".join(f"-e {job.folder}/pid" for job in jobs)
             subprocess.Popen(["/bin/sh", "-c", f"until [ {both} ]; do sleep 0.1; done; kill -TERM {os.getpid()}"])
@@ -163,7 +163,7 @@ def test_only_what_the_panels_need_is_trained(
     results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = dataclasses.replace(TASK, name="other", panels=("1e",))
-    monkeypatch.setattr(tasks, "tasks_of", lambda figure: [dataclasses.replace(TASK, panels=("1c", "1d")), other])
+    monkeypatch.setattr(registry, "tasks_of", lambda figure: [dataclasses.replace(TASK, panels=("1c", "1d")), other])
     for panels, names in ((("1c",), ["pattern_generation"]), (("1e",), ["other"])):
         assert [task.name for task in reproduce.tasks_behind("fig1", panels)] == names
     for both in (None, ("1d", "1e")):

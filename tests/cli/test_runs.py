@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from repro.cli import runs
-from repro.cli.plan import Job, plan
+from repro.jobs.plan import PlannedRun, plan
 from repro.records.record import append_journal
-from tasks import get_task
+from repro.runs.registry import get_task
 
 
 @pytest.fixture
-def jobs(results: Path) -> list[Job]:
+def jobs(results: Path) -> list[PlannedRun]:
     """Places for runs."""
     jobs = plan([get_task("pattern_generation")], "quick")
     for job in jobs:
@@ -22,7 +22,7 @@ def jobs(results: Path) -> list[Job]:
     return jobs
 
 
-def test_each_status(jobs: list[Job], write: Callable[..., object]) -> None:
+def test_each_status(jobs: list[PlannedRun], write: Callable[..., object]) -> None:
     finished, failed, broken, running, stopped, again, empty, unfinished, *_ = jobs
     write(finished)
     write(failed, "failed", "the loss is NaN at trial 7")
@@ -47,7 +47,7 @@ def test_each_status(jobs: list[Job], write: Callable[..., object]) -> None:
     assert said[empty] == ("interrupted", "before its first trial")
 
 
-def test_a_journal_that_is_cut_off(jobs: list[Job]) -> None:
+def test_a_journal_that_is_cut_off(jobs: list[PlannedRun]) -> None:
     append_journal(jobs[0].folder, "started", pid=1)
     append_journal(jobs[0].folder, "failed", reason="x")
     with (jobs[0].folder / "journal.jsonl").open("a") as journal:
@@ -55,7 +55,7 @@ def test_a_journal_that_is_cut_off(jobs: list[Job]) -> None:
     assert runs.last_event(jobs[0].folder) == {"event": "failed", "reason": "x"}
 
 
-def test_the_table(jobs: list[Job], write: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table(jobs: list[PlannedRun], write: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> None:
     write(jobs[0])
     assert runs.execute(Namespace(records="runs")) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.cli.text import LiveLine, count, duration, megabytes, shown, table
+from repro.text import LiveLine, count, duration, megabytes, shown, table
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,25 @@ from pathlib import Path
 import pytest
 
 import paper_figures
-from paper_figures import style
+from repro import drawing
 from tests.figures.synthetic import write_runs
 
 COARSE = 30  # dots per inch: at a user's 300 the PNGs are most of what drawing takes
-OF_USERS = style.RC["savefig.dpi"]
+OF_USERS = drawing.RC["savefig.dpi"]
 
 
 @pytest.fixture(scope="package", autouse=True)
 def coarse() -> Iterator[None]:
     """Tests of figures draw coarse PNGs; an SVG is the same at any resolution, but for the images in it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(style.RC, "savefig.dpi", COARSE)
+        patch.setitem(drawing.RC, "savefig.dpi", COARSE)
         yield
 
 
 @pytest.fixture
 def fine(monkeypatch: pytest.MonkeyPatch) -> None:
     """As users draw."""
-    monkeypatch.setitem(style.RC, "savefig.dpi", OF_USERS)
+    monkeypatch.setitem(drawing.RC, "savefig.dpi", OF_USERS)
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import fig1, style, table
+from paper_figures import fig1, table
+from repro import drawing
 from repro.claims.claim import load_claims
 from repro.records.store import load, run_folder
 from tasks.pattern_generation.config import TASK
@@ -28,8 +29,8 @@ class Block:  # a None in sys.modules would do, but scipy asks whether "torch" i
 
 sys.meta_path.insert(0, Block())
 import paper_figures
-from paper_figures import style
-style.RC["savefig.dpi"] = int(sys.argv[3])
+from repro import drawing
+drawing.RC["savefig.dpi"] = int(sys.argv[3])
 paper_figures.draw("fig1", sys.argv[1], None, Path(sys.argv[2]))
 """
 
@@ -37,7 +38,7 @@ paper_figures.draw("fig1", sys.argv[1], None, Path(sys.argv[2]))
 def redrawn(figure: str, records: Path, out: Path) -> dict[str, bytes]:
     """All files of a figure drawn in another process without torch, as coarse as in this one; name -> bytes."""
     script = WITHOUT_TORCH.replace('"fig1"', f'"{figure}"')
-    dpi = str(style.RC["savefig.dpi"])
+    dpi = str(drawing.RC["savefig.dpi"])
     subprocess.run([sys.executable, "-c", script, str(records), str(out), dpi], cwd=ROOT, check=True)
     return {path.name: path.read_bytes() for path in out.iterdir()}
 

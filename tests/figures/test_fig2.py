@@ -7,11 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import FIGURES, fig1, fig2, fig2a, fig2b, fig3, fig4
+from paper_figures import fig1, fig2, fig2a, fig2b, fig3, fig4
 from paper_figures.table import gather
 from repro.errors import UserError
 from repro.records.store import load, run_folder
-from tasks import tasks_of
+from repro.runs.registry import get_figure, tasks_of
 from tasks.store_recall.config import TASK
 from tests.figures import synthetic_speech
 from tests.figures.synthetic_recall import TYPICAL, write_runs
@@ -183,5 +183,5 @@ def test_a_record_without_the_arrays_says_so(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "module"), [("fig1", fig1), ("fig2", fig2), ("fig3", fig3), ("fig4", fig4)])
 def test_every_panel_has_a_task_that_is_trained_for_it(name, module):
-    assert name in FIGURES
+    assert get_figure(name) is module
     assert {panel for task in tasks_of(name) for panel in task.panels} == set(module.PANELS)

@@ -10,14 +10,14 @@ import paper_figures
 from paper_figures import fig2c, style, table
 from paper_figures.table import gather, sizes
 from repro.records.store import load
-from tasks import TASKS, get_task
+from repro.runs.registry import get_task, task_names
 from tasks.speech.config import TASK
 from tasks.speech.phones import INDEX, PHONES
 from tests.figures.synthetic_speech import PAPER, TYPICAL, write_runs
 from tests.figures.test_fig1 import texts
 
 SUBSTITUTE = "synthesised speech in place of TIMIT"
-OWN_DATA = [name for name in TASKS if not get_task(name).substitutes]  # made, not collected: nothing stands in for it
+OWN_DATA = [name for name in task_names() if not get_task(name).substitutes]  # made, not collected
 WIDE = 7.1
 Draw = Callable[..., list[str]]
 

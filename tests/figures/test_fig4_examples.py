@@ -9,8 +9,8 @@ from matplotlib.colors import to_hex
 import paper_figures
 from paper_figures import fig4c, fig4d, style
 from paper_figures.table import gather
-from repro.claims.table import format_number
 from repro.errors import UserError
+from repro.text import format_number
 from tasks.copy_repeat.config import TASK as COPY
 from tests.figures import synthetic_copy, synthetic_words
 from tests.figures.drawing import Draw, axes_of, copies, texts_of, words_in

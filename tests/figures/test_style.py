@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.table import mean_interval
-from tasks import TASKS, get_task
+from repro.runs.registry import get_task, task_names
 
 # How deuteranopes, protanopes and tritanopes see linear RGB (Machado, Oliveira & Fernandes 2009, full severity).
 SIGHTS = {
@@ -56,7 +56,7 @@ def test_a_red_and_a_green_would_not_be():
 
 
 def test_every_variant_that_is_trained_has_a_colour():
-    trained = [task for task in map(get_task, TASKS) if not task.measure]
+    trained = [task for task in map(get_task, task_names()) if not task.measure]
     assert {variant for task in trained for variant in task.variants} <= set(style.COLOURS)
 
 

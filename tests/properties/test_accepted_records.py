@@ -7,8 +7,8 @@ import pytest
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.records.store import record_folders
 from repro.runs.config import config_hash, from_mapping
+from repro.runs.registry import get_task, task_names
 from repro.runs.task import Task
-from tasks import TASKS, get_task
 
 ACCEPTED = record_folders("accepted")
 
@@ -48,7 +48,7 @@ def wanted(task: Task, variant: str) -> tuple[str, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "variant"), [(name, variant) for name in TASKS for variant in get_task(name).variants]
+    ("name", "variant"), [(name, variant) for name in task_names() for variant in get_task(name).variants]
 )
 def test_every_variant_has_its_seeds(name: str, variant: str) -> None:
     known, seeds = wanted(get_task(name), variant)

@@ -1,0 +1,102 @@
+"""The command line: `repro run|reproduce|runs|figures|check|regress|accept|list|sweep|data|bench`.
+
+Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status: 2 for bad input, 1 for a
+run that failed, 130 for Ctrl-C. Imports only the module of the command that is given, and neither torch nor pandas.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from repro import __version__
+from repro.cli.arguments import Parser
+from repro.eprop.errors import UsageError
+from repro.errors import RunFailed, UserError
+from repro.text import table
+
+COMMANDS = {  # name -> module of repro.cli, what it does
+    "reproduce": ("reproduce", "train all runs of a figure, draw it, print which claims hold"),
+    "run": ("run", "train one variant with one seed; resumes when called again"),
+    "runs": ("runs", "the state of every run, and why one failed"),
+    "figures": ("figures", "draw a figure from records"),
+    "check": ("check", "which of the paper's claims hold"),
+    "regress": ("regress", "whether our results moved away from the accepted ones"),
+    "accept": ("accept", "make runs the accepted reference"),
+    "list": ("listing", "tasks, variants, profiles, claims"),
+    "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
+    "data": ("data", "check, download or prepare what the tasks on speech and on text train on"),
+    "bench": ("bench", "how fast training is, and against whom"),
+}
+
+ABOUT = """\
+Reproduces "Biologically inspired alternatives to backpropagation through time
+for learning in recurrent neural nets" (Bellec, Scherr et al. 2019)."""
+
+EXAMPLES = """\
+examples:
+  repro reproduce fig1                  figure 1 at the paper's size, one seed (what `make fig1` does)
+  repro reproduce fig1 --dry-run        what that would train, and what it costs
+  repro list variants                   the bars of the figure
+  repro run pattern_generation --variant e_prop_1 --set iterations=200
+  repro sweep store_recall_threshold    train a study of sweeps/, with a table and a figure at the end
+  repro check --figure fig1             verdicts from the committed records; trains nothing
+"""
+
+
+def build_parser(argv: Sequence[str]) -> Parser:
+    """The parser of the whole command line; of the commands, only the one that `argv` names has its arguments."""
+    listed = table([(f"  {name}", about) for name, (_, about) in COMMANDS.items()])
+    parser = Parser(
+        prog="repro",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=ABOUT,
+        epilog=f"commands:\n{listed}\n\n{EXAMPLES}",
+    )
+    parser.add_argument("--version", action="version", version=f"eprop-repro {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", help="one of those below; `repro COMMAND --help` says more")
+    for name, (module_name, about) in COMMANDS.items():
+        command = commands.add_parser(name, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
+        if name == next((word for word in argv if not word.startswith("-")), None):
+            module = importlib.import_module(f"repro.cli.{module_name}")
+            module.add(command)
+            command.set_defaults(execute=module.execute, parser=command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    try:
+        return _dispatch(sys.argv[1:] if argv is None else argv)
+    except (UserError, UsageError) as error:
+        return _print_error(f"repro: error: {error}", 2)
+    except RunFailed as error:
+        return _print_error(f"repro: error: {error}", 1)
+    except KeyboardInterrupt as stop:
+        return _print_error(f"repro: {str(stop) or 'interrupted'}", 130)
+    except BrokenPipeError:  # `repro list claims | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        return _print_error(f"repro: error: cannot read or write{where}: {error.strerror or error}", 2)
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    parser = build_parser(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        getattr(args, "parser", parser).error(f"unrecognized arguments: {rest[0]}")
+    if not hasattr(args, "execute"):
+        parser.print_help()
+        return 0
+    status: int = args.execute(args)
+    sys.stdout.flush()  # here, so that a closed pipe is caught below
+    return status
+
+
+def _print_error(sentence: str, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status

@@ -1,0 +1,1 @@
+"""How runs are made: a plan of them, a queue, and processes that work it off."""

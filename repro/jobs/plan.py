@@ -1,0 +1,90 @@
+"""Which runs a figure needs, which of them are there, and what the rest will cost."""
+
+import dataclasses
+import heapq
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from repro.errors import UserError
+from repro.runs.task import Task
+
+STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """One run of a plan: what it is, where its files lie, whether it is finished, what it should cost."""
+
+    task: str
+    variant: str
+    profile: str
+    seed: int
+    folder: Path
+    finished: bool
+    seconds: float
+    megabytes: float
+    headline: str
+
+    def __str__(self) -> str:
+        """ "pattern_generation e_prop_1 seed 0"."""
+        return f"{self.task} {self.variant} seed {self.seed}"
+
+
+def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None) -> list[PlannedRun]:
+    """All runs of some tasks (tasks x variants x seeds), those that take longest first.
+
+    Without `seeds` each task's profile says which. Raises UserError for an unknown profile.
+    """
+    runs = [
+        planned_run(task, variant, profile, seed)
+        for task in tasks
+        for seed in (seeds or task.profile(profile).seeds)
+        for variant in task.variants_of(profile)
+    ]
+    return sorted(runs, key=lambda run: -run.seconds)
+
+
+def planned_run(task: Task, variant: str, profile: str, seed: int) -> PlannedRun:
+    """One run, looked up on disk."""
+    from repro.records import store
+    from repro.runs.config import config_hash
+
+    config = task.resolve(variant, profile)
+    folder = store.run_folder(task.name, variant, config_hash(config), seed)
+    seconds = expected_seconds(task, variant, config)
+    space = task.megabytes * min(relative_work(task, variant, config), 1.0)
+    return PlannedRun(task.name, variant, profile, seed, folder, is_finished(folder), seconds, space, task.headline)
+
+
+def expected_seconds(task: Task, variant: str, config: Any) -> float:
+    """What one run of a config should take on one core."""
+    return STARTUP_SECONDS + task.seconds[variant] * relative_work(task, variant, config)
+
+
+def relative_work(task: Task, variant: str, config: Any) -> float:
+    """The work of a config as a fraction of the variant's at the paper's size."""
+    full = task.config(**task.variant(variant).settings)
+    ratio = 1.0
+    for key in task.work:
+        size, of = (getattr(each, key) or task.whole[key] for each in (config, full))
+        ratio *= size / of
+    return ratio
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds the record of a finished run; a broken record is not one."""
+    from repro.records.record import RECORD, read_record
+
+    try:
+        return (folder / RECORD).exists() and read_record(folder).status == "finished"
+    except UserError:
+        return False
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """How long jobs take in this order, each given to the first free worker."""
+    free = [0.0] * workers
+    for cost in seconds:
+        heapq.heapreplace(free, free[0] + cost)
+    return max(free)

@@ -1,0 +1,82 @@
+"""Processes that run the command line with one thread each: started, stopped together, and their logs."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from repro.records.record import LOG
+from repro.runs.bootstrap import ONE_THREAD
+
+GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
+
+
+class HasProcess(Protocol):
+    """Whatever runs as a process of its own."""
+
+    process: subprocess.Popen[bytes]
+
+
+def start(command: Sequence[str], folder: Path, **defaults: str) -> subprocess.Popen[bytes]:
+    """Start a command with one thread, its output appended to the log in a folder, which is made if need be.
+
+    `defaults` are variables of the environment, for where the user has set none.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    env = defaults | os.environ | ONE_THREAD | {"PYTHONUNBUFFERED": "1"}
+    with (folder / LOG).open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
+
+
+def repro(*words: str) -> list[str]:
+    """The command line `repro WORDS`, in this Python."""
+    return [sys.executable, "-m", "repro", *words]
+
+
+def why_it_ended(status: int, folder: Path) -> str:
+    """Why a process did not end well: the signal that killed it, or what it printed last."""
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return last_log_line(folder) or "no error message was printed"
+
+
+def last_log_line(folder: Path) -> str:
+    """The last line of the log in a folder, "" when there is none."""
+    log = folder / LOG
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1].removeprefix("repro: ").removeprefix("error: ").strip() if lines else ""
+
+
+@contextlib.contextmanager
+def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
+    """Whatever happens inside, no child outlives it."""
+    try:
+        yield
+    finally:
+        for child in running:
+            child.process.terminate()
+        for child in running:
+            try:
+                child.process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+@contextlib.contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """A request to end is taken as Ctrl-C is."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,29 @@
+"""The callback that lets a study stop a run early; it knows a report function, not Optuna's storage."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytorch_lightning as pl
+
+from repro.errors import unknown
+from repro.jobs.job import Pruning
+
+
+class PruningCallback(pl.Callback):
+    """Reports a training metric now and then, and ends the run when the answer is to end it."""
+
+    def __init__(self, rule: Pruning, report: Callable[[int, float], bool]) -> None:
+        """`report` takes the iteration and the metric, and says whether the run should end."""
+        self.rule, self.report = rule, report
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        """Raises TrialPruned to end the run, UserError when training has no such metric."""
+        metrics, done = outputs["metrics"], trainer.global_step
+        if self.rule.metric not in metrics:
+            raise unknown("training metric", self.rule.metric, metrics, of="[pruning]")
+        if trainer.should_stop or done == trainer.max_steps:
+            return  # it ends by itself, with a result
+        since = done - self.rule.first
+        if since >= 0 and since % self.rule.every == 0 and self.report(done, float(metrics[self.rule.metric])):
+            raise optuna.TrialPruned

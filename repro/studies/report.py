@@ -1,0 +1,88 @@
+"""A study as a table: a row a point, the best first."""
+
+import math
+from pathlib import Path
+
+from repro.drawing import save
+from repro.jobs.job import JobStates, settings_text
+from repro.records.store import TABLE
+from repro.studies.plots import draw
+from repro.studies.ranking import Cell, Row, rank
+from repro.studies.spec import StudySpec
+
+
+def write(study: StudySpec, states: JobStates, out: Path) -> list[Path]:
+    """Write table.md, landscape.svg and landscape.png into a folder. Raises UserError when that cannot be done."""
+    return save({TABLE: table(study, states).encode(), **draw(study, states)}, out)
+
+
+def table(study: StudySpec, states: JobStates) -> str:
+    """A Markdown page with a table: score, mean and standard deviation over seeds, fresh seeds beside the search's."""
+    rows = rank(study, states)
+    keys = list(study.grid)
+    metrics = ["metric"] if len(study.metrics) > 1 else []
+    scores = [_score_name(study)] if _score_name(study) else []
+    fresh = [f"{variant}, fresh seeds" for variant in study.variants] if study.best_seeds else []
+    lines = [keys + metrics + scores + [_title(study, variant) for variant in study.variants] + fresh]
+    lines.append(["---"] * len(lines[0]))
+    for row in rows:
+        cells = [cell_text(row.cells[variant]) for variant in study.variants]
+        again = [_fresh_text(row.fresh[variant]) for variant in study.variants] if fresh else []
+        head = [str(value) for _, value in row.point] + ([row.metric] if metrics else [])
+        lines.append(head + ([number(row.score)] if scores else []) + cells + again)
+    page = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"# {study.name}\n\n{study.about}\n\n{_legend(study)}\n\n{page}\n"
+
+
+def best_line(study: StudySpec, row: Row) -> str:
+    """ "v_th=0.5 beta=0.03: iterations 93 ± 4"."""
+    results = ", ".join(
+        f"{row.metric}{f' of {variant}' if len(study.variants) > 1 else ''} {cell_text(row.cells[variant])}"
+        for variant in study.variants
+    )
+    again = [_fresh_text(cell) for cell in row.fresh.values() if cell.values]
+    return f"{settings_text(row.point)}: {results}" + (f"; with fresh seeds {', '.join(again)}" if again else "")
+
+
+def cell_text(cell: Cell) -> str:
+    """ "93 ± 4"; "≥ 200 ± 0" where a seed is a lower bound; and how many seeds have no result."""
+    notes = [f"{n} {what}" for n, what in ((cell.pruned, "stopped early"), (cell.open, "to come")) if n]
+    lost = sum(not math.isfinite(value) for value in cell.values)
+    notes += [f"{lost} lost"] if lost else []
+    text = "" if not cell.values or lost else ("≥ " if cell.bounds else "") + number(cell.mean)
+    text += "" if math.isnan(cell.spread) else f" ± {cell.spread:.2g}"
+    return " ".join(filter(None, [text, f"({', '.join(notes)})" if notes else ""]))
+
+
+def number(value: float) -> str:
+    """Four digits, or nothing for what is not a number."""
+    return f"{value:.4g}" if math.isfinite(value) else ""
+
+
+def _fresh_text(cell: Cell) -> str:
+    return cell_text(cell) if cell.values else ""
+
+
+def _title(study: StudySpec, variant: str) -> str:
+    metric = f"{study.metrics[0]}, " if len(study.metrics) == 1 else ""
+    paper = f" (paper: {study.printed[variant]:g})" if study.printed else ""
+    return f"{metric}{variant}{paper}"
+
+
+def _score_name(study: StudySpec) -> str:
+    if study.printed:
+        return "distance"
+    return "mean" if len(study.variants) > 1 else ""
+
+
+def _legend(study: StudySpec) -> str:
+    seeds = f"Task {study.task}, profile {study.profile}; mean ± standard deviation over seeds {_list(study.seeds)}"
+    fresh = f", the best {study.best} again with seeds {_list(study.best_seeds)}" if study.best_seeds else ""
+    order = "" if study.printed else f" Best means: {study.direction}."
+    ranked = " Distance: the sum over variants of |log(mean / paper)|." if study.printed else order
+    fixed = f" Settings: {settings_text(study.settings.items())}." if study.settings else ""
+    return f"{seeds}{fresh}.{fixed}{ranked} ≥: a seed that did not reach it counts as the run's length, a lower bound."
+
+
+def _list(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))

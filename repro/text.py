@@ -1,0 +1,86 @@
+"""Text for the terminal: tables, durations, sizes, paths, and a live line that no log file contains."""
+
+import math
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """Rows of text in aligned columns, two spaces apart; on a terminal the last column is wrapped to fit."""
+    lines = [header, *rows] if header else list(rows)
+    widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)][:-1]
+    screen = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    room = max(screen - sum(widths), 30)
+    return "\n".join(_row(line, widths, room) for line in lines)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Each row as one line, in columns two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def format_number(value: float) -> str:
+    """Three digits, or all before the point; nothing for nan."""
+    return "" if math.isnan(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _row(line: Sequence[str], widths: Sequence[int], room: int) -> str:
+    first, *more = textwrap.wrap(line[-1], room) or [""]
+    start = "".join(map(str.ljust, line, widths)) + first
+    return "\n".join([start.rstrip(), *(" " * sum(widths) + rest for rest in more)])
+
+
+def duration(seconds: float) -> str:
+    """A time a person can read: "8 s", "3.5 min", "12 h"."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
+
+
+def megabytes(size: float) -> str:
+    """A size a person can read: "45 MB", "1.2 GB"."""
+    return f"{size / 1000:.1f} GB" if size >= 1000 else f"{max(size, 1):.0f} MB"
+
+
+def count(number: int, word: str) -> str:
+    """ "1 run", "9 runs"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+class LiveLine:
+    """Lines that stay, and on a terminal one line below them that is rewritten in place."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to `stream` (standard output)."""
+        self.stream = stream or sys.stdout
+        self.live = self.stream.isatty()
+
+    def say(self, line: str) -> None:
+        """Write a line that stays."""
+        self.clear()
+        print(line, file=self.stream, flush=True)
+
+    def show(self, line: str) -> None:
+        """Rewrite the live line; nothing in a log."""
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            self.stream.write(f"\r\x1b[K{line[:width]}")
+            self.stream.flush()
+
+    def clear(self) -> None:
+        """Take the live line away."""
+        if self.live:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()

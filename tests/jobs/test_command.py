@@ -1,0 +1,160 @@
+"""`repro sweep` as a user meets it, with real training of the smallest size."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro.cli.main import main
+from repro.jobs.queue import Queue
+from repro.records.store import read_all
+from repro.studies.studyfile import STUDIES, load
+from tests.cli.test_command_line import HEAVY, repro
+from tests.studies.conftest import FAST, GOOD
+
+SMALL = GOOD.replace("[0.4, 0.61, 0.9]", "[0.4]")
+LONG = SMALL.replace("[grid]", "[settings]\niterations = 100000\n[grid]")
+PRUNED = SMALL.replace("[0.001, 0.003]", "[0.001, 0.003, 1e-6]").replace("[100, 101]", "[100]")
+PRUNED += '[pruning]\nmetric = "loss"\nfirst = 6\nevery = 2\nfinished = 2\n'
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def start(path: Path, workers: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "repro", "sweep", str(path), "--workers", str(workers)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    # Tests that were started in the background ignore Ctrl-C, and so would all that they start.
+    return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
+
+
+def at_work(queue: Queue, process: subprocess.Popen[str], number: int) -> list[str]:
+    """Wait until so many workers are at a run; their names."""
+    end = time.monotonic() + 120
+    while len(names := queue.workers()[0]) < number:
+        assert process.poll() is None and time.monotonic() < end, process.stdout and process.stdout.read()
+        time.sleep(0.05)
+    return names
+
+
+def test_a_study_with_a_worker_killed(
+    results: Path, write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(SMALL)
+    queue = Queue(load(path))
+    process = start(path, 2)
+    victim = int(at_work(queue, process, 2)[0].rpartition("-")[2])
+    os.kill(victim, signal.SIGKILL)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "a worker ended early: killed by SIGKILL" in said
+    assert "best: learning_rate=" in said and "with fresh seeds" in said
+    assert queue.is_done()
+    folder = results / "studies" / "a_try"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("journal.log", "landscape.png", "landscape.svg", "logs", "runs", "table.md")
+    ]
+    records = [record for _, record in read_all(folder / "runs")]
+    assert sorted(record.seed for record in records) == [100, 100, 101, 101, 200]
+    assert (folder / "table.md").read_text().count("\n| 0.00") == 2
+    before = (folder / "table.md").read_bytes()
+    assert main(["sweep", str(path)]) == 0  # nothing left: no process is started
+    assert "nothing to train: every run is done" in capsys.readouterr().out
+    assert (folder / "table.md").read_bytes() == before
+
+
+def test_an_interrupt_leaves_no_run_behind(results: Path, write: Callable[[str], Path]) -> None:
+    path = write(LONG)
+    queue = Queue(load(path))
+    process = start(path, 1)
+    worker = int(at_work(queue, process, 1)[0].rpartition("-")[2])
+    while not list(results.glob("studies/a_try/runs/*/*/*/journal.jsonl")):  # training has begun
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "repro: stopped; the same command goes on where the study stopped" in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    assert queue.workers() == ([], {})
+    assert {outcome.name for outcome in queue.states().values()} == {"waiting"}
+
+
+def test_a_run_is_pruned_and_leaves_no_record(results: Path, write: Callable[[str], Path]) -> None:
+    path = write(PRUNED)
+    process = start(path, 1)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    queue = Queue(load(path))
+    states = {dict(job.point)["learning_rate"]: o.name for job, o in queue.states().items() if job.seed == 100}
+    assert states == {0.001: "finished", 0.003: "finished", 1e-6: "pruned"}
+    records = [record for _, record in read_all(results / "studies" / "a_try" / "runs")]
+    assert 1e-6 not in {record.config["learning_rate"] for record in records}
+    assert sorted(record.seed for record in records) == [100, 100, 200]
+
+
+def test_status(results: Path, write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(GOOD)
+    assert main(["sweep", "status", str(path)]) == 0
+    assert "a_try: 6 points x 2 seeds, then the best 1 with 1 fresh" in (said := capsys.readouterr().out)
+    assert "not begun" in said
+    assert not results.exists(), "looking writes nothing"
+    queue = Queue(load(path), None, FAST)
+    queue.fill()
+    done, running = queue.take(), queue.take()
+    assert done and running
+    queue.finish(done, {"nmse": 0.5})
+    assert main(["sweep", "status", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 13 done, 1 running, 10 waiting" in said
+    assert f"workers at a run: {queue.worker}" in said
+    assert "best: learning_rate=0.001 v_th=0.4: nmse 0.5 (1 to come)" in said
+    queue.storage.set_trial_user_attr(running.trial._trial_id, "lease", {"worker": "far-1", "time": time.time() - 300})
+    assert main(["sweep", "status", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "workers at a run: none" in said and "stale lease: far-1, not renewed for 5 min" in said
+
+
+def test_status_needs_no_torch(results: Path, write: Callable[[str], Path]) -> None:
+    path = write(GOOD)
+    Queue(load(path)).fill()
+    blocked = tuple(name for name in HEAVY if name != "optuna")
+    done = repro("sweep", "status", str(path), results=results, blocked=blocked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "12 waiting" in done.stdout
+
+
+def test_without_optuna(results: Path, write: Callable[[str], Path]) -> None:
+    done = repro("sweep", str(write(GOOD)), results=results, blocked=("optuna",))
+    assert done.returncode == 2
+    assert (
+        done.stderr == "repro: error: a sweep needs optuna, which is not installed; `pip install optuna` sets it up\n"
+    )
+    assert not results.exists()
+    assert repro("sweep", "--help", blocked=(*HEAVY, "pandas", "numpy", "matplotlib")).returncode == 0
+
+
+def test_the_slurm_template(tmp_path: Path) -> None:
+    fake = tmp_path / ".venv" / "bin" / "repro"
+    fake.parent.mkdir(parents=True)
+    fake.write_text('#!/bin/sh\necho "$@"\n')
+    fake.chmod(0o755)
+    script = ["bash", str(STUDIES / "slurm_array.sh")]
+    env = os.environ | {"SLURM_SUBMIT_DIR": str(tmp_path)}
+
+    def said(*words: str) -> str:
+        return subprocess.run([*script, *words], env=env, capture_output=True, text=True, check=False).stdout
+
+    assert said("a_study") == "sweep a_study --workers 1\n"
+    assert said("a_study", "sqlite:///q.db") == "sweep a_study --workers 1 --storage sqlite:///q.db\n"
+    assert said() == ""

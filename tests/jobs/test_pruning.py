@@ -1,0 +1,84 @@
+"""Runs that fall behind are stopped, and only those."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+
+import optuna
+import pytest
+
+from repro.errors import UserError
+from repro.jobs.job import Job, Pruning
+from repro.jobs.queue import Queue
+from repro.jobs.worker import Report, serve
+from repro.studies.study import Study
+from tests.studies.conftest import FAST, changed
+
+RULE = Pruning("error", "minimize", first=4, every=2, finished=2)
+
+
+def curve(job: Job, step: int) -> float:
+    """Falls with time; a high threshold learns slowly, and seed 101 is hard for all."""
+    point = dict(job.point)
+    return float(point["v_th"]) / step + (5.0 if job.seed == 101 else 0.0)
+
+
+def learn(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+    """Ten iterations, looked at as the callback does."""
+    for step in range(1, 11):
+        since = step - RULE.first
+        if study.pruning and since >= 0 and since % RULE.every == 0 and report(step, curve(job, step)):
+            raise optuna.TrialPruned
+    return {"nmse": curve(job, 10)}
+
+
+def pruned(study: Study) -> list[Job]:
+    queue = Queue(study, None, FAST)
+    serve(queue, learn)
+    assert queue.is_done()
+    return [job for job, outcome in queue.states().items() if outcome.name == "pruned"]
+
+
+def test_the_slow_ones_are_stopped(study: Study) -> None:
+    jobs = pruned(changed(study, pruning=RULE, best=0, best_seeds=()))
+    assert jobs
+    assert {dict(job.point)["v_th"] for job in jobs} <= {0.61, 0.9}
+    assert {job.seed for job in jobs} == {100, 101}, "each seed is held against itself"
+
+
+def test_control_no_rule_stops_none(study: Study) -> None:
+    assert pruned(study) == []
+
+
+def test_a_rule_that_wants_more_runs_stops_none(study: Study) -> None:
+    assert pruned(changed(study, pruning=Pruning("error", "minimize", 4, 2, finished=6))) == []
+
+
+def test_larger_may_be_better(study: Study) -> None:
+    up = Pruning("error", "maximize", 4, 2, finished=2)
+    assert {dict(job.point)["v_th"] for job in pruned(changed(study, pruning=up))} <= {0.4, 0.61}
+
+
+def test_the_callback_looks_when_it_should() -> None:
+    from repro.jobs import pruning_callback
+
+    asked: list[tuple[int, float]] = []
+
+    def report(step: int, value: float) -> bool:
+        asked.append((step, value))
+        return step >= 8
+
+    watch = pruning_callback.PruningCallback(RULE, report)
+
+    def after(step: int, should_stop: bool = False, **metrics: float) -> None:
+        trainer = SimpleNamespace(global_step=step, max_steps=12, should_stop=should_stop)
+        watch.on_train_batch_end(trainer, None, {"metrics": metrics})
+
+    for step in range(1, 8):
+        after(step, error=0.5)
+    assert asked == [(4, 0.5), (6, 0.5)]
+    after(8, should_stop=True, error=0.25)  # solved just now: it keeps its result
+    after(12, error=0.25)  # and so does one that has come to its end
+    with pytest.raises(optuna.TrialPruned):
+        after(8, error=0.25)
+    with pytest.raises(UserError, match="unknown training metric 'error' of \\[pruning\\]; did you mean errors"):
+        after(9, errors=0.1)

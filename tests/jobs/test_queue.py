@@ -1,0 +1,277 @@
+"""Each job is done once, whatever workers do at the same time, and whichever of them dies."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from repro.errors import Busy, RunFailed, UserError
+from repro.jobs.job import Job
+from repro.jobs.queue import JOB, LIVE, Queue, TakenOver, Timing
+from repro.jobs.worker import Report, serve
+from repro.studies.study import Study
+from tests.studies.conftest import FAST
+
+STORAGES = ("journal", "sqlite")
+RUNNING = TrialState.RUNNING
+
+
+@pytest.fixture(params=STORAGES)
+def url(request: pytest.FixtureRequest, results: Path) -> str | None:
+    return None if request.param == "journal" else f"sqlite:///{results}/queue.db"
+
+
+def easy(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+    """The best point is the one with the lowest settings."""
+    return {"nmse": sum(float(value) for _, value in job.point) + 1e-3 * job.seed}
+
+
+def counted(queue: Queue) -> Counter[str]:
+    return Counter(trial.user_attrs[JOB] for trial in queue.trials(*LIVE))
+
+
+def assert_each_once(queue: Queue) -> None:
+    """One ended trial for each wanted job, none lost, none left waiting or running."""
+    jobs = queue.study.wanted(queue.states())
+    assert len(jobs) == queue.study.size
+    assert queue.is_done()
+    assert not queue.trials(TrialState.WAITING, RUNNING)
+    assert counted(queue) == Counter(str(job) for job in jobs)
+
+
+def together(*steps: Callable[[], object]) -> None:
+    """Take several steps at the same moment, each in a thread."""
+    gate = threading.Barrier(len(steps))
+
+    def pass_gate(step: Callable[[], object]) -> None:
+        gate.wait()
+        step()
+
+    threads = [threading.Thread(target=pass_gate, args=(step,)) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_one_worker_does_all_and_then_the_best_again(study: Study, url: str | None) -> None:
+    queue = Queue(study, url, FAST)
+    serve(queue, easy)
+    assert_each_once(queue)
+    assert study.best_points(queue.states()) == [(("learning_rate", 0.001), ("v_th", 0.4))]
+    again = queue.trials(TrialState.COMPLETE)[-1]
+    assert again.params == {"learning_rate": 0.001, "v_th": 0.4, "variant": "e_prop_1", "seed": 200}
+    before = len(queue.trials())
+    serve(Queue(study, url, FAST), easy)  # once more: nothing to do
+    assert len(queue.trials()) == before
+
+
+def test_workers_that_start_at_once(study: Study, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    queues = [Queue(study, url, FAST) for _ in range(4)]
+    with monkeypatch.context() as patch:
+        for queue in queues:
+            patch.setattr(queue, "states", dict)  # each finds the queue empty
+            queue.fill()
+    assert set(counted(queues[0]).values()) == {4}, "control: each job waits four times"
+    together(*(lambda queue=queue: serve(queue, easy) for queue in queues))
+    assert_each_once(queues[0])
+
+
+def test_no_two_workers_take_one_trial(study: Study, url: str | None) -> None:
+    queues = [Queue(study, url, FAST) for _ in range(4)]
+    queues[0].fill()
+    taken: list[str] = []
+
+    def drain(queue: Queue) -> None:
+        while attempt := queue.take():
+            taken.append(str(attempt.job))
+
+    together(*(lambda queue=queue: drain(queue) for queue in queues))
+    assert Counter(taken) == Counter(str(job) for job in study.search)
+
+
+def stale(study: Study, url: str | None) -> tuple[Queue, str]:
+    """A study in which a worker took the first job and died."""
+    dead = Queue(study, url, FAST)
+    dead.fill()
+    attempt = dead.take()
+    assert attempt is not None
+    return dead, str(attempt.job)
+
+
+def test_two_reapers_at_once(study: Study, url: str | None) -> None:
+    _, job = stale(study, url)
+    reapers = [Queue(study, url, FAST) for _ in range(2)]
+    reaped: list[int] = []
+    for reaper in reapers:
+        assert reaper.reap() == []  # seen for the first time
+    time.sleep(FAST.stale + 0.1)
+
+    def reap_and_fill(reaper: Queue) -> None:
+        reaped.extend(reaper.reap())
+        reaper.fill()
+
+    together(*(lambda reaper=reaper: reap_and_fill(reaper) for reaper in reapers))
+    assert len(reaped) == 1
+    serve(reapers[0], easy)
+    assert_each_once(reapers[0])
+    assert counted(reapers[0])[job] == 1
+
+
+def test_a_live_lease_is_left_alone(study: Study, url: str | None) -> None:
+    owner, reaper = (Queue(study, url, FAST) for _ in range(2))
+    owner.fill()
+    attempt = owner.take()
+    assert attempt is not None
+    with owner.lease(attempt):
+        end = time.monotonic() + 2 * FAST.stale
+        while time.monotonic() < end:
+            assert reaper.reap() == []
+            time.sleep(FAST.poll)
+        assert reaper.workers() == ([owner.worker], {})
+    owner.finish(attempt, {"nmse": 1.0})
+
+
+def test_a_worker_that_only_seemed_dead(study: Study, url: str | None) -> None:
+    sleeper = Queue(study, url, FAST)
+    sleeper.fill()
+    attempt = sleeper.take()
+    assert attempt is not None
+    other = Queue(study, url, FAST)
+    other.release(sleeper.worker)
+    serve(other, easy)
+    with pytest.raises(TakenOver):
+        sleeper.finish(attempt, {"nmse": 0.0})
+    with pytest.raises(TakenOver):
+        sleeper.report(attempt, 1, 0.5)
+    assert_each_once(other)
+
+
+def test_control_without_a_reaper_the_study_never_ends(study: Study) -> None:
+    _, job = stale(study, None)
+    patient = Queue(study, None, dataclasses.replace(FAST, stale=1e9))
+    while attempt := patient.take():
+        patient.finish(attempt, easy(study, attempt.job, lambda step, value: False))
+    patient.reap()
+    time.sleep(FAST.stale)
+    assert patient.reap() == []
+    assert not patient.is_done()
+    assert [trial.user_attrs[JOB] for trial in patient.trials(RUNNING)] == [job]
+
+
+def test_what_ends_a_run_early_leaves_it_to_the_next(study: Study) -> None:
+    queue = Queue(study, None, FAST)
+    ends: Iterator[BaseException] = iter([KeyboardInterrupt(), SystemExit(1), OSError("disk full")])
+
+    def interrupted(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+        raise next(ends)
+
+    for kind in (KeyboardInterrupt, KeyboardInterrupt, OSError):
+        with pytest.raises(kind):
+            serve(queue, interrupted)
+        assert not queue.trials(RUNNING)
+    serve(queue, easy)
+    assert_each_once(queue)
+    assert {t.user_attrs["why"] for t in queue.trials(TrialState.FAIL)} == {"interrupted", "OSError: disk full"}
+
+
+def test_a_lost_run_is_an_outcome_and_the_worst(study: Study) -> None:
+    def fragile(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+        if dict(job.point)["v_th"] == 0.4:
+            raise RunFailed("dead network")
+        return easy(study, job, report)
+
+    queue = Queue(study, None, FAST)
+    serve(queue, fragile)
+    assert_each_once(queue)
+    assert [outcome.name for outcome in queue.states().values()].count("lost") == 4
+    assert dict(study.best_points(queue.states())[0])["v_th"] == 0.61
+
+
+def test_a_run_that_another_process_holds_is_waited_for(study: Study) -> None:
+    tries = iter(range(1000))
+
+    def held(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+        if next(tries) < 3:
+            raise Busy("another process")
+        return easy(study, job, report)
+
+    queue = Queue(study, None, FAST)
+    serve(queue, held)
+    assert_each_once(queue)
+    assert not queue.trials(TrialState.FAIL)
+
+
+def test_a_metric_that_is_not_there(study: Study) -> None:
+    with pytest.raises(UserError, match="unknown metric 'nmse' of pattern_generation; did you mean mse"):
+        serve(Queue(study, None, FAST), lambda study, job, report: {"mse": 1.0})
+
+
+def test_another_study_of_the_same_name(study: Study, url: str | None) -> None:
+    Queue(study, url)
+    with pytest.raises(UserError, match="was begun with other runs than its file names now"):
+        Queue(dataclasses.replace(study, seeds=(100, 102)), url)
+    Queue(dataclasses.replace(study, metrics=("mse",), about="how points are ranked may change"), url)
+
+
+@pytest.mark.parametrize("bad", ["nonsense://x", "sqlite:////proc/no/such.db", "/proc/no/such.log"])
+def test_a_storage_that_cannot_be_used(study: Study, bad: str) -> None:
+    with pytest.raises(UserError, match=f"cannot use the storage {bad}: ") as caught:
+        Queue(study, bad)
+    assert "\n" not in str(caught.value)
+
+
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from repro.jobs.queue import Queue, Timing
+from repro.studies.studyfile import load
+from repro.jobs.worker import serve
+
+def slow(study, job, report):
+    with open(sys.argv[2], "a") as log:
+        log.write(f"{os.getpid()} {job}\\n")
+    time.sleep(0.2)
+    return {"nmse": dict(job.point)["v_th"] + 1e-3 * job.seed}
+
+serve(Queue(load(Path(sys.argv[1])), sys.argv[3] or None, Timing(0.3, 2.0, 0.1)), slow)
+"""
+
+
+def test_four_workers_one_killed(study: Study, write: Callable[[], Path], tmp_path: Path, url: str | None) -> None:
+    log = tmp_path / "log.txt"
+    Queue(study, url)  # tables are made once
+    command = [sys.executable, "-c", WORKER, str(write()), str(log), url or ""]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    while not (busy := [worker for worker in workers if log_of(log)[worker.pid] >= 2]):  # the first in a second run
+        assert any(worker.poll() is None for worker in workers)
+        time.sleep(0.005)
+    victim = busy[0]
+    os.kill(victim.pid, signal.SIGKILL)
+    ends = {worker.pid: worker.wait(60) for worker in workers}
+    said = b"".join(worker.stderr.read() for worker in workers if worker.stderr)
+    assert ends.pop(victim.pid) == -signal.SIGKILL
+    assert set(ends.values()) == {0}, said
+    queue = Queue(study, url)
+    assert_each_once(queue)
+    done = Counter(line.partition(" ")[2] for line in log.read_text().splitlines())
+    assert sum(done.values()) == study.size + 1, "only the killed worker's run is begun twice"
+    assert len(queue.trials(TrialState.FAIL)) >= 1
+
+
+def log_of(log: Path) -> Counter[int]:
+    """Runs begun, by worker."""
+    return Counter(int(line.split()[0]) for line in (log.read_text() if log.exists() else "").splitlines())
+
+
+def test_timing_leaves_room() -> None:
+    assert Timing().renew * 3 < Timing().stale
