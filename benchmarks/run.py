@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue import BENCHES, IN_LIGHTNING, JAX, Bench
-from repro.cli.text import count, megabytes, table
+from repro.text import count, megabytes, table
 from repro.errors import RunFailed, unknown
 
 ROOT = Path(__file__).parents[1]

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,8 +42,9 @@ def test_neuron_readout_and_rate_know_the_step(dt_ms: float) -> None:
     assert readout.kappa == math.exp(-dt_ms / config.tau_out_ms)
     z = torch.zeros(1, round(200 / dt_ms), config.n_rec)
     z[:, 0] = 1  # a spike in 0.2 s
-    loss = module.rate(z)
-    assert torch.isclose(loss, module.rate.loss(torch.full((config.n_rec,), 5.0)))
+    rate: Any = module.rate
+    loss = rate(z)
+    assert torch.isclose(loss, rate.loss(torch.full((config.n_rec,), 5.0)))
 
 
 def test_a_run_in_half_steps(tmp_path: Path) -> None:
