@@ -63,8 +63,8 @@ class BoundaryGradient(NamedTuple):
 
 
 class WindowBackward(NamedTuple):
-    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit]; the same without the cell
-    path for weights with truncated traces, else equal to it; dE/dc at its first step [batch, unit]; dE/dc of the
+    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit]; the same without the
+    cell path for weights with truncated traces, else equal to it; dE/dc at its first step [batch, unit]; dE/dc of the
     preceding state through the cell path only, recurrent weights excluded [batch, unit]."""
 
     d_current: Tensor
