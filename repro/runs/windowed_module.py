@@ -86,7 +86,7 @@ class WindowedModule(TaskModule, abc.ABC):
         self._vectors.reset()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """For an optimizer: "network" is all but the "synthetic gradients", a group of their own if there are any.
+        """For an optimizer: "network" is all but the "synthetic gradients", a second group if there are any.
 
         Matrices come before biases, which fixes the order in which a norm over all gradients is summed.
         """

@@ -49,5 +49,5 @@ class CopyRepeatModule(WindowedModule):
         return {"loss": result.loss, "metrics": metrics, "solved": solved}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with default moments; the synthetic gradients are a group of their own."""
+        """Adam with default moments; the synthetic gradients are a second group."""
         return torch.optim.Adam(self.parameter_groups(), lr=self.config.learning_rate, fused=True)

@@ -116,7 +116,7 @@ def against_the_printed_sum(case: Case, steps: int, seed: int) -> float:
 
 def printed_sum(case: Case, steps: int, predicted: Tensor) -> list[Tensor]:
     """Eq. 69 for every window: sum over its steps of L^t . epsilon^t, a matrix [unit, pre] for each gate, sequence and
-    step; L by autograd from the window's own errors and the prediction [step, batch, unit] after it (Eq. 67)."""
+    step; L by autograd from the errors of the window and the prediction [step, batch, unit] after it (Eq. 67)."""
     weights, state = case.network.layer.weights.concatenated(), case.initial_state()
     epsilon: Tensor | float = 0.0
     series = []

@@ -1,4 +1,4 @@
-"""Word prediction task 3.2 (Fig. 4d, f, h): what the paper says, what it leaves open, the variants.
+"""Word prediction task 3.2 (Fig. 4d, f, h): the paper's values, what it leaves open, the variants.
 
 "The same implementation" as TensorFlow's tutorial on recurrent networks, in its small configuration, with one layer of
 units in place of two. An iteration is an epoch: the training text once, cut into 20 streams that are read side by side
@@ -33,7 +33,7 @@ class WordPredictionConfig(WindowSettings):
     vocabulary: int = paper(10_000, TEXT + ": the most frequent words", low=2, high=10_000_000)
     algorithm: str = assumed(
         "windows",
-        "autograd: torch's own LSTM on its own tape, BPTT within windows",
+        "autograd: torch's LSTM trained by autograd, BPTT within windows",
         choices=("windows", "autograd"),
     )
     layers: int = paper(1, TEXT + ": one in place of the tutorial's two", low=1, high=100)
@@ -59,7 +59,7 @@ class WordPredictionConfig(WindowSettings):
     def __post_init__(self) -> None:
         """Raises UserError where values do not go together."""
         if self.algorithm == "autograd" and (self.vectors != "none" or self.synthetic or not self.recurrence):
-            raise UserError("algorithm=autograd is BPTT: it wants vectors=none, synthetic=false and recurrence=true")
+            raise UserError("algorithm=autograd is BPTT: it needs vectors=none, synthetic=false and recurrence=true")
         if self.layers > 1 and self.algorithm != "autograd":
             raise UserError(f"layers={self.layers}: more than one layer trains by algorithm=autograd")
         if not self.truncation_steps:

@@ -99,7 +99,7 @@ class WordPredictionModule(WindowedModule):
         return value
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Plain gradient descent; the synthetic gradients are a group of their own."""
+        """Plain gradient descent; the synthetic gradients are a second group."""
         return torch.optim.SGD(self.parameter_groups(), lr=self.config.learning_rate, fused=True)
 
     def configure_gradient_clipping(self, optimizer: Any, *limit: Any, **options: Any) -> None:

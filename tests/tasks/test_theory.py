@@ -16,7 +16,7 @@ from repro.eprop.kernels.events import delayed
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.eprop.neurons.rate import Rate
 from repro.eprop.rules import windows
-from repro.eprop.rules.windows import BoundaryGradient
+from repro.eprop.rules.windows import BoundaryGradient, WindowBackward, WindowTrajectory
 from repro.errors import UserError
 from repro.records.record import read_arrays, read_record
 from repro.runs.run import run
@@ -96,7 +96,11 @@ def test_control_the_input_gate_s_trace_as_printed(monkeypatch: pytest.MonkeyPat
 
 def test_control_vectors_that_are_not_carried_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only single windows show it: in the sum over windows with ideal boundaries, neighbouring edges cancel."""
-    monkeypatch.setattr(lstm, "gradient", lambda *args: gradient(*args[:-1], args[-1].clone()))
+
+    def fresh(t: WindowTrajectory, back: WindowBackward, boundary: BoundaryGradient, vectors: Tensor) -> Tensor:
+        return gradient(t, back, boundary, vectors.clone())
+
+    monkeypatch.setattr(lstm, "gradient", fresh)
     assert lstm.eq70(SMOKE, 0)["eq69"] > WRONG
 
 

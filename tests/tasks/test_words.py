@@ -1,4 +1,4 @@
-"""Texts of task 3.2: tokens and streams as the tutorial has them, faults said, nothing tested that was trained on."""
+"""Texts of task 3.2: tokens and streams as in the tutorial, errors, no test sentence that was trained on."""
 
 import gzip
 import hashlib

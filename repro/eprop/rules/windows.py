@@ -63,9 +63,9 @@ class BoundaryGradient(NamedTuple):
 
 
 class WindowBackward(NamedTuple):
-    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit], and the same as the
-    weights receive it, without the cell path where traces are truncated; dE/dc at its first step [batch, unit]; dE/dc
-    of the preceding state through the cell path only, recurrent weights excluded [batch, unit]."""
+    """The backward pass of a window: `d_current` = dE/dI of every gate [step, batch, 4, unit]; the same without the
+    cell path for weights with truncated traces, else equal to it; dE/dc at its first step [batch, unit]; dE/dc of the
+    preceding state through the cell path only, recurrent weights excluded [batch, unit]."""
 
     d_current: Tensor
     d_current_of_weights: Tensor
