@@ -1,4 +1,4 @@
-"""Runs jobs as processes of their own, a few at a time; a failed one does not stop the rest."""
+"""Runs planned runs in processes, a few at a time; a failed one does not stop the rest."""
 
 import contextlib
 import dataclasses
@@ -38,7 +38,7 @@ class Child:
 
 
 def run_command(device: str) -> Command:
-    """The command that trains a run: our own command line, in this Python."""
+    """The command that trains a run: our command line, in this Python."""
     return lambda job: repro(
         *("run", job.task, "--variant", job.variant, "--profile", job.profile),
         *("--seed", str(job.seed), "--device", device),

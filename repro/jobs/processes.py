@@ -17,7 +17,7 @@ GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
 
 
 class HasProcess(Protocol):
-    """Whatever runs as a process of its own."""
+    """Whatever has a process."""
 
     process: subprocess.Popen[bytes]
 
