@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, is_finished, makespan
-from repro.jobs.processes import repro, sigterm_as_interrupt, start, stopping, why_it_ended
+from repro.jobs.processes import as_one_interrupt, repro, start, stopping, why_it_ended
 from repro.records.record import LOG, RECORD, read_record
 from repro.text import LiveLine, duration, shown
 
@@ -53,7 +54,7 @@ def run_all(jobs: Sequence[PlannedRun], workers: int, command: Command, screen: 
     waiting = list(jobs)
     running: list[Child] = []
     ended: list[Child] = []
-    with sigterm_as_interrupt(), stopping(running):
+    with as_one_interrupt(signal.SIGTERM), stopping(running):
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append(_start(waiting.pop(0), command))
