@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue import BENCHES, IN_LIGHTNING, JAX, Bench
-from repro.text import count, megabytes, table
 from repro.errors import RunFailed, unknown
+from repro.text import count, megabytes, table
 
 ROOT = Path(__file__).parents[1]
 

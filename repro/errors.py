@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input (config, data, checkpoint, command line); the front door prints it and exits with status 2."""
+    """Bad input (config, data, checkpoint, command line); the command line prints it and exits with status 2."""
 
 
 class Busy(UserError):

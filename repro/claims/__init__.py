@@ -1,1 +1,1 @@
-"""Which of the claims of the paper hold, and whether our own results moved."""
+"""Which of the claims of the paper hold, and whether our results moved."""

@@ -76,7 +76,7 @@ class PaperClaim:
     `claimed` is the printed number (None where none is printed); `relations` are the orders and likenesses that the
     claim states; `statistic` ("mean" or "median") is how seeds are summed up; `at_least` says that the number is a
     lower bound; `readings` counts the readings of the text among which one was chosen (0: nothing to choose);
-    `cause` says why it was not reproduced, where that was found; `licence` why its data may be missing; `requires` is
+    `cause` says why it was not reproduced, where that is known; `licence` why its data may be missing; `requires` is
     what each of its runs must have come to.
     """
 

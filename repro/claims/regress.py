@@ -1,8 +1,8 @@
-"""Did our own results move away from the accepted ones? Asked of every cell: task, variant, config and metric.
+"""Whether new results moved away from the accepted ones, for every cell: task, variant, config and metric.
 
 With three new seeds or more, and as many accepted ones, a cell has moved when Welch's test says so (p < 0.05 after Holm
 over all cells) and the means differ by at least half an accepted standard deviation: a minimum effect without a unit,
-that fits errors, rates and accuracies alike. With fewer new seeds, each is held against the accepted run of its own
+that fits errors, rates and accuracies alike. With fewer new seeds, each is compared with the accepted run of its
 seed: bit-equal is the same, and a distance beyond three accepted standard deviations has moved. All this on a log scale
 where every value is positive, because the spread of an error grows with the error. A run that fails or gives NaN where
 the accepted one finished has moved; unfinished runs are left out. Five new seeds against ten see shifts of about two
@@ -104,8 +104,8 @@ class _Cell:
         new, accepted = self.scaled
         distance = abs(float(new.mean() - accepted.mean()))
         large = distance > 0 and distance >= MINIMUM_EFFECT * self.spread
-        apart = f"{distance / self.spread:.2g}" if self.spread else "more than 100" if distance else "0"
-        text = f"the means lie {apart} accepted standard deviations apart, p = {p:.2g} after Holm"
+        ratio = f"{distance / self.spread:.2g}" if self.spread else "more than 100" if distance else "0"
+        text = f"the means differ by {ratio} accepted standard deviations, p = {p:.2g} after Holm"
         return "moved" if p < ALPHA and large else "same", text
 
     def _by_seed(self, shared: pd.Index) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`repro regress`: did our own results move away from the accepted ones?"""
+"""`repro regress`: whether results moved away from the accepted ones."""
 
 import argparse
 

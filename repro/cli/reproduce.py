@@ -73,9 +73,9 @@ def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]
 
     Raises UserError when the figure or a panel is unknown.
     """
-    found = registry.tasks_of(figure)
+    tasks = registry.tasks_of(figure)
     check_panels(figure, panels)
-    return [task for task in found if panels is None or set(panels) & set(task.panels)]
+    return [task for task in tasks if panels is None or set(panels) & set(task.panels)]
 
 
 def announcement(figure: str, profile: str, jobs: Sequence[PlannedRun], workers: int, root: Path) -> str:

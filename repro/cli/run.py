@@ -9,7 +9,6 @@ from pathlib import Path
 from repro.cli.arguments import checked_int, parse_settings
 from repro.errors import UserError
 from repro.records import store
-from repro.records.record import RECORD, read_record
 from repro.runs.config import config_hash, field_name
 from repro.runs.registry import get_task
 from repro.runs.task import Task
@@ -53,7 +52,7 @@ def execute(args: argparse.Namespace) -> int:
             print(f"note: {key} is called {field} now", file=sys.stderr)
     title = f"{task.name} {variant} seed {args.seed}"
     folder = _folder(task.name, variant, config, args.seed, args.out)
-    if _already_finished(folder):
+    if store.is_finished(folder):
         print(f"{title}: already finished, nothing to train ({shown(folder)})")
         return 0
     from repro.runs.run import run
@@ -76,11 +75,6 @@ def _only_variant(task: Task) -> str:
 def _folder(task: str, variant: str, config: object, seed: int, out: Path | None) -> Path:
     root = store.require_writable(out or store.folder("runs"))
     return store.run_folder(task, variant, config_hash(config), seed, root)
-
-
-def _already_finished(folder: Path) -> bool:
-    """Whether a run is finished. Raises UserError for a broken record: it is never overwritten unasked."""
-    return (folder / RECORD).exists() and read_record(folder).status == "finished"
 
 
 @contextlib.contextmanager

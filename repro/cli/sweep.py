@@ -1,15 +1,13 @@
 """`repro sweep`: serve a study with some workers; `repro sweep status`: how far it is."""
 
 import argparse
-import contextlib
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from repro.cli.arguments import checked_int
 from repro.errors import UserError
+from repro.jobs.processes import as_one_interrupt
 from repro.records import store
 from repro.text import LiveLine, duration, shown
 
@@ -77,27 +75,10 @@ def _work(study: "Study", url: str | None) -> int:
     from repro.jobs.queue import Queue
     from repro.jobs.worker import serve
 
-    with _one_interrupt():
+    # Ctrl-C reaches every process of a terminal, and our parent asks us to end as well.
+    with as_one_interrupt(signal.SIGINT, signal.SIGTERM, message=STOPPED):
         serve(Queue(study, url))
     return 0
-
-
-@contextlib.contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal, and our parent asks us to end as well: heed the first only."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        for number in signals:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt(STOPPED)
-
-    before = [signal.signal(number, interrupt) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:

@@ -1,8 +1,10 @@
 """What a queue works off: jobs, their states, and a list that says which jobs there are. No torch, no Optuna."""
 
+import abc
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from repro.runs.config import Value
 
@@ -59,45 +61,53 @@ class JobState:
 JobStates = Mapping[Job, JobState]
 
 
-class JobList(Protocol):
+class JobList(abc.ABC):
     """What a queue asks of a list of jobs, such as a study.
 
-    `metrics` are what the runs must have, and `direction` says whether a small or a large first one is good, of which
-    `worst` is the worst; `fingerprint` changes when the runs become others.
+    `metrics` are what the runs must have, and `direction` says whether a small or a large first one is good.
     """
 
+    name: str
+    task: str
+    profile: str
+    metrics: tuple[str, ...]
+    direction: Direction
+    pruning: Pruning | None
+
     @property
-    def name(self) -> str: ...  # noqa: D102
+    @abc.abstractmethod
+    def size(self) -> int:
+        """How many runs there are in all."""
+
     @property
-    def task(self) -> str: ...  # noqa: D102
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """What must not change while the runs are being made."""
+
     @property
-    def profile(self) -> str: ...  # noqa: D102
-    @property
-    def metrics(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def direction(self) -> Direction: ...  # noqa: D102
-    @property
-    def worst(self) -> float: ...  # noqa: D102
-    @property
-    def pruning(self) -> Pruning | None: ...  # noqa: D102
-    @property
-    def fingerprint(self) -> str: ...  # noqa: D102
-    @property
-    def size(self) -> int: ...  # noqa: D102
-    @property
+    @abc.abstractmethod
     def choices(self) -> Mapping[str, Sequence[Value]]:
         """Key of `Job.params` -> the values that there may be."""
 
     @property
+    @abc.abstractmethod
     def all_jobs(self) -> list[Job]:
         """Every run that there may be."""
 
+    @property
+    def worst(self) -> float:
+        """The value of a run without a result."""
+        return math.inf if self.direction == "minimize" else -math.inf
+
+    @abc.abstractmethod
     def wanted(self, states: JobStates) -> list[Job]:
         """The runs that are to be made, as far as that is known yet."""
 
+    @abc.abstractmethod
     def prunes(self, job: Job) -> bool:
         """Whether the run may be stopped early."""
 
+    @abc.abstractmethod
     def overrides(self, job: Job) -> dict[str, str]:
         """The settings of a run as `--set` would take them."""
 

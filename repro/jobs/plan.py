@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import UserError
+from repro.records import store
+from repro.runs.config import config_hash
 from repro.runs.task import Task
 
 STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
@@ -47,9 +49,6 @@ def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None
 
 def planned_run(task: Task, variant: str, profile: str, seed: int) -> PlannedRun:
     """One run, looked up on disk."""
-    from repro.records import store
-    from repro.runs.config import config_hash
-
     config = task.resolve(variant, profile)
     folder = store.run_folder(task.name, variant, config_hash(config), seed)
     seconds = expected_seconds(task, variant, config)
@@ -74,10 +73,8 @@ def relative_work(task: Task, variant: str, config: Any) -> float:
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds the record of a finished run; a broken record is not one."""
-    from repro.records.record import RECORD, read_record
-
     try:
-        return (folder / RECORD).exists() and read_record(folder).status == "finished"
+        return store.is_finished(folder)
     except UserError:
         return False
 

@@ -1,14 +1,15 @@
-"""Runs jobs as processes of their own, a few at a time; a failed one does not stop the rest."""
+"""Runs planned runs in processes, a few at a time; a failed one does not stop the rest."""
 
 import contextlib
 import dataclasses
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, is_finished, makespan
-from repro.jobs.processes import repro, sigterm_as_interrupt, start, stopping, why_it_ended
+from repro.jobs.processes import as_one_interrupt, repro, start, stopping, why_it_ended
 from repro.records.record import LOG, RECORD, read_record
 from repro.text import LiveLine, duration, shown
 
@@ -38,7 +39,7 @@ class Child:
 
 
 def run_command(device: str) -> Command:
-    """The command that trains a run: our own command line, in this Python."""
+    """The command that trains a run: our command line, in this Python."""
     return lambda job: repro(
         *("run", job.task, "--variant", job.variant, "--profile", job.profile),
         *("--seed", str(job.seed), "--device", device),
@@ -53,7 +54,7 @@ def run_all(jobs: Sequence[PlannedRun], workers: int, command: Command, screen: 
     waiting = list(jobs)
     running: list[Child] = []
     ended: list[Child] = []
-    with sigterm_as_interrupt(), stopping(running):
+    with as_one_interrupt(signal.SIGTERM), stopping(running):
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append(_start(waiting.pop(0), command))

@@ -17,7 +17,7 @@ GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
 
 
 class HasProcess(Protocol):
-    """Whatever runs as a process of its own."""
+    """Whatever has a process."""
 
     process: subprocess.Popen[bytes]
 
@@ -69,14 +69,17 @@ def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """A request to end is taken as Ctrl-C is."""
+def as_one_interrupt(*signals: int, message: str = "") -> Iterator[None]:
+    """The first of these signals is a KeyboardInterrupt with that message; those that follow are ignored."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt(message)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = [signal.signal(number, interrupt) for number in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

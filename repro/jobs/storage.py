@@ -102,7 +102,7 @@ def _lock_from_the_start(engine: Any) -> None:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    engine.dispose()  # connections made so far have not been told
+    engine.dispose()  # connections made so far have not this listener
     sqlalchemy.event.listen(engine, "connect", connect)
     sqlalchemy.event.listen(engine, "begin", begin)
 

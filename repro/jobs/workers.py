@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from repro.jobs.job import JobStates, count_over, counts
-from repro.jobs.processes import repro, sigterm_as_interrupt, start, stopping, why_it_ended
+from repro.jobs.processes import as_one_interrupt, repro, start, stopping, why_it_ended
 from repro.jobs.queue import Queue, worker_name
 from repro.records import store
 from repro.records.record import LOG
@@ -41,7 +42,7 @@ def run_workers(
     running: list[WorkerProcess] = []
     names: list[str] = []
     try:
-        with sigterm_as_interrupt(), stopping(running):
+        with as_one_interrupt(signal.SIGTERM), stopping(running):
             for index in range(workers):
                 running.append(_start(queue, path, index, url))
                 names.append(running[-1].name)

@@ -49,6 +49,11 @@ def run_folder(task: str, variant: str, config_hash: str, seed: int, where: str 
     return root / task / f"{variant}-{config_hash}" / f"seed-{seed}"
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds the record of a finished run. Raises UserError for a broken record."""
+    return (folder / RECORD).exists() and read_record(folder).status == "finished"
+
+
 def identity(folder: Path) -> tuple[str, str, str, str]:
     """Task, variant, config hash and seed of a run, by its folder's name."""
     variant, _, digest = folder.parent.name.rpartition("-")

@@ -13,8 +13,8 @@ def mode() -> str:
     """What WANDB_MODE says, else "online" with an account and "offline" without; "disabled" without wandb."""
     if importlib.util.find_spec("wandb") is None:
         return "disabled"
-    told = os.environ.get("WANDB_MODE")
-    return told or ("online" if _has_account() else "offline")
+    chosen = os.environ.get("WANDB_MODE")
+    return chosen or ("online" if _has_account() else "offline")
 
 
 def _has_account() -> bool:

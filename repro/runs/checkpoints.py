@@ -39,11 +39,11 @@ def resumable(folder: Path, identity: str) -> Path | None:
     if not path.exists():
         return None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True).get(RUN_KEY, "an unknown run")
+        owner = torch.load(path, map_location="cpu", weights_only=True).get(RUN_KEY, "an unknown run")
     except Exception as error:  # torch raises many kinds: RuntimeError, EOFError, UnpicklingError, ...
         raise UserError(
             f"{path} is not a whole checkpoint ({type(error).__name__}); delete it to train from the start"
         ) from None
-    if found != identity:
-        raise UserError(f"{path} was written by {found}, this run is {identity}; delete it to train from the start")
+    if owner != identity:
+        raise UserError(f"{path} was written by {owner}, this run is {identity}; delete it to train from the start")
     return path

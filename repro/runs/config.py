@@ -52,7 +52,7 @@ def provenance(config_type: type) -> dict[str, Provenance]:
 
 
 def field_name(config_type: type, key: str) -> str:
-    """The field that a key means: its own name, or that of the field which had this name. Raises UserError."""
+    """The field that a key means: the one of that name, or the one that had this name before. Raises UserError."""
     fields = provenance(config_type)
     if key in fields:
         return key

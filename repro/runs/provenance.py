@@ -23,10 +23,10 @@ def git_state() -> tuple[str, bool]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that can move a number; a missing one is left out."""
-    found = {}
+    known = {}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            known[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return known

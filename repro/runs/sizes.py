@@ -25,30 +25,30 @@ class Size(NamedTuple):
 def choose(task: Task, runs: "pd.DataFrame") -> "tuple[Size, pd.DataFrame]":
     """The paper's size on the paper's data if any of a task's runs is, else the size that has most; and its runs.
     Unfinished ones decide only where there are no others."""
-    found = [(size, runs[runs.config_hash == runs.variant.map(size.hashes)]) for size in sizes(task)]
+    of_size = [(size, runs[runs.config_hash == runs.variant.map(size.hashes)]) for size in sizes(task)]
 
     def weight(pair: "tuple[Size, pd.DataFrame]") -> tuple[bool, int, int]:
         size, rows = pair
         ended = int((rows.status != "unfinished").sum())
         return not size.stamp and ended > 0, ended, len(rows)
 
-    return max(found, key=weight)
+    return max(of_size, key=weight)
 
 
 def sizes(task: Task) -> list[Size]:
     """Every profile on the paper's data, then on each substitute, the largest first; whatever this machine has.
 
-    The paper's own comes first and has the empty stamp.
+    The paper's comes first and has the empty stamp.
     """
     paper = {variant: task.paper_hash(variant) for variant in task.variants}
     whole = {profile for profile in task.profiles if _hashes(task, profile, {}) == paper}
-    found = {"": Size("", "", paper)}
+    known = {"": Size("", "", paper)}
     for source, values in {"": {}, **task.substitutes}.items():
         for profile in list(task.profiles)[::-1]:
             smaller = f"{source}, {profile} size" if source else f"{profile}: not the paper's size"
             stamp = source if profile in whole else smaller
-            found.setdefault(stamp, Size(stamp, source, _hashes(task, profile, values)))
-    return list(found.values())
+            known.setdefault(stamp, Size(stamp, source, _hashes(task, profile, values)))
+    return list(known.values())
 
 
 def _hashes(task: Task, profile: str, data: Mapping[str, Value]) -> dict[str, str]:

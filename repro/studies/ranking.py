@@ -64,9 +64,9 @@ def _row(study: StudySpec, states: JobStates, point: Point, metric: str) -> Row:
     def cells(seeds: Iterable[int]) -> dict[str, Cell]:
         return {v: _cell(study, [states.get(Job(point, v, s)) for s in seeds], metric) for v in study.variants}
 
-    found = cells(study.seeds)
+    searched = cells(study.seeds)
     fresh = cells(study.best_seeds) if study.best_seeds else {}
-    return Row(point, metric, found, fresh, _score(study, found))
+    return Row(point, metric, searched, fresh, _score(study, searched))
 
 
 def _cell(study: StudySpec, states: Sequence[JobState | None], metric: str) -> Cell:

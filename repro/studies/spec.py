@@ -3,16 +3,15 @@
 import dataclasses
 import itertools
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repro.jobs.job import Direction, Job, Point, Pruning
+from repro.jobs.job import Direction, Job, JobList, Point, Pruning
 from repro.runs.config import Value
 
 
 @dataclasses.dataclass(frozen=True)
-class StudySpec:
+class StudySpec(JobList):
     """A study file that has been checked.
 
     `settings` hold for every run, `grid` maps a key to the values that are tried. `metrics` are alternatives: readings
@@ -64,11 +63,6 @@ class StudySpec:
     def choices(self) -> dict[str, tuple[Value, ...]]:
         """Key of `Job.params` -> the values that there may be."""
         return {**self.grid, "variant": self.variants, "seed": self.seeds + self.best_seeds}
-
-    @property
-    def worst(self) -> float:
-        """The value of a run without a result."""
-        return math.inf if self.direction == "minimize" else -math.inf
 
     def prunes(self, job: Job) -> bool:
         """Whether a run may be stopped early."""

@@ -110,8 +110,8 @@ def _check_runs(study: Study, task: Task) -> None:
 
 
 def _check_ranking(study: Study) -> None:
-    if study.printed and (apart := sorted(set(study.printed) ^ set(study.variants))):
-        raise UserError(f"[printed] and variants name different variants: {apart[0]} is in one of them only")
+    if study.printed and (unmatched := sorted(set(study.printed) ^ set(study.variants))):
+        raise UserError(f"[printed] and variants name different variants: {unmatched[0]} is in one of them only")
     if study.pruning and (study.printed or len(study.variants) > 1):
         raise UserError(
             "[pruning] holds runs against each other: it wants one variant, and no [printed], which needs every result"
@@ -215,13 +215,13 @@ def _by_field(task: Task, data: Mapping[str, Any], key: str, default: dict[str, 
 def _values(task: Task, key: str, values: Any) -> tuple[Value, ...]:
     if not isinstance(values, list) or not values:
         raise UserError(f"grid.{key} = {values!r}: wants a list of values")
-    found = tuple(_setting(task, key, value) for value in values)
-    _different(found, f"grid.{key}")
-    return found
+    checked = tuple(_setting(task, key, value) for value in values)
+    _different(checked, f"grid.{key}")
+    return checked
 
 
 def _setting(task: Task, key: str, value: Any) -> Value:
-    """A value of the task's config, of the field's own type and within its limits."""
+    """A value of the task's config, of the field's type and within its limits."""
     kind = type(provenance(task.config)[key].introduced)
     if not (type(value) is kind or (kind is float and type(value) is int)):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}[kind]

@@ -4,14 +4,15 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from repro.errors import UserError
+from repro.records.record import write_atomically
 from repro.records.store import require_writable
 from repro.text import LiveLine, duration, shown
-
-if TYPE_CHECKING:
-    from tasks.speech.corpus import Corpus, Utterance
+from tasks.speech.config import TASK
+from tasks.speech.corpus import RATE, Corpus, Utterance, count_samples, find_utterances, read_phones
+from tasks.speech.source import REMEMBERED, data_folder
+from tasks.speech.timit import timit
 
 
 def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,11 +34,6 @@ def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _timit(args: argparse.Namespace) -> None:
     """Remembers the folder only when every file in it is as it should be."""
-    from repro.records.record import write_atomically
-    from tasks.speech.corpus import find_utterances
-    from tasks.speech.source import REMEMBERED, data_folder
-    from tasks.speech.timit import timit
-
     into = require_writable(data_folder())
     corpus = timit(args.folder)
     utterances = find_utterances(args.folder)
@@ -53,10 +49,8 @@ def _timit(args: argparse.Namespace) -> None:
     print(f"runs of the task speech train on it from now on ({shown(into / REMEMBERED)})")
 
 
-def _seconds_of_audio(utterances: Sequence["Utterance"]) -> float:
+def _seconds_of_audio(utterances: Sequence[Utterance]) -> float:
     """Seconds of audio in all. Raises UserError for the first file in which anything is wrong."""
-    from tasks.speech.corpus import RATE, count_samples, read_phones
-
     line, samples = LiveLine(), 0
     for done, utterance in enumerate(utterances):
         if done % 100 == 0:
@@ -69,7 +63,6 @@ def _seconds_of_audio(utterances: Sequence["Utterance"]) -> float:
 
 
 def _stand_in(args: argparse.Namespace) -> None:
-    from tasks.speech.source import data_folder
     from tasks.speech.stand_in import stand_in
 
     require_writable(data_folder())
@@ -79,8 +72,6 @@ def _stand_in(args: argparse.Namespace) -> None:
 
 def _parse_size(text: str) -> tuple[int, int, int]:
     """Utterances to train, validate and test on. Raises UserError."""
-    from tasks.speech.config import TASK
-
     if re.fullmatch(r"\d+(,\d+){2}", text):
         train, validation, test = map(int, text.split(","))
         if not min(train, validation, test):
@@ -93,5 +84,5 @@ def _parse_size(text: str) -> tuple[int, int, int]:
     return config.train_utterances, config.validation_utterances, config.test_utterances
 
 
-def _sizes(corpus: "Corpus") -> str:
+def _sizes(corpus: Corpus) -> str:
     return ", ".join(f"{len(there)} {split}" for split, there in corpus.splits.items())

