@@ -112,3 +112,18 @@ class _Deliver(torch.autograd.Function):
         ctx.layer.backward_passes += ctx.layer.rule.plastic
         gradients = ctx.saved_tensors
         return None, None, *(grads[0].to(g.dtype) * g for g in gradients), *(None for _ in gradients)
+
+
+def leaves_of(value: Tensor) -> list[Tensor]:
+    """The leaves that autograd would give a gradient of `value`."""
+    leaves: list[Tensor] = []
+    open_, seen = [value.grad_fn], set[Any]()
+    while open_:
+        node = open_.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+        open_ += [following for following, _ in node.next_functions]
+    return leaves
