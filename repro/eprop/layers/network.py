@@ -56,6 +56,7 @@ class SpikingNetwork(nn.Module):
         layers = self.directions
         check_inputs(layers[0], x, state, lengths)
         self.readout.check((x.shape[0], x.shape[1], self.readout.n), lengths, y_before)
+        self.readout.prepare(x.shape[1])
         if len(layers) > 1 and (state is not None or return_state):
             raise UsageError("a Bidirectional begins and ends each trial at rest: it takes and returns no state")
         ends = None if len(layers) == 1 else trial_lengths(x, lengths)

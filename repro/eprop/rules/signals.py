@@ -51,9 +51,11 @@ class Feedback:
         if self.kind == "symmetric":
             return torch.empty(0)
         if self.kind == "global":
-            return torch.full((1, n, n_out), n**-0.5)
+            return torch.full((1, n, n_out), n**-0.5, device="cpu")
         drawn = [
-            torch.randn(n, n_out, generator=torch.Generator().manual_seed((seed + GOLDEN * window) % 2**63))
+            torch.randn(
+                n, n_out, generator=torch.Generator().manual_seed((seed + GOLDEN * window) % 2**63), device="cpu"
+            )
             for window in range(windows)
         ]
         return torch.stack(drawn) / (1.0 if self.variance == "one" else n**0.5)
