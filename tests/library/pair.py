@@ -49,7 +49,6 @@ def share_feedback(rank: int, port: int, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Readout, "_share_seed", lambda self: None)
         found["b without"] = readout.feedback_weights(6)
-    readout.feedback = Feedback("random", window_ms=2)
     readout(z if rank else z[:, :4])
     with torch.no_grad():
         readout(z)

@@ -64,7 +64,8 @@ def test_an_averaged_model_keeps_b(feedback: Any) -> None:
             average.update_parameters(readout)
     for average in averages:
         assert average.module.feedback_seed == readout.feedback_seed
-        assert torch.equal(average.module.feedback_weights(5), readout.feedback_weights(5))
+        found: Any = average.module
+        assert torch.equal(found.feedback_weights(5), readout.feedback_weights(5))
 
 
 @pytest.mark.parametrize("averaging", [WeightAveraging, EMAWeightAveraging])

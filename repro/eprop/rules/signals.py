@@ -52,12 +52,8 @@ class Feedback:
             return torch.empty(0)
         if self.kind == "global":
             return torch.full((1, n, n_out), n**-0.5, device="cpu")
-        drawn = [
-            torch.randn(
-                n, n_out, generator=torch.Generator().manual_seed((seed + GOLDEN * window) % 2**63), device="cpu"
-            )
-            for window in range(windows)
-        ]
+        seeds = [(seed + GOLDEN * window) % 2**63 for window in range(windows)]
+        drawn = [torch.randn(n, n_out, generator=torch.Generator().manual_seed(s), device="cpu") for s in seeds]
         return torch.stack(drawn) / (1.0 if self.variance == "one" else n**0.5)
 
     @property
