@@ -36,7 +36,7 @@ def test_rule_and_feedback_reach_the_parts() -> None:
     assert (network.layer.rule, network.readout.feedback) == (EProp(), Feedback("random"))
     assert (network.rule, network.feedback) == (EProp(), Feedback("random"))
     with pytest.raises(UsageError, match="a rule is an object"):
-        network.rule = "eprop"
+        setattr(network, "rule", "eprop")  # noqa: B010
     with pytest.raises(UsageError, match="one of symmetric"):
         network.feedback = "randm"
 

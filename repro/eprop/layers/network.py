@@ -23,8 +23,8 @@ Turn = Callable[[Tensor, bool], Tensor]
 class SpikingNetwork(nn.Module):
     """`layer` (a RecurrentLayer or a Bidirectional) and `readout`, simulated and differentiated together.
 
-    Equal to `y = readout(layer(x))`, with less passing of arrays [batch, time, neuron] from one to the other. `rule` and
-    `feedback` are those of the layer and of the readout, and set them.
+    Equal to `y = readout(layer(x))`, with less passing of arrays [batch, time, neuron] from one to the other.
+    `rule` and `feedback` are those of the layer and of the readout, and set them.
     """
 
     def __init__(self, layer: RecurrentLayer | Bidirectional, readout: Readout) -> None:
