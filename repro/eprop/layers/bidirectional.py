@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Inputs, SpikeTrains
 from repro.eprop.kernels.padding import flip
-from repro.eprop.layers.recurrent import RecurrentLayer
+from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs
 from repro.eprop.rules.rule import Rule
 
 
@@ -51,6 +51,7 @@ class Bidirectional(nn.Module):
 
         `lengths` [batch] in steps: each trial is read from its own end. See `RecurrentLayer.forward`.
         """
+        check_inputs(self.forward_layer, x, None, lengths)
         ends = trial_lengths(x, lengths)
         forward = self.forward_layer(x, lengths=lengths)
         backward = flip(self.backward_layer(turned(x, ends), lengths=lengths), ends)

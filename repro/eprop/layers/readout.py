@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_number, check_whole
 from repro.eprop.kernels import events
 from repro.eprop.kernels.dispatch import exponential_filter
 from repro.eprop.kernels.events import Spikes
@@ -50,8 +50,8 @@ class Readout(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not tau_out_ms > 0 or not dt_ms > 0 or frame_steps < 1:
-            raise UsageError("a Readout has tau_out_ms and dt_ms above 0 and frame_steps of 1 or more")
+        check_whole("Readout", n=n, n_out=n_out, frame_steps=frame_steps)
+        check_number("Readout", tau_out_ms=tau_out_ms, dt_ms=dt_ms)
         self.n, self.n_out, self.tau_out_ms, self.dt_ms, self.frame_steps = n, n_out, tau_out_ms, dt_ms, frame_steps
         self.kappa = math.exp(-dt_ms / tau_out_ms)
         self.scale = 1 - self.kappa if one_minus_kappa else 1.0
@@ -128,6 +128,7 @@ class Readout(nn.Module):
         backward pass. `lengths` [batch] in steps: y is zero beyond them. Raises UsageError for shapes or precisions
         that do not fit, and where the steps of a trial (or of any length) are not whole frames.
         """
+        events.check_kind(z, "the readout's input")
         self.check(z.shape, lengths, y_before)
         self.prepare(z.shape[1])
         passed = ReadoutPass(self, [z if not isinstance(z, Tensor) else cheapest(z)], lengths, y_before)
@@ -139,6 +140,8 @@ class Readout(nn.Module):
         if len(shape) != 3 or shape[2] != self.n:
             raise UsageError(f"the readout's input has the shape {list(shape)}: it reads [batch, time, {self.n}]")
         check_lengths(lengths, *shape[:2])
+        if y_before is not None and not isinstance(y_before, Tensor):
+            raise UsageError(f"y_before is a {type(y_before).__name__}: it is a tensor [{shape[0]}, {self.n_out}]")
         if y_before is not None and y_before.shape != (shape[0], self.n_out):
             raise UsageError(f"y_before has the shape {list(y_before.shape)}: it is [{shape[0]}, {self.n_out}]")
         if shape[1] % self.frame_steps or (lengths is not None and bool((lengths % self.frame_steps).any())):

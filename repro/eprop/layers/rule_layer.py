@@ -34,6 +34,11 @@ class RuleLayer(nn.Module):
     def rule(self, rule: Rule) -> None:
         if not isinstance(rule, Rule):
             raise UsageError(f"rule={rule!r}: a rule is an object such as BPTT(), EProp() or Frozen()")
+        if "__dataclass_fields__" not in vars(type(rule)):
+            raise UsageError(
+                f"{type(rule).__name__} is no dataclass, and a checkpoint would lose its values: write "
+                "@dataclasses.dataclass(frozen=True) above its class"
+            )
         self.check_rule(rule)
         self._rule = rule
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, shown
 from repro.eprop.neurons.neuron import Neuron, Trajectory
-from repro.eprop.rules.traces import FULL, Trace
+from repro.eprop.rules.traces import FULL, KINDS, Trace
 
 
 class WindowRule(NamedTuple):
@@ -28,7 +28,8 @@ class WindowRule(NamedTuple):
 class Rule(abc.ABC):
     """A rule for the input and recurrent weights of a layer; a frozen dataclass of plain values.
 
-    A rule of your own defines `delta`; it is saved in checkpoints by its name and values.
+    A rule of your own defines `delta`; it is saved in checkpoints by its name and values. A forward pass keeps the rule
+    that its layer had then.
     """
 
     exact: ClassVar[bool] = False  # whether the result is the gradient (of the network with pseudo-derivatives)
@@ -45,7 +46,10 @@ class Rule(abc.ABC):
 
     @property
     def keeps_variables(self) -> bool:
-        """Whether the forward pass has to keep the neurons' variables, such as voltages."""
+        """Whether the forward pass has to keep the neurons' variables, such as voltages.
+
+        A rule that reads `trajectory.variables` says so by `keeps_variables = True` in its class.
+        """
         return False
 
     @abc.abstractmethod
@@ -184,6 +188,8 @@ class Frozen(Rule):
 def _trace(trace: "Trace | str | dict[str, Any]") -> Trace:
     if isinstance(trace, Trace):
         return trace
+    if not isinstance(trace, str | dict):
+        raise UsageError(f"trace={shown(trace)}: it is one of {', '.join(KINDS)}, or a Trace")
     return Trace(trace) if isinstance(trace, str) else Trace(**trace)
 
 

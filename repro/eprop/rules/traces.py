@@ -61,12 +61,17 @@ class Trace:
         if self.kind == "full":
             return neuron.e_prop_delta(trajectory, signal)
         if self.kind == "clopath":
-            if not isinstance(neuron, LIF):
-                raise UsageError(f"trace=clopath is defined for LIF neurons (Eq. 57), not for {type(neuron).__name__}")
+            self.check_neuron(neuron)
+            assert isinstance(neuron, LIF)
             factor, no_adaptation = self.clopath_factor(trajectory, neuron), signal.new_empty(0)
             delta: Tensor = dispatch.of(signal).local_reverse(factor, signal, no_adaptation, neuron.alpha, 0.0)
             return delta
         return trajectory.h * signal if self.kind == "truncated" else signal
+
+    def check_neuron(self, neuron: Neuron) -> None:
+        """Raises UsageError for a neuron that the trace is not defined for."""
+        if self.kind == "clopath" and not isinstance(neuron, LIF):
+            raise UsageError(f"trace=clopath is defined for LIF neurons (Eq. 57), not for {type(neuron).__name__}")
 
     def clopath_factor(self, trajectory: Trajectory, neuron: LIF) -> Tensor:
         """[v - v+]+ [v-hat - v-]+ (Eq. 57), zero while refractory like the pseudo-derivative that it replaces."""
