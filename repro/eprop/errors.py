@@ -1,5 +1,6 @@
 """The exceptions that the library raises, and checks of plain values that raise them."""
 
+import dataclasses
 import numbers
 from typing import Any
 
@@ -27,6 +28,16 @@ def check_number(owner: str, zero: bool = False, **values: Any) -> None:
             raise UsageError(
                 f"{owner}({name}={shown(value)}): {name} is a number, {'0 or more' if zero else 'above 0'}"
             )
+
+
+def written(record: Any, *, shows_first: bool = False) -> str:
+    """A dataclass as one writes it: its first field by place, and others by name where they are not their defaults."""
+    first, *others = dataclasses.fields(record)
+    given = [(field.name, getattr(record, field.name)) for field in others]
+    named = [f"{name}={value!r}" for (name, value), field in zip(given, others, strict=True) if value != field.default]
+    value = getattr(record, first.name)
+    placed = [repr(value)] if shows_first or named or value != first.default else []
+    return f"{type(record).__name__}({', '.join(placed + named)})"
 
 
 def shown(value: Any) -> str:

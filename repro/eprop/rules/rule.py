@@ -106,6 +106,9 @@ class EProp(Rule):
         """Accept a trace by its name, and the plain values of a checkpoint."""
         object.__setattr__(self, "trace", _trace(self.trace))
 
+    def __repr__(self) -> str:
+        return _written(self)
+
     @property
     def keeps_variables(self) -> bool:
         """See `Rule.keeps_variables`."""
@@ -142,6 +145,9 @@ class EProp3(Rule):
     def __post_init__(self) -> None:
         """Accept a trace by its name, and the plain values of a checkpoint."""
         object.__setattr__(self, "trace", _trace(self.trace))
+
+    def __repr__(self) -> str:
+        return _written(self)
 
     def delta(self, neuron: Neuron, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
         """Raises UsageError: spiking layers learn whole sequences."""
@@ -191,6 +197,12 @@ def _trace(trace: "Trace | str | dict[str, Any]") -> Trace:
     if not isinstance(trace, str | dict):
         raise UsageError(f"trace={shown(trace)}: it is one of {', '.join(KINDS)}, or a Trace")
     return Trace(trace) if isinstance(trace, str) else Trace(**trace)
+
+
+def _written(rule: "EProp | EProp3") -> str:
+    """A trace by its kind where that is all there is to it."""
+    trace = rule.trace.kind if rule.trace == Trace(rule.trace.kind) else rule.trace
+    return f"{type(rule).__name__}({'' if trace == 'full' else repr(trace)})"
 
 
 def _vectors(rule: Rule, trace: Trace) -> str:

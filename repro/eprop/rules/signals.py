@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, written
 from repro.eprop.kernels.dispatch import exponential_filter
 
 KINDS = ("symmetric", "random", "global")
@@ -41,6 +41,9 @@ class Feedback:
             raise UsageError(f"window_ms draws random feedback anew; feedback {self.kind!r} has none")
         if self.window_ms < 0:
             raise UsageError(f"window_ms={self.window_ms}: it has to be 0 or more")
+
+    def __repr__(self) -> str:
+        return written(self, shows_first=True)
 
     def window_steps(self, dt_ms: float) -> int:
         """Steps of a window; 0 where one matrix is kept."""

@@ -5,7 +5,7 @@ import math
 
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, written
 from repro.eprop.kernels import dispatch
 from repro.eprop.neurons.integrate_and_fire import refractory_mask
 from repro.eprop.neurons.lif import LIF
@@ -42,6 +42,9 @@ class Trace:
             raise UsageError(f"trace={self.kind!r}: a trace is one of {', '.join(KINDS)}")
         if self.clopath_thresholds not in ("printed", "swapped"):
             raise UsageError(f"clopath_thresholds={self.clopath_thresholds!r}: it is printed or swapped")
+
+    def __repr__(self) -> str:
+        return written(self, shows_first=True)
 
     @property
     def keeps_variables(self) -> bool:

@@ -284,9 +284,11 @@ def test_a_trace_without_derivative_has_no_gradient_of_the_input(way: str, kind:
 
 
 def test_windows_have_their_own_rule() -> None:
-    case = make("lif", EProp3())
     with pytest.raises(UsageError, match="LSTM"):
-        case.layer(case.x).sum().backward()
+        make("lif", EProp3())
+    case = make("lif", EProp())
+    with pytest.raises(UsageError, match="LSTM"):
+        case.layer.rule = EProp3()
 
 
 def test_a_rule_takes_effect_in_the_next_forward_pass() -> None:
