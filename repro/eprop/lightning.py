@@ -35,15 +35,20 @@ class _Layers(NamedTuple):
 
 
 class EPropCallback(pl.Callback):
-    """Gives every layer that learns by a rule the same `rule`, and every readout the same `feedback`, for a fit.
+    """Gives every layer that learns by a rule the same `rule`, and every readout the same `feedback`, in a fit.
 
     The defaults are e-prop 1: `EProp()` and random feedback. `feedback=None` leaves the readouts alone, as is right
     where a module has readouts of another kind (their gradient is then the true one). `seed` sets the seed of random
-    feedback; else each readout keeps its seed. After the fit the layers have their former rules and feedback again.
+    feedback; else each readout keeps its seed.
+
+    All layers get the rule, whatever was set before, and keep it and the feedback after the fit: a checkpoint saved
+    then is the same as one saved during it. To freeze a layer, use `requires_grad_(False)`. To give layers different
+    rules, set them in the module's `__init__` and leave the callback out; a module that was never given a rule trains
+    by BPTT. List the callback before `WeightAveraging`, which copies the layers as they are when it is set up.
 
     Raises UsageError where the module has no layer that learns by a rule, or no Readout for a feedback; where the
-    Trainer has two such callbacks; where a checkpoint was trained by another rule; and where the weights of a layer
-    receive gradients by another way than its rule.
+    Trainer has two such callbacks; where a checkpoint was trained by another rule; and where the weights received
+    gradients and the layer itself was never called.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class EPropCallback(pl.Callback):
             raise UsageError(f"rule={rule!r}: a rule is an object such as EProp(), BPTT() or Frozen()")
         self.feedback = None if feedback is None else feedback_of(feedback)
         self.seed = seed
-        self._before: list[tuple[Any, str, Any]] = []
+        self._not_trained: list[nn.Parameter] = []
         self._passes: dict[str, int] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -64,21 +69,17 @@ class EPropCallback(pl.Callback):
         if sum(isinstance(callback, EPropCallback) for callback in getattr(trainer, "callbacks", [])) > 1:
             raise UsageError("the Trainer has two learning rules: give it one EPropCallback")
         layers = _layers(pl_module)
-        self._check(pl_module, layers)
-        for layer in layers.rules.values():
-            self._set(layer, "rule", self.rule)
-            for parameter in () if self.rule.plastic else layer.parameters(recurse=False):
-                self._set(parameter, "requires_grad", False)  # DDP waits for no gradient of it
-        if self.feedback is None:
-            return
-        for readout in layers.readouts.values():
-            self._set(readout, "feedback", self.feedback)
-            if self.seed is not None:
-                readout.seed_feedback(self.seed)
+        if layers.rules or not _makes_layers_later(pl_module):
+            self._check(pl_module, layers)
+        self._set(layers)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Check that a checkpoint has brought no other rule. Raises UsageError if it has."""
+        """Give rule and feedback to what `configure_model` has made, or, where the fit resumes a checkpoint, check that
+        it has brought no others. Raises UsageError if it has."""
         layers = _layers(pl_module)
+        self._check(pl_module, layers)
+        if trainer.ckpt_path is None:
+            self._set(layers)
         here = {"rule": (layers.rules, self.rule), "feedback": (layers.readouts, self.feedback)}
         for what, (found, wanted) in here.items():
             for name, layer in found.items():
@@ -102,14 +103,24 @@ class EPropCallback(pl.Callback):
                 )
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the layers back what they had."""
-        while self._before:
-            layer, name, value = self._before.pop()
-            setattr(layer, name, value)
+        """Let the weights that `Frozen()` kept out of the fit require gradients again."""
+        while self._not_trained:
+            self._not_trained.pop().requires_grad_(True)
 
-    def _set(self, layer: Any, name: str, value: Any) -> None:
-        self._before.append((layer, name, getattr(layer, name)))
-        setattr(layer, name, value)
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """As `teardown`, which an interrupted fit may leave out."""
+        self.teardown(trainer, pl_module, "fit")
+
+    def _set(self, layers: _Layers) -> None:
+        for layer in layers.rules.values():
+            layer.rule = self.rule
+            for parameter in () if self.rule.plastic else layer.parameters(recurse=False):
+                if parameter.requires_grad:  # DDP waits for no gradient of what does not require one
+                    self._not_trained.append(parameter.requires_grad_(False))
+        for readout in () if self.feedback is None else layers.readouts.values():
+            readout.feedback = self.feedback
+            if self.seed is not None:
+                readout.seed_feedback(self.seed)
 
     def _check(self, module: nn.Module, layers: _Layers) -> None:
         name = type(module).__name__
@@ -126,11 +137,17 @@ class EPropCallback(pl.Callback):
 
 
 def _layers(module: nn.Module) -> _Layers:
-    return _Layers(dict(_of(module, LearnsByRule)), dict(_of(module, SendsFeedback)))
+    return _Layers(
+        dict(_of(module, LearnsByRule, "backward_passes")), dict(_of(module, SendsFeedback, "seed_feedback"))
+    )
 
 
-def _of(module: nn.Module, protocol: type) -> Iterator[tuple[str, Any]]:
-    """The submodules that fit a protocol, each once, by name."""
+def _of(module: nn.Module, protocol: type, mark: str) -> Iterator[tuple[str, Any]]:
+    """The submodules that fit a protocol, each once, by name. What holds such modules has their rule, but no `mark`."""
     for name, submodule in module.named_modules():
-        if submodule is not module and isinstance(submodule, protocol):
+        if submodule is not module and hasattr(submodule, mark) and isinstance(submodule, protocol):
             yield name, submodule
+
+
+def _makes_layers_later(module: pl.LightningModule) -> bool:
+    return type(module).configure_model is not pl.LightningModule.configure_model

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from repro.eprop import Feedback, Readout
 from tests.library.own import Batch, fit, together
 from tests.runs.pair import meet
 
@@ -36,6 +37,27 @@ def share(rank: int, port: int, folder: Path) -> None:
         patch.setattr("repro.eprop.rules.rate.shared_rates", rates_of_one_process)
         found["own rates"] = fit([shard(rank, update) for update in range(UPDATES)], **options)
     torch.save(found, folder / f"{rank}.pt")
+
+
+def share_feedback(rank: int, port: int, folder: Path) -> None:
+    """Draw random feedback in both processes, whose seeds differ, with and without sharing the seed."""
+    meet(rank, port)
+    torch.manual_seed(rank)
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    readout, z = Readout(12, 3, feedback=Feedback("random", window_ms=2)), torch.ones(1, 6, 12)
+    found: dict[str, Any] = {"seed before": readout.feedback_seed}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Readout, "_share_seed", lambda self: None)
+        found["b without"] = readout.feedback_weights(6)
+    readout(z if rank else z[:, :4])
+    with torch.no_grad():
+        readout(z)
+    found |= {"seed": readout.feedback_seed, "b": readout.feedback_weights(6)}
+    readout.seed_feedback(100 + rank)
+    readout(z)
+    found["reseeded"] = readout.feedback_seed
+    torch.save(found, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
 
 
 def rates_of_one_process(counts: torch.Tensor, steps: int, dt_ms: float) -> tuple[torch.Tensor, float]:

@@ -90,7 +90,6 @@ def test_a_checkpoint_brings_back_rule_and_feedback(tmp_path: Path) -> None:
     assert torch.equal(loaded.readout.feedback_weights(1), _feedback_weights(seed=11))
     assert not torch.equal(loaded.readout.feedback_weights(1), _feedback_weights(seed=12))  # control
     assert largest_difference(weights(loaded), weights(trained)) < 1e-6  # float32 in the checkpoint's reader
-    assert (trained.hidden.rule, trained.readout.feedback) == (BPTT(), Feedback("symmetric"))  # for a fit only
 
 
 def _feedback_weights(seed: int) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError, check_whole
 from repro.eprop.kernels import dispatch
 
 # Of the elements of a product: below this share one by one is faster than a whole product.
@@ -47,9 +48,15 @@ class SpikeTrains(NamedTuple):
 
 
 def spike_trains(spikes: Tensor) -> SpikeTrains:
-    """The events of an array of zeros and ones [batch, time, channel]."""
+    """The events of an array of zeros and ones [batch, time, channel]. Raises UsageError for any other."""
+    check_kind(spikes, "the argument of spike_trains", events=False)
+    if spikes.dim() != 3:
+        raise UsageError(f"spike_trains takes spikes [batch, time, channel], not of the shape {list(spikes.shape)}")
+    array = spikes != 0
+    if spikes.dtype != torch.bool and not torch.equal(array.to(spikes.dtype), spikes):
+        raise UsageError("spike_trains takes zeros and ones: give an array of other values to the layer as it is")
     batch, steps, channels = spikes.shape
-    rows = spikes.transpose(0, 1).reshape(steps * batch, channels) != 0
+    rows = array.transpose(0, 1).reshape(steps * batch, channels)
     start = torch.nn.functional.pad(rows.sum(dim=1).cumsum(dim=0), (1, 0))
     return SpikeTrains(rows.nonzero()[:, 1].contiguous(), start, batch, steps, channels)
 
@@ -88,6 +95,25 @@ class Held(NamedTuple):
 
 Spikes = Tensor | SpikeTrains
 Inputs = Spikes | Held
+
+
+def check_kind(x: Any, what: str, events: bool = True, held: bool = False) -> None:
+    """Raises UsageError unless x is a tensor of real numbers, or, where allowed, SpikeTrains or Held inputs."""
+    if events and isinstance(x, SpikeTrains):
+        return
+    array = x.frames if held and isinstance(x, Held) else x
+    if not isinstance(array, Tensor):
+        right = "a tensor" + ", SpikeTrains" * events + " or Held" * held
+        meant = isinstance(x, tuple) and not isinstance(x, SpikeTrains | Held)
+        hint = "; did you mean z, state = layer(x, return_state=True)?" if meant else ""
+        raise UsageError(f"{what} is of the type {type(array).__name__}: it is {right}{hint}")
+    if array.is_complex() or array.layout != torch.strided:
+        kind = "complex" if array.is_complex() else "sparse or nested"
+        raise UsageError(f"{what} is {kind}: it is a dense tensor of real numbers")
+    if isinstance(x, Held):
+        check_whole("Held", steps_each=x.steps_each)
+        if array.dim() != 3:
+            raise UsageError(f"Held has frames of the shape {list(array.shape)}: they are [batch, frame, channel]")
 
 
 def linear(spikes: Inputs, weights: Tensor) -> Tensor:
@@ -130,7 +156,7 @@ def delayed_outer(delta: Tensor, spikes: Spikes, before: Tensor) -> Tensor:
     first = delta[:, 0].T @ before.to(delta.dtype)
     if not isinstance(spikes, SpikeTrains):
         return first + outer(delta[:, 1:], spikes[:, :-1])
-    start = spikes.start[: -spikes.batch]
+    start = spikes.start[: len(spikes.start) - spikes.batch]
     sent = spikes._replace(channel=spikes.channel[: start[-1]], start=start, steps=spikes.steps - 1)
     return first + outer(delta[:, 1:], sent)
 

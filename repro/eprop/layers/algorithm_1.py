@@ -10,7 +10,7 @@ from repro.eprop.errors import UsageError
 from repro.eprop.kernels.cuda_graph import Replayed, map_tensors
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
-from repro.eprop.layers.rule_layer import deliver
+from repro.eprop.layers.rule_layer import deliver, leaves_of
 from repro.eprop.neurons.lstm import LSTMState
 from repro.eprop.rules.synthetic import (
     AS_PRINTED,
@@ -124,7 +124,7 @@ class Algorithm1Loss:
             return
         with torch.enable_grad():
             h = window.inputs.new_zeros(*window.inputs.shape[:2], self.layer.n).requires_grad_()
-            leaves = _leaves(self.errors(h, window.target))
+            leaves = leaves_of(self.errors(h, window.target))
         for leaf in leaves:
             if leaf is not h and not any(leaf is tensor for tensor in self.readout):
                 raise UsageError(
@@ -178,18 +178,3 @@ class Algorithm1Loss:
         value = gradients.error + gradients.prediction_error
         loss = deliver(value, self.layer, pairs)
         return WindowLoss(loss, gradients.state_after, gradients.error, gradients.prediction_error)
-
-
-def _leaves(value: Tensor) -> list[Tensor]:
-    """The leaves that autograd would give a gradient of `value`."""
-    leaves: list[Tensor] = []
-    open_, seen = [value.grad_fn], set[Any]()
-    while open_:
-        node = open_.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            leaves.append(node.variable)
-        open_ += [following for following, _ in node.next_functions]
-    return leaves

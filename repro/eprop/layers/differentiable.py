@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_whole
+from repro.eprop.kernels.events import check_kind
 from repro.eprop.neurons.differentiable import (
     DifferentiableInput,
     DifferentiableTrajectory,
@@ -43,8 +44,8 @@ class DifferentiableLayer(nn.Module):
     ) -> None:
         super().__init__()
         check_differentiable(neuron)
-        if n_in < 1 or n < 1:
-            raise UsageError(f"DifferentiableLayer(n_in={n_in}, n={n}): both count cells, so they are 1 or more")
+        check_whole("DifferentiableLayer", n_in=n_in, n=n)
+        neuron.check_population(n)
         self.neuron = neuron
         self.w_in = nn.Parameter(torch.randn(n, n_in, generator=generator) / n_in**0.5)
         w_rec = (torch.randn(n, n, generator=generator) / n**0.5).fill_diagonal_(0)
@@ -81,6 +82,8 @@ class DifferentiableLayer(nn.Module):
     def _check_shapes(
         self, x: DifferentiableInput, w_in: Tensor, w_rec: Tensor | None, state: NeuronState | None
     ) -> None:
+        if not isinstance(x, DifferentiableTrajectory):
+            check_kind(x, "the input", held=True)
         n, n_in = self.w_in.shape
         if len(x.shape) != 3 or x.shape[1] < 1 or x.shape[2] != n_in:
             raise UsageError(f"inputs of the shape {tuple(x.shape)}: they are [batch, time, input] with {n_in} inputs")

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_whole, shown
+from repro.eprop.kernels.events import check_kind
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
@@ -49,7 +50,10 @@ class LSTMLayer(RuleLayer):
         scale: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(rule or BPTT())
+        if not isinstance(neuron, LSTM):
+            raise UsageError(f"LSTMLayer(neuron={shown(neuron)}): it is LSTM(); other neurons make a RecurrentLayer")
+        check_whole("LSTMLayer", n_in=n_in, n=n)
+        super().__init__(BPTT() if rule is None else rule)
         scale = n**-0.5 if scale is None else scale
 
         def draw(*shape: int) -> nn.Parameter:
@@ -137,9 +141,12 @@ class LSTMLayer(RuleLayer):
         """Raises UsageError for arguments that do not fit the layer (see `forward`)."""
         for name, weight in self.named_parameters():
             full_precision(weight, name)
+        check_kind(x, "x", events=False)
         if x.dim() != 3 or x.shape[2] != self.n_in or not x.shape[1]:
             raise UsageError(f"x is {list(x.shape)}: it must be [batch, time, {self.n_in}], with one step or more")
         for name, pair in (("state", state), ("boundary", boundary)):
+            if pair is not None and not isinstance(pair, LSTMState | BoundaryGradient):
+                raise UsageError(f"{name} is a {type(pair).__name__}: it is an LSTMState or a BoundaryGradient")
             if pair is not None and any(part.shape != (len(x), self.n) for part in pair):
                 raise UsageError(f"{name} is {[list(p.shape) for p in pair]}: each part must be [{len(x)}, {self.n}]")
             if pair is not None and any(part.requires_grad for part in pair):

@@ -14,6 +14,8 @@ from repro.eprop.layers.readout import Readout, ReadoutPass, no_change
 from repro.eprop.layers.recurrent import Pass, RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.layers.rule_layer import rule_backward
 from repro.eprop.neurons.neuron import NeuronState
+from repro.eprop.rules.rule import Rule
+from repro.eprop.rules.signals import Feedback
 
 Turn = Callable[[Tensor, bool], Tensor]
 
@@ -22,15 +24,39 @@ class SpikingNetwork(nn.Module):
     """`layer` (a RecurrentLayer or a Bidirectional) and `readout`, simulated and differentiated together.
 
     Equal to `y = readout(layer(x))`, with less passing of arrays [batch, time, neuron] from one to the other.
+    `rule` and `feedback` are those of the layer and of the readout, and set them.
     """
 
     def __init__(self, layer: RecurrentLayer | Bidirectional, readout: Readout) -> None:
         super().__init__()
+        if not isinstance(layer, RecurrentLayer | Bidirectional) or not isinstance(readout, Readout):
+            raise UsageError(
+                "a SpikingNetwork has a RecurrentLayer or a Bidirectional, and a Readout, not "
+                f"{type(layer).__name__} and {type(readout).__name__}"
+            )
         if layer.n != readout.n:
             raise UsageError(
                 f"the layer has {layer.n} neurons and the readout reads {readout.n}: these have to be equal"
             )
         self.layer, self.readout = layer, readout
+
+    @property
+    def rule(self) -> Rule:
+        """The learning rule of the layer, of both directions of a Bidirectional."""
+        return self.layer.rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        self.layer.rule = rule
+
+    @property
+    def feedback(self) -> Feedback:
+        """The feedback of the readout."""
+        return self.readout.feedback
+
+    @feedback.setter
+    def feedback(self, feedback: Feedback | str) -> None:
+        self.readout.feedback = feedback
 
     @property
     def directions(self) -> tuple[RecurrentLayer, ...]:
@@ -56,6 +82,7 @@ class SpikingNetwork(nn.Module):
         layers = self.directions
         check_inputs(layers[0], x, state, lengths)
         self.readout.check((x.shape[0], x.shape[1], self.readout.n), lengths, y_before)
+        self.readout.prepare(x.shape[1])
         if len(layers) > 1 and (state is not None or return_state):
             raise UsageError("a Bidirectional begins and ends each trial at rest: it takes and returns no state")
         ends = None if len(layers) == 1 else trial_lengths(x, lengths)

@@ -9,8 +9,8 @@ from torch import Tensor
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Inputs, delayed
 from repro.eprop.layers.readout import Readout
-from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs
-from repro.eprop.layers.rule_layer import deliver
+from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs, tensor_of
+from repro.eprop.layers.rule_layer import deliver, leaves_of
 from repro.eprop.neurons.neuron import NeuronState
 from repro.eprop.rules.rate import RateTerm, shared_rates
 from repro.eprop.rules.rule import EProp
@@ -45,16 +45,19 @@ def online_eprop(
 ) -> Online:
     """Gradients of e-prop 1 for inputs x [batch, time, input], in one pass forward in time.
 
-    Equal to `EProp()` with the readout's feedback, up to rounding, but the memory does not grow with time. The errors
-    are needed during the forward pass: `loss_at(y, first_step)` is the loss of the readouts y [batch, steps, readout]
-    of a piece of the trial that begins at `first_step`. It depends on y alone, and the losses of all pieces add up.
-    The `rate` term is added to the loss. `watch` neurons are returned for a raster.
+    Equal to `EProp()` with the readout's feedback, up to rounding, but the memory does not grow with time, and it takes
+    about ten times as long. The errors are needed during the forward pass: `loss_at(y, first_step)` is the loss of the
+    readouts y [batch, steps, readout] of a piece of the trial, of 50 steps or what is left of them, that begins at
+    `first_step`. The losses of all pieces add up: so a mean over steps has to be divided by the steps of the trial, and
+    a loss of y's mean over time, such as its cross entropy, cannot be had. The `rate` term is added to the loss.
+    `watch` neurons are returned for a raster.
 
-    Raises UsageError for a rule other than EProp() with its full trace, frames, or feedback that the receiving time
-    chooses: these need later errors.
+    Only this layer and this readout receive gradients. Raises UsageError where anything else would expect one: inputs x
+    that require a gradient, and parameters in `loss_at`. It does so too for a loss that is no scalar, a rule other than
+    EProp() with its full trace, frames, or feedback that the receiving time chooses: these need later errors.
     """
+    _check(layer, readout, x)
     check_inputs(layer, x, state, None)
-    _check(layer, readout)
     run = _Run(layer, readout, x, rate, watch, state)
     total = torch.zeros((), dtype=layer.w_in.dtype, device=x.device)
     with torch.autocast(x.device.type, enabled=False):
@@ -67,7 +70,11 @@ def online_eprop(
     return Online(loss, run.y, rates, run.watched, run.state)
 
 
-def _check(layer: RecurrentLayer, readout: Readout) -> None:
+def _check(layer: RecurrentLayer, readout: Readout, x: Inputs) -> None:
+    if not isinstance(layer, RecurrentLayer) or not isinstance(readout, Readout):
+        raise UsageError(
+            f"online_eprop takes a RecurrentLayer and a Readout, not {type(layer).__name__}, {type(readout).__name__}"
+        )
     if layer.rule != EProp(FULL):
         raise UsageError(
             f"online_eprop keeps the full eligibility trace: the layer's rule is {layer.rule}, not EProp()"
@@ -76,6 +83,29 @@ def _check(layer: RecurrentLayer, readout: Readout) -> None:
         raise UsageError("online_eprop cannot know later errors: use feedback chosen by the time of the error")
     if readout.frame_steps > 1:
         raise UsageError("online_eprop reads every step: use a readout without frames")
+    frames = tensor_of(x)
+    if frames is not None and frames.requires_grad and torch.is_grad_enabled():
+        raise UsageError(
+            "online_eprop gives x no gradient, and an encoder in front would get none: detach x, or use EProp()"
+        )
+
+
+def _error(loss: Tensor, y: Tensor) -> Tensor:
+    """dE/dy of the loss of a piece. Raises UsageError for what is no scalar loss of y alone."""
+    if not isinstance(loss, Tensor) or loss.dim() or not loss.is_floating_point():
+        kind = f"a tensor of the shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise UsageError(f"loss_at returned {kind}: it returns the loss of a piece, a tensor of one number")
+    leaves = leaves_of(loss)
+    for leaf in leaves:
+        if leaf is not y:
+            raise UsageError(
+                f"loss_at depends on a parameter of shape {list(leaf.shape)}, which would get no gradient: use y and "
+                "targets alone, or use EProp()"
+            )
+    if not leaves:
+        raise UsageError("loss_at returned a loss that does not depend on y: without a target return 0 * y.sum()")
+    (error,) = torch.autograd.grad(loss, y)
+    return error
 
 
 class _Run:
@@ -117,7 +147,7 @@ class _Run:
         leaf = y.detach().requires_grad_()
         with torch.enable_grad():
             loss = loss_at(leaf, start)
-            (error,) = torch.autograd.grad(loss, leaf)
+            error = _error(loss, leaf)
         with torch.no_grad():
             onto = readout.feedback_weights(self.x.shape[1])
             window = readout.feedback.window_steps(readout.dt_ms)

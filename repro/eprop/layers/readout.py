@@ -1,5 +1,6 @@
 """Leaky readout neurons (Eq. 41, 48); the backward pass sends the error to the neurons through the feedback."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_number, check_whole
 from repro.eprop.kernels import events
 from repro.eprop.kernels.dispatch import exponential_filter
 from repro.eprop.kernels.events import Spikes
@@ -28,12 +29,12 @@ class Readout(nn.Module):
 
     The backward pass gives w_out its true gradient (Eq. 48). The neurons receive the error through `feedback`:
     "symmetric" (the true gradient, the default), "random" (e-prop 1), "global", or a `Feedback`. It may be set at any
-    time, takes effect in the next backward pass, and is saved in checkpoints. Random matrices follow from
-    `feedback_seed` alone, which is drawn at construction.
+    time, and takes effect in the next backward pass. Random matrices follow from `feedback_seed` alone, which is drawn
+    at construction; processes that train together (torch.distributed) all use that of rank 0. Feedback and seed are
+    saved in checkpoints.
     """
 
-    feedback_seed: Tensor
-    _drawn: Tensor
+    _drawn: Tensor | None  # B: no buffer, since it follows from the seed, and an average would not
 
     def __init__(
         self,
@@ -49,15 +50,15 @@ class Readout(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not tau_out_ms > 0 or not dt_ms > 0 or frame_steps < 1:
-            raise UsageError("a Readout has tau_out_ms and dt_ms above 0 and frame_steps of 1 or more")
+        check_whole("Readout", n=n, n_out=n_out, frame_steps=frame_steps)
+        check_number("Readout", tau_out_ms=tau_out_ms, dt_ms=dt_ms)
         self.n, self.n_out, self.tau_out_ms, self.dt_ms, self.frame_steps = n, n_out, tau_out_ms, dt_ms, frame_steps
         self.kappa = math.exp(-dt_ms / tau_out_ms)
         self.scale = 1 - self.kappa if one_minus_kappa else 1.0
         self.w_out = nn.Parameter(torch.randn(n_out, n, generator=generator) / n**0.5)
         self.b_out = nn.Parameter(torch.zeros(n_out)) if bias else None
-        self.register_buffer("feedback_seed", torch.randint(2**62, (), generator=generator))
-        self.register_buffer("_drawn", torch.empty(0), persistent=False)
+        source = torch.device("cpu") if generator is None else generator.device
+        self.seed_feedback(int(torch.randint(2**62, (), generator=generator, device=source)))
         self.feedback = feedback
 
     @property
@@ -72,38 +73,48 @@ class Readout(nn.Module):
             raise UsageError("feedback that changes during a trial is not defined for a readout of frames")
         if feedback.changes and not feedback.window_steps(self.dt_ms):
             raise UsageError(f"window_ms={feedback.window_ms}: a window has to last for a step of {self.dt_ms} ms")
-        self._feedback, self._drawn = feedback, self._drawn.new_empty(0)
+        self._feedback, self._drawn = feedback, None
 
     def seed_feedback(self, seed: int) -> None:
         """Set the seed of random feedback."""
-        self.feedback_seed.fill_(seed % 2**63)
-        self._drawn = self._drawn.new_empty(0)
+        self.feedback_seed, self._seed_is_shared = int(seed) % 2**63, False
+        self._drawn = None
+
+    def prepare(self, steps: int) -> None:
+        """Draw random feedback for trials of so many steps ahead of a backward pass."""
+        if self.feedback.kind == "random" and torch.is_grad_enabled():
+            self.feedback_weights(steps)
 
     def feedback_weights(self, steps: int, w_out: Tensor | None = None) -> Tensor:
         """B [window, neuron, readout] for trials of so many steps; one window unless it changes. `w_out` of the forward
-        pass in question; the present one if None."""
+        pass in question; the present one if None. Processes that train together draw it together."""
         if self.feedback.kind == "symmetric":
             return (self.w_out if w_out is None else w_out).detach().T[None]
-        windows = windows_of(steps, self.feedback.window_steps(self.dt_ms))
-        if self._drawn.numel() == 0 or len(self._drawn) < windows:
-            drawn = self.feedback.draw(int(self.feedback_seed), windows, self.n, self.n_out)
-            self._drawn = drawn.to(self.w_out.device, self.w_out.dtype)
-        return self._drawn[:windows]
+        self._share_seed()
+        windows, drawn = windows_of(steps, self.feedback.window_steps(self.dt_ms)), self._drawn
+        if drawn is None or len(drawn) < windows:
+            drawn = self.feedback.draw(self.feedback_seed, windows, self.n, self.n_out)
+        self._drawn = drawn = drawn.to(self.w_out.device, self.w_out.dtype)
+        return drawn[:windows]
+
+    def _share_seed(self) -> None:
+        """Take the seed of rank 0, once, where several processes train together."""
+        if self._seed_is_shared or not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return
+        seed = torch.tensor(self.feedback_seed, device=self.w_out.device)
+        torch.distributed.broadcast(seed, src=0)
+        self.seed_feedback(int(seed))
+        self._seed_is_shared = True
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The feedback, for a checkpoint."""
-        feedback = self.feedback
-        return {"kind": feedback.kind, "window_ms": feedback.window_ms, "time": feedback.time} | {
-            "variance": feedback.variance
-        }
+        """The feedback and its seed, for a checkpoint."""
+        return dataclasses.asdict(self.feedback) | {"seed": self.feedback_seed}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The feedback of a checkpoint."""
-        self.feedback = Feedback(**state)
-
-    def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
-        self._drawn = self._drawn.new_empty(0)  # another seed may come
-        super()._load_from_state_dict(*arguments, **options)
+        """The feedback and the seed of a checkpoint."""
+        values = dict(state)
+        self.seed_feedback(values.pop("seed"))
+        self.feedback = Feedback(**values)
 
     def extra_repr(self) -> str:
         """The line that print(module) shows."""
@@ -117,7 +128,9 @@ class Readout(nn.Module):
         backward pass. `lengths` [batch] in steps: y is zero beyond them. Raises UsageError for shapes or precisions
         that do not fit, and where the steps of a trial (or of any length) are not whole frames.
         """
+        events.check_kind(z, "the readout's input")
         self.check(z.shape, lengths, y_before)
+        self.prepare(z.shape[1])
         passed = ReadoutPass(self, [z if not isinstance(z, Tensor) else cheapest(z)], lengths, y_before)
         y: Tensor = _Readout.apply(passed, z if isinstance(z, Tensor) else None, self.w_out, self.b_out)
         return y
@@ -127,6 +140,8 @@ class Readout(nn.Module):
         if len(shape) != 3 or shape[2] != self.n:
             raise UsageError(f"the readout's input has the shape {list(shape)}: it reads [batch, time, {self.n}]")
         check_lengths(lengths, *shape[:2])
+        if y_before is not None and not isinstance(y_before, Tensor):
+            raise UsageError(f"y_before is a {type(y_before).__name__}: it is a tensor [{shape[0]}, {self.n_out}]")
         if y_before is not None and y_before.shape != (shape[0], self.n_out):
             raise UsageError(f"y_before has the shape {list(y_before.shape)}: it is [{shape[0]}, {self.n_out}]")
         if shape[1] % self.frame_steps or (lengths is not None and bool((lengths % self.frame_steps).any())):

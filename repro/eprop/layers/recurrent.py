@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import NotFiniteError, UsageError
+from repro.eprop.errors import NotFiniteError, UsageError, check_whole
 from repro.eprop.kernels import events
 from repro.eprop.kernels.events import Held, Inputs
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_, remember
+from repro.eprop.layers.checks import check_neuron, checked
 from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
-from repro.eprop.rules.rule import BPTT, Rule
+from repro.eprop.rules.rule import BPTT, EProp, EProp3, Rule
 
 
 class RecurrentLayer(RuleLayer):
@@ -35,11 +36,22 @@ class RecurrentLayer(RuleLayer):
         rule: Rule | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(rule or BPTT())
+        super().__init__(BPTT())
+        check_neuron(neuron)
+        check_whole("RecurrentLayer", n_in=n_in, n=n)
+        neuron.check_population(n)
         self.neuron, self.n_in, self.n = neuron, n_in, n
+        self.rule = BPTT() if rule is None else rule
         self.w_in = nn.Parameter(torch.randn(n, n_in, generator=generator) / n_in**0.5)
         w_rec = (torch.randn(n, n, generator=generator) / n**0.5).fill_diagonal_(0)
         self.w_rec = nn.Parameter(w_rec) if recurrent else None
+
+    def check_rule(self, rule: Rule) -> None:
+        """Raises UsageError for a rule that is not defined for spiking layers, or not for this neuron."""
+        if isinstance(rule, EProp3):
+            raise UsageError(f"{rule} learns in windows, of LSTM layers: give a RecurrentLayer EProp() or BPTT()")
+        if isinstance(rule, EProp) and hasattr(self, "neuron"):
+            rule.trace.check_neuron(self.neuron)
 
     def extra_repr(self) -> str:
         """The line that print(module) shows."""
@@ -157,10 +169,10 @@ class Pass:
         signal = signal.to(trajectory.h.dtype)
         by_x = by_in = by_rec = None
         if wants_x:
-            by_current = rule.input_delta(layer.neuron, trajectory, signal, w_rec)
+            by_current = checked(rule, "input_delta", rule.input_delta(layer.neuron, trajectory, signal, w_rec), signal)
             by_x = (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
         if rule.plastic:
-            delta = rule.delta(layer.neuron, trajectory, signal, w_rec)
+            delta = checked(rule, "delta", rule.delta(layer.neuron, trajectory, signal, w_rec), signal)
             by_in = events.outer(delta, self.x)
             if w_rec.numel():
                 by_rec = events.delayed_outer(delta, trajectory.spikes, trajectory.before.z).fill_diagonal_(0)
@@ -202,12 +214,15 @@ def tensor_of(x: Inputs) -> Tensor | None:
 
 def check_inputs(layer: RecurrentLayer, x: Inputs, state: NeuronState | None, lengths: Tensor | None) -> None:
     """Raises UsageError for inputs, a state or lengths that do not fit a layer."""
+    events.check_kind(x, "the input", held=True)
     shape, n_in = tuple(x.shape), layer.n_in
     if len(shape) != 3 or shape[2] != n_in or not shape[1]:
         raise UsageError(f"the input has the shape {list(shape)}: this layer reads [batch, time, {n_in}], time above 0")
     check_lengths(lengths, *shape[:2])
     if state is None:
         return
+    if not isinstance(state, NeuronState):
+        raise UsageError(f"state is a {type(state).__name__}: it is what return_state=True gave beside the outputs")
     wanted, names = (shape[0], layer.n), layer.neuron.names
     shapes = [tuple(array.shape) for array in (*state.variables, state.z, state.refractory)]
     if len(state.variables) != len(names) or any(of_array != wanted for of_array in shapes):

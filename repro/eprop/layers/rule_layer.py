@@ -34,6 +34,11 @@ class RuleLayer(nn.Module):
     def rule(self, rule: Rule) -> None:
         if not isinstance(rule, Rule):
             raise UsageError(f"rule={rule!r}: a rule is an object such as BPTT(), EProp() or Frozen()")
+        if "__dataclass_fields__" not in vars(type(rule)):
+            raise UsageError(
+                f"{type(rule).__name__} is no dataclass, and a checkpoint would lose its values: write "
+                "@dataclasses.dataclass(frozen=True) above its class"
+            )
         self.check_rule(rule)
         self._rule = rule
 
@@ -112,3 +117,18 @@ class _Deliver(torch.autograd.Function):
         ctx.layer.backward_passes += ctx.layer.rule.plastic
         gradients = ctx.saved_tensors
         return None, None, *(grads[0].to(g.dtype) * g for g in gradients), *(None for _ in gradients)
+
+
+def leaves_of(value: Tensor) -> list[Tensor]:
+    """The leaves that autograd would give a gradient of `value`."""
+    leaves: list[Tensor] = []
+    open_, seen = [value.grad_fn], set[Any]()
+    while open_:
+        node = open_.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+        open_ += [following for following, _ in node.next_functions]
+    return leaves

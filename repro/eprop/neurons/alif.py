@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_number, check_whole
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.local_jacobians import LocalJacobians
 from repro.eprop.neurons.neuron import Trajectory, Variables
@@ -37,10 +37,15 @@ class ALIF(IntegrateAndFire):
     def __post_init__(self) -> None:
         """Raises UsageError where a parameter is out of range."""
         super().__post_init__()
-        if not self.tau_a_ms > 0:
-            raise UsageError(f"ALIF(tau_a_ms={self.tau_a_ms}): tau_a_ms has to be positive")
-        if self.n_adaptive is not None and self.n_adaptive < 0:
-            raise UsageError(f"ALIF(n_adaptive={self.n_adaptive}): it counts neurons; None stands for all")
+        check_number("ALIF", tau_a_ms=self.tau_a_ms)
+        check_number("ALIF", zero=True, beta=self.beta)
+        if self.n_adaptive is not None:
+            check_whole("ALIF", 0, n_adaptive=self.n_adaptive)
+
+    def check_population(self, n: int) -> None:
+        """See `Neuron.check_population`."""
+        if self.n_adaptive is not None and self.n_adaptive > n:
+            raise UsageError(f"ALIF(n_adaptive={self.n_adaptive}): the layer has {n} neurons; None lets all adapt")
 
     @property
     def rho(self) -> float:

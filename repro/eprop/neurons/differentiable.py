@@ -59,7 +59,8 @@ DifferentiableInput = Inputs | DifferentiableTrajectory
 def check_differentiable(neuron: Neuron) -> None:
     """Raises UsageError for a neuron whose pseudo-derivative has no derivative here."""
     if not isinstance(neuron, IntegrateAndFire):
-        raise UsageError(f"{type(neuron).__name__} has no differentiable trajectory: take LIF or ALIF neurons")
+        name = neuron.__name__ if isinstance(neuron, type) else type(neuron).__name__
+        raise UsageError(f"{name} has no differentiable trajectory: take LIF() or ALIF()")
     if neuron.surrogate is not None:
         raise UsageError(
             f"{type(neuron).__name__}(surrogate=...) has no differentiable trajectory: only the triangle's slope is "

@@ -6,14 +6,15 @@ import math
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_number
 from repro.eprop.kernels import dispatch
 from repro.eprop.kernels.events import SpikeTrains, delayed
 from repro.eprop.neurons.local_jacobians import leaf_of
-from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory
-from repro.eprop.neurons.surrogates import Surrogate, spike, surrogate_spike
+from repro.eprop.neurons.neuron import NOT_KEPT, Neuron, NeuronState, Trajectory
+from repro.eprop.neurons.surrogates import Surrogate, check_surrogate, spike, surrogate_slope, surrogate_spike
 
 NEAR_THRESHOLD = 1e-4  # relative distance within which rounding may decide whether a neuron spikes
+ROUNDING = 1e-4  # of a surrogate's zeros and ones: z + s - s is not z
 
 
 class IntegrateAndFire(Neuron, abc.ABC):
@@ -28,11 +29,11 @@ class IntegrateAndFire(Neuron, abc.ABC):
 
     def __post_init__(self) -> None:
         """Raises UsageError where a parameter is out of range."""
-        for name in ("tau_m_ms", "v_th", "dt_ms"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{type(self).__name__}({name}={getattr(self, name)}): {name} has to be positive")
-        if self.refractory_ms < 0:
-            raise UsageError(f"{type(self).__name__}(refractory_ms={self.refractory_ms}): it has to be 0 or more")
+        name = type(self).__name__
+        check_number(name, tau_m_ms=self.tau_m_ms, v_th=self.v_th, dt_ms=self.dt_ms)
+        check_number(name, zero=True, refractory_ms=self.refractory_ms, dampening=self.dampening)
+        if self.surrogate is not None:
+            check_surrogate(self.surrogate, name)
 
     @property
     def alpha(self) -> float:
@@ -89,7 +90,7 @@ class IntegrateAndFire(Neuron, abc.ABC):
             h = self._surrogate_derivative(z, v, state)
         events = SpikeTrains(channel, start, *z.shape) if start.numel() else None
         after = NeuronState(tuple(last[: len(self.names)]), z[:, -1], refractory)
-        return Trajectory(z, h, (v,) if keep_v else (), state, events=events), after
+        return Trajectory(z, h, (v,) if keep_v else NOT_KEPT, state, events=events), after
 
     def _surrogate_derivative(self, z: Tensor, v: Tensor, before: NeuronState) -> Tensor:
         """dz/dv [batch, time, neuron] by autograd, from what the kernels computed."""
@@ -99,9 +100,9 @@ class IntegrateAndFire(Neuron, abc.ABC):
         with torch.inference_mode(False), torch.enable_grad():
             leaf = leaf_of(v)
             spikes = self.spike(leaf, leaf_of(threshold).detach())
-            (h,) = torch.autograd.grad(spikes.sum(), leaf)
+            h = surrogate_slope(spikes, leaf, type(self).__name__)
         free = ~refractory_mask(z, self.refractory_steps, before)
-        differs = (free * spikes.detach() != z) & ((v - threshold).abs() > NEAR_THRESHOLD * self.v_th)
+        differs = ((free * spikes.detach() - z).abs() > ROUNDING) & ((v - threshold).abs() > NEAR_THRESHOLD * self.v_th)
         if differs.any():
             raise UsageError(
                 f"the surrogate of {type(self).__name__} has to return 1 where its argument is positive and 0 elsewhere"

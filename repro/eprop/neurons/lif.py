@@ -18,7 +18,7 @@ class LIF(IntegrateAndFire):
 
     Times in ms; the threshold `v_th` sets the unit of voltage; `dampening` is gamma, the height of the
     pseudo-derivative times v_th. `surrogate` replaces the pseudo-derivative: a function, or a torch.autograd.Function,
-    of x = (v - v_th) / v_th that returns 1 where x > 0 and else 0.
+    of x = (v - v_th) / v_th that returns 1 where x > 0 and else 0; `dampening` is then ignored.
     """
 
     tau_m_ms: float = 20.0

@@ -1,7 +1,7 @@
 """What every neuron model is: variables, a pure update and an output. All rules work from these alone."""
 
 import abc
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,19 @@ from repro.eprop.kernels.events import Spikes, SpikeTrains, delayed
 from repro.eprop.neurons.local_jacobians import LocalJacobians, derive, reverse, reverse_through_network
 
 Variables = tuple[Tensor, ...]
+
+
+class NotKept(tuple):
+    """Variables that a trajectory has not: to read them raises UsageError."""
+
+    def __getitem__(self, index: Any) -> Any:
+        raise UsageError("the neurons' variables were not kept: a rule that reads them has keeps_variables = True")
+
+    def __iter__(self) -> Any:
+        return self[0]
+
+
+NOT_KEPT = NotKept()
 
 
 class NeuronState(NamedTuple):
@@ -71,17 +84,34 @@ class Neuron(abc.ABC):
     def output(self, variables: Variables) -> Tensor:
         """z = f(s), [batch, neuron], outside the refractory period."""
 
+    def check_population(self, n: int) -> None:  # noqa: B027  most have nothing to check
+        """Raises UsageError where a population of `n` neurons cannot have these parameters."""
+
     def initial_state(self, batch: int, n: int, like: Tensor) -> NeuronState:
         """The resting state [batch, neuron], of the dtype and device of `like`."""
         zeros = torch.zeros(batch, n, dtype=like.dtype, device=like.device)
         return NeuronState(tuple(zeros for _ in self.names), zeros, zeros)
 
     def step(self, state: NeuronState, current: Tensor, detach_reset: bool = False) -> NeuronState:
-        """One time step; z and dz/ds are zero while refractory (below Eq. 24). `detach_reset` detaches the reset."""
+        """One time step; z and dz/ds are zero while refractory (below Eq. 24). `detach_reset` detaches the reset.
+
+        Raises UsageError where `update` or `output` return something else than they should.
+        """
         z_prev = state.z.detach() if detach_reset else state.z
         variables = self.update(state.variables, state.z, z_prev, current)
+        if not _are_arrays(variables, len(self.names), current):
+            raise UsageError(
+                f"{type(self).__name__}.update returned {_kind(variables)}: it returns a tuple of {len(self.names)} "
+                f"({', '.join(self.names)}), each {list(current.shape)}"
+            )
+        output = self.output(variables)
+        if not _are_arrays((output,), 1, current) or not output.is_floating_point():
+            raise UsageError(
+                f"{type(self).__name__}.output returned {_kind(output)}: it returns z, {list(current.shape)} of "
+                f"{current.dtype}"
+            )
         counter = torch.clamp(state.refractory + self.refractory_steps * state.z.detach() - 1, min=0)
-        return NeuronState(variables, (counter == 0) * self.output(variables), counter)
+        return NeuronState(variables, (counter == 0) * output, counter)
 
     @torch.no_grad()
     def simulate(
@@ -126,3 +156,17 @@ class Neuron(abc.ABC):
     def bptt_delta(self, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
         """dE/dI of every neuron and step (Eq. 14), from `signal`, the derivative of E by z at fixed later outputs."""
         return reverse_through_network(self.local(trajectory), signal, w_rec)
+
+
+def _are_arrays(values: Any, number: int, like: Tensor) -> bool:
+    arrays = isinstance(values, tuple | list) and len(values) == number
+    return arrays and all(isinstance(x, Tensor) and x.shape == like.shape for x in values)
+
+
+def _kind(value: Any) -> str:
+    """What a user's function has returned, in a sentence."""
+    if isinstance(value, Tensor):
+        return f"a tensor {list(value.shape)} of {value.dtype}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {', '.join(_kind(x) for x in value) or 'nothing'}"
+    return type(value).__name__

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from repro.eprop.errors import UsageError, shown
+
 # x = (v - A) / v_th [...] -> z, 1 where x > 0 and else 0, with a derivative that autograd knows
 Surrogate = Callable[[Tensor], Tensor]
 
@@ -43,3 +45,27 @@ def surrogate_spike(v: Tensor, threshold: Tensor, v_th: float, surrogate: Surrog
         function = surrogate.apply
     spikes: Tensor = function((v - threshold) / v_th)
     return spikes
+
+
+def check_surrogate(surrogate: Any, neuron: str) -> None:
+    """Raises UsageError for what is neither a function nor a torch.autograd.Function."""
+    is_class = isinstance(surrogate, type)
+    wrong_class = is_class and not issubclass(surrogate, torch.autograd.Function)
+    if wrong_class or isinstance(surrogate, torch.autograd.Function) or not callable(surrogate):
+        raise UsageError(
+            f"{neuron}(surrogate={shown(surrogate)}): it is a function, or a torch.autograd.Function (the class itself)"
+        )
+
+
+def surrogate_slope(spikes: Tensor, v: Tensor, neuron: str) -> Tensor:
+    """dz/dv [...] of a surrogate's spikes. Raises UsageError where it has none."""
+    if not isinstance(spikes, Tensor) or spikes.shape != v.shape or spikes.dtype != v.dtype:
+        raise UsageError(f"the surrogate of {neuron} has to return an array of the shape and the dtype of its argument")
+    slope = None
+    if spikes.requires_grad:
+        (slope,) = torch.autograd.grad(spikes.sum(), v, allow_unused=True)
+    if slope is None:
+        raise UsageError(
+            f"the surrogate of {neuron} has no derivative: write a torch.autograd.Function with a backward"
+        )
+    return slope

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, check_number
+from repro.eprop.kernels.events import check_kind
 from repro.eprop.kernels.padding import cheapest, check_lengths, known_spikes, real_steps, spike_counts
 
 READINGS = tuple(f"{over}_{unit}" for over in ("sum", "mean", "population") for unit in ("khz", "hz"))
@@ -22,6 +23,10 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     lengths that do not fit, or without any step.
     """
     arrays = [z] if isinstance(z, Tensor) else list(z)
+    for array in arrays:
+        check_kind(array, "z", events=False)
+        if array.dim() != 3:
+            raise UsageError(f"z has the shape {list(array.shape)}: firing rates are those of [batch, time, neuron]")
     check_lengths(lengths, *arrays[0].shape[:2])
     counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
     rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
@@ -69,10 +74,17 @@ class _Counts(torch.autograd.Function):
 
 @dataclasses.dataclass(frozen=True)
 class RateTerm:
-    """E_reg = cost times the squared distance of mean firing rates from a target (Eq. 54).
+    """E_reg = cost * sum_j (f_j - f_target)^2, of the mean firing rates f_j of the neurons (Eq. 54).
 
-    `reading` chooses what the text leaves open: the "sum" over neurons (Eq. 54), their "mean" ("the mean squared
-    error"), or the "population" mean rate alone ("the mean firing rate of all neurons"); and the unit, "khz" or "hz".
+    `reading` chooses what the text leaves open; the unit of f is kHz or Hz, and `target_hz` is in Hz in any case.
+
+    =================================  =======================================================================
+    sum_khz, sum_hz                    cost * sum_j (f_j - f_target)^2 (Eq. 54)
+    mean_khz, mean_hz                  the mean over neurons in place of the sum ("the mean squared error")
+    population_khz, population_hz      cost * (mean_j f_j - f_target)^2 ("the mean firing rate of all neurons")
+    =================================  =======================================================================
+
+    Raises UsageError for another reading, and for a cost or target below 0.
     """
 
     reading: str = "sum_khz"
@@ -84,6 +96,8 @@ class RateTerm:
         """Raises UsageError for an unknown reading."""
         if self.reading not in READINGS:
             raise UsageError(f"reading={self.reading!r}: it is one of {', '.join(READINGS)}")
+        check_number("RateTerm", zero=True, cost=self.cost, target_hz=self.target_hz)
+        check_number("RateTerm", dt_ms=self.dt_ms)
 
     def __call__(self, z: Tensor | Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:
         """The term of spikes `z` [batch, time, neuron] (see `firing_rates`), a scalar."""

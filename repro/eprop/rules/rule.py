@@ -10,9 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, shown
 from repro.eprop.neurons.neuron import Neuron, Trajectory
-from repro.eprop.rules.traces import FULL, Trace
+from repro.eprop.rules.traces import FULL, KINDS, Trace
 
 
 class WindowRule(NamedTuple):
@@ -28,7 +28,8 @@ class WindowRule(NamedTuple):
 class Rule(abc.ABC):
     """A rule for the input and recurrent weights of a layer; a frozen dataclass of plain values.
 
-    A rule of your own defines `delta`; it is saved in checkpoints by its name and values.
+    A rule of your own defines `delta`; it is saved in checkpoints by its name and values. A forward pass keeps the rule
+    that its layer had then.
     """
 
     exact: ClassVar[bool] = False  # whether the result is the gradient (of the network with pseudo-derivatives)
@@ -45,7 +46,10 @@ class Rule(abc.ABC):
 
     @property
     def keeps_variables(self) -> bool:
-        """Whether the forward pass has to keep the neurons' variables, such as voltages."""
+        """Whether the forward pass has to keep the neurons' variables, such as voltages.
+
+        A rule that reads `trajectory.variables` says so by `keeps_variables = True` in its class.
+        """
         return False
 
     @abc.abstractmethod
@@ -102,6 +106,9 @@ class EProp(Rule):
         """Accept a trace by its name, and the plain values of a checkpoint."""
         object.__setattr__(self, "trace", _trace(self.trace))
 
+    def __repr__(self) -> str:
+        return _written(self)
+
     @property
     def keeps_variables(self) -> bool:
         """See `Rule.keeps_variables`."""
@@ -138,6 +145,9 @@ class EProp3(Rule):
     def __post_init__(self) -> None:
         """Accept a trace by its name, and the plain values of a checkpoint."""
         object.__setattr__(self, "trace", _trace(self.trace))
+
+    def __repr__(self) -> str:
+        return _written(self)
 
     def delta(self, neuron: Neuron, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
         """Raises UsageError: spiking layers learn whole sequences."""
@@ -184,7 +194,15 @@ class Frozen(Rule):
 def _trace(trace: "Trace | str | dict[str, Any]") -> Trace:
     if isinstance(trace, Trace):
         return trace
+    if not isinstance(trace, str | dict):
+        raise UsageError(f"trace={shown(trace)}: it is one of {', '.join(KINDS)}, or a Trace")
     return Trace(trace) if isinstance(trace, str) else Trace(**trace)
+
+
+def _written(rule: "EProp | EProp3") -> str:
+    """A trace by its kind where that is all there is to it."""
+    trace = rule.trace.kind if rule.trace == Trace(rule.trace.kind) else rule.trace
+    return f"{type(rule).__name__}({'' if trace == 'full' else repr(trace)})"
 
 
 def _vectors(rule: Rule, trace: Trace) -> str:

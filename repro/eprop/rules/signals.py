@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, written
 from repro.eprop.kernels.dispatch import exponential_filter
 
 KINDS = ("symmetric", "random", "global")
@@ -42,6 +42,9 @@ class Feedback:
         if self.window_ms < 0:
             raise UsageError(f"window_ms={self.window_ms}: it has to be 0 or more")
 
+    def __repr__(self) -> str:
+        return written(self, shows_first=True)
+
     def window_steps(self, dt_ms: float) -> int:
         """Steps of a window; 0 where one matrix is kept."""
         return round(self.window_ms / dt_ms)
@@ -51,11 +54,9 @@ class Feedback:
         if self.kind == "symmetric":
             return torch.empty(0)
         if self.kind == "global":
-            return torch.full((1, n, n_out), n**-0.5)
-        drawn = [
-            torch.randn(n, n_out, generator=torch.Generator().manual_seed((seed + GOLDEN * window) % 2**63))
-            for window in range(windows)
-        ]
+            return torch.full((1, n, n_out), n**-0.5, device="cpu")
+        seeds = [(seed + GOLDEN * window) % 2**63 for window in range(windows)]
+        drawn = [torch.randn(n, n_out, generator=torch.Generator().manual_seed(s), device="cpu") for s in seeds]
         return torch.stack(drawn) / (1.0 if self.variance == "one" else n**0.5)
 
     @property

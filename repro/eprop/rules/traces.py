@@ -5,7 +5,7 @@ import math
 
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, written
 from repro.eprop.kernels import dispatch
 from repro.eprop.neurons.integrate_and_fire import refractory_mask
 from repro.eprop.neurons.lif import LIF
@@ -43,6 +43,9 @@ class Trace:
         if self.clopath_thresholds not in ("printed", "swapped"):
             raise UsageError(f"clopath_thresholds={self.clopath_thresholds!r}: it is printed or swapped")
 
+    def __repr__(self) -> str:
+        return written(self, shows_first=True)
+
     @property
     def keeps_variables(self) -> bool:
         """Whether the forward pass has to keep the neurons' variables."""
@@ -61,12 +64,17 @@ class Trace:
         if self.kind == "full":
             return neuron.e_prop_delta(trajectory, signal)
         if self.kind == "clopath":
-            if not isinstance(neuron, LIF):
-                raise UsageError(f"trace=clopath is defined for LIF neurons (Eq. 57), not for {type(neuron).__name__}")
+            self.check_neuron(neuron)
+            assert isinstance(neuron, LIF)
             factor, no_adaptation = self.clopath_factor(trajectory, neuron), signal.new_empty(0)
             delta: Tensor = dispatch.of(signal).local_reverse(factor, signal, no_adaptation, neuron.alpha, 0.0)
             return delta
         return trajectory.h * signal if self.kind == "truncated" else signal
+
+    def check_neuron(self, neuron: Neuron) -> None:
+        """Raises UsageError for a neuron that the trace is not defined for."""
+        if self.kind == "clopath" and not isinstance(neuron, LIF):
+            raise UsageError(f"trace=clopath is defined for LIF neurons (Eq. 57), not for {type(neuron).__name__}")
 
     def clopath_factor(self, trajectory: Trajectory, neuron: LIF) -> Tensor:
         """[v - v+]+ [v-hat - v-]+ (Eq. 57), zero while refractory like the pseudo-derivative that it replaces."""

@@ -146,7 +146,7 @@ def test_lightning_clips_accumulates_and_restores(by_callback: bool, tmp_path: P
     trainer.save_checkpoint(tmp_path / "lit.ckpt")
     loaded = Lit.load_from_checkpoint(tmp_path / "lit.ckpt", weights_only=True)
     assert start.net.layer.rule == BPTT()
-    assert loaded.net.layer.rule == (BPTT() if by_callback else EProp3())  # a callback's rule is that of its fit
+    assert loaded.net.layer.rule == EProp3()
     assert lit.net.layer.backward_passes == 6
     assert torch.equal(loaded.net.layer.w_rec, lit.net.layer.w_rec)
 

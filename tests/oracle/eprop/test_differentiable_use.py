@@ -79,8 +79,8 @@ def wrong_state() -> NeuronState:
     [
         (lambda: DifferentiableLayer(LIF(surrogate=torch.sigmoid), 3, 4), "LIF.surrogate=....* leave surrogate out"),
         (lambda: DifferentiableLayer(ALIF(surrogate=torch.sigmoid), 3, 4), "ALIF.surrogate=....* leave surrogate out"),
-        (lambda: DifferentiableLayer(Rate(), 3, 4), "Rate has no differentiable trajectory: take LIF or ALIF"),
-        (lambda: DifferentiableLayer(LIF(), 0, 4), "n_in=0, n=4.: both count cells"),
+        (lambda: DifferentiableLayer(Rate(), 3, 4), "Rate has no differentiable trajectory: take LIF.. or ALIF"),
+        (lambda: DifferentiableLayer(LIF(), 0, 4), "n_in=0.: n_in is a whole number, 1 or more"),
         (lambda: make().bfloat16()(inputs()), "weights in bfloat16: it computes in float32 or float64"),
         (lambda: make().half()(inputs()), "weights in float16: it computes in float32 or float64"),
         (lambda: make()(inputs(), make().float().weights), None),

@@ -99,7 +99,8 @@ def test_inputs_targets_and_the_learning_rate_have_gradients_too(kind: str, monk
 
 def test_a_layer_below_receives_the_outer_gradient() -> None:
     problem = make("linear")
-    below = DifferentiableLayer(NEURONS["alif"], 3, N_IN, generator=torch.Generator().manual_seed(1)).double()
+    neuron = dataclasses.replace(NEURONS["alif"], n_adaptive=3)
+    below = DifferentiableLayer(neuron, 3, N_IN, generator=torch.Generator().manual_seed(1)).double()
     x = 0.5 + 0.3 * draw(BATCH, STEPS, 3)
     leaves = [below.w_in, below.w_rec]
     results = torch.autograd.grad(problem.loss(inputs=below(x)), leaves)

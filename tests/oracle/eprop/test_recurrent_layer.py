@@ -225,9 +225,11 @@ def test_clopath_is_silent_in_a_refractory_period_that_began_before() -> None:
 
 
 def test_clopath_is_defined_for_lif_neurons_alone() -> None:
-    case = make("alif", EProp(trace="clopath"), x_learns=False)
-    with pytest.raises(UsageError, match="LIF"):
-        case.layer(case.x).sum().backward()
+    with pytest.raises(UsageError, match="defined for LIF neurons"):
+        make("alif", EProp(trace="clopath"))
+    case = make("alif", EProp())
+    with pytest.raises(UsageError, match="defined for LIF neurons"):
+        case.layer.rule = EProp(trace="clopath")
 
 
 @pytest.mark.parametrize("neuron", [Rate(0.8), NoReset()])
@@ -282,9 +284,11 @@ def test_a_trace_without_derivative_has_no_gradient_of_the_input(way: str, kind:
 
 
 def test_windows_have_their_own_rule() -> None:
-    case = make("lif", EProp3())
     with pytest.raises(UsageError, match="LSTM"):
-        case.layer(case.x).sum().backward()
+        make("lif", EProp3())
+    case = make("lif", EProp())
+    with pytest.raises(UsageError, match="LSTM"):
+        case.layer.rule = EProp3()
 
 
 def test_a_rule_takes_effect_in_the_next_forward_pass() -> None:
