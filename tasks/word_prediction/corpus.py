@@ -2,12 +2,10 @@
 
 from repro.errors import UserError, unknown
 from tasks.word_prediction.data_location import own_text_folder, ptb_dir
-from tasks.word_prediction.encoding import Corpus, tokens
+from tasks.word_prediction.encoding import Corpus
 from tasks.word_prediction.own_text import own_text
 from tasks.word_prediction.ptb import ptb
 from tasks.word_prediction.stand_in import stand_in
-
-__all__ = ["Corpus", "corpus", "tokens"]
 
 
 def corpus(kind: str) -> Corpus:

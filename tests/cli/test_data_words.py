@@ -13,7 +13,8 @@ import pytest
 from repro.cli.main import main
 from tasks.word_prediction import command as data_words
 from tasks.word_prediction import ptb, source
-from tasks.word_prediction.corpus import corpus, tokens
+from tasks.word_prediction.corpus import corpus
+from tasks.word_prediction.encoding import tokens
 
 TREEBANK = {
     "ptb.train.txt": " the cat saw the <unk> \n a cat saw N dogs \n",

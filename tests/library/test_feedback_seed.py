@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from repro.eprop import Feedback, Readout
 from tests.library.own import Own, e_prop, loader, module, together, trainer_of
 from tests.library.pair import share_feedback
-from tests.training.pair import train_together
+from tests.runs.pair import train_together
 
 BATCHES = [together(range(4 * k, 4 * k + 4)) for k in range(2)]
 
