@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 import paper_figures
 from paper_figures import fig2c, style, table
-from paper_figures.table import gather, sizes
+from paper_figures.table import gather
 from repro.records.store import load
 from repro.runs.registry import get_task, task_names
+from repro.runs.sizes import sizes
 from tasks.speech.config import TASK
 from tasks.speech.phones import INDEX, PHONES
 from tests.figures.synthetic_speech import PAPER, TYPICAL, write_runs
