@@ -1,4 +1,4 @@
-"""A recurrent layer and its readout as one operation: the same numbers as one after the other, for less time."""
+"""A recurrent layer and its readout in one call: the same numbers as one after the other."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
