@@ -1,4 +1,4 @@
-"""The settings of a learning rule, as config values that every task shares. No torch in here."""
+"""What a learning rule can be told, as config values that every task shares. No torch in here."""
 
 import dataclasses
 
@@ -68,7 +68,7 @@ class WindowSettings:
     )
     boundary_at_input: str = assumed(
         "whole",
-        "what learns through the inputs has no eligibility vectors: it receives the whole boundary, as in BPTT, or "
+        "what learns through the inputs has no eligibility vectors: it hears the whole boundary, as in BPTT, or "
         "without that of the units' own states",
         choices=("whole", "across"),
     )

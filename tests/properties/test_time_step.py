@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +36,8 @@ def test_input_and_target_are_the_same_in_ms(dt_ms: float) -> None:
 def test_neuron_readout_and_rate_know_the_step(dt_ms: float) -> None:
     config = at(dt_ms)
     module = PatternGenerationModule(config, 0)
-    neuron, readout = module.network.layer.neuron, module.network.readout
+    neuron: Any = module.network.layer.neuron
+    readout = module.network.readout
     assert neuron.refractory_steps * dt_ms == config.refractory_ms
     assert neuron.alpha == math.exp(-dt_ms / config.tau_m_ms)
     assert readout.kappa == math.exp(-dt_ms / config.tau_out_ms)
