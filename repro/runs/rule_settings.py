@@ -1,4 +1,4 @@
-"""The settings of a learning rule: config values that every task shares. No torch in here."""
+"""What a learning rule can be told, as config values that every task shares. No torch in here."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ class RuleSettings:
 
     algorithm: str = paper(
         "eprop",
-        "Methods, E-prop 1; readout_only: other weights stay as drawn; autograd: the module without a callback",
+        "Methods, E-prop 1; readout_only: other weights stay as they were drawn; autograd: BPTT on torch's own tape",
         choices=("eprop", "bptt", "readout_only", "autograd"),
     )
     evaluator: str = assumed(
@@ -55,7 +55,7 @@ class WindowSettings:
     truncation_steps: int = paper(4, "Implementation of task 3.1, 3.2; 0: the whole sequence", low=0, high=1_000_000)
     vectors: str = paper(
         "carried",
-        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone, in the weights",
+        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone",
         choices=("carried", "none", "truncated"),
     )
     recurrence: bool = paper(True, "Eq. 9; false: e-prop 1, no learning signal looks ahead")
@@ -81,6 +81,5 @@ class WindowSettings:
             )
         if self.synthetic and (not self.recurrence or not self.truncation_steps):
             raise UserError(
-                "synthetic=true predicts the gradient of later windows: it wants recurrence=true and truncation_steps "
-                "above 0"
+                "synthetic=true predicts what follows a window: it wants recurrence=true and truncation_steps above 0"
             )
