@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import pytorch_lightning as pl
 from torch import nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, shown
 from repro.eprop.rules.rule import EProp, Rule
 from repro.eprop.rules.signals import Feedback, feedback_of
 
@@ -56,7 +56,7 @@ class EPropCallback(pl.Callback):
     ) -> None:
         self.rule = EProp() if rule is None else rule
         if not isinstance(self.rule, Rule):
-            raise UsageError(f"rule={rule!r}: a rule is an object such as EProp(), BPTT() or Frozen()")
+            raise UsageError(f"rule={shown(rule)}: a rule is an object such as EProp(), BPTT() or Frozen()")
         self.feedback = None if feedback is None else feedback_of(feedback)
         self.seed = seed
         self._not_trained: list[nn.Parameter] = []

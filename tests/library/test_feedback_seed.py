@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from repro.eprop import Feedback, Readout
+from repro.eprop import Feedback, Readout, UsageError
 from tests.library.own import Own, e_prop, loader, module, together, trainer_of
 from tests.library.pair import share_feedback
 from tests.runs.pair import train_together
@@ -83,6 +83,14 @@ def test_averages_of_weights_in_lightning(averaging: Any, after_a_backward_pass:
         assert found.readout.feedback_seed == 11
         assert torch.equal(found.readout.feedback_weights(1)[0].float(), printed(11))
         assert (found.hidden.rule, found.readout.feedback) == (trained.hidden.rule, Feedback("random"))
+
+
+def test_a_checkpoint_without_a_seed_is_refused() -> None:
+    readout = Readout(12, 3)
+    state = readout.state_dict()
+    del state["_extra_state"]["seed"]
+    with pytest.raises(UsageError, match="no seed of the feedback"):
+        readout.load_state_dict(state)
 
 
 def test_a_copy_has_the_same_seed_and_another_seed_another_b() -> None:

@@ -111,8 +111,10 @@ class Readout(nn.Module):
         return dataclasses.asdict(self.feedback) | {"seed": self.feedback_seed}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The feedback and the seed of a checkpoint."""
+        """The feedback and the seed of a checkpoint. Raises UsageError where it has no seed."""
         values = dict(state)
+        if "seed" not in values:
+            raise UsageError("the checkpoint has no seed of the feedback: it is of an earlier version of the library")
         self.seed_feedback(values.pop("seed"))
         self.feedback = Feedback(**values)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import UsageError, shown
 from repro.eprop.rules.rule import Rule
 
 PRECISIONS = (torch.float32, torch.float64)
@@ -33,7 +33,7 @@ class RuleLayer(nn.Module):
     @rule.setter
     def rule(self, rule: Rule) -> None:
         if not isinstance(rule, Rule):
-            raise UsageError(f"rule={rule!r}: a rule is an object such as BPTT(), EProp() or Frozen()")
+            raise UsageError(f"rule={shown(rule)}: a rule is an object such as BPTT(), EProp() or Frozen()")
         if "__dataclass_fields__" not in vars(type(rule)):
             raise UsageError(
                 f"{type(rule).__name__} is no dataclass, and a checkpoint would lose its values: write "

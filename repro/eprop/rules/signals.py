@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError, written
+from repro.eprop.errors import UsageError, shown, written
 from repro.eprop.kernels.dispatch import exponential_filter
 
 KINDS = ("symmetric", "random", "global")
@@ -70,7 +70,7 @@ def feedback_of(value: "Feedback | str") -> Feedback:
     if isinstance(value, Feedback):
         return value
     if not isinstance(value, str):
-        raise UsageError(f"feedback={value!r}: it is a Feedback, or one of {', '.join(KINDS)}")
+        raise UsageError(f"feedback={shown(value)}: it is a Feedback, or one of {', '.join(KINDS)}")
     return Feedback(value)
 
 
