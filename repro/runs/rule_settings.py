@@ -1,4 +1,4 @@
-"""What a learning rule can be told, as config values that every task shares. No torch in here."""
+"""The settings of a learning rule: config values that every task shares. No torch in here."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ class RuleSettings:
 
     algorithm: str = paper(
         "eprop",
-        "Methods, E-prop 1; readout_only: other weights stay as they were drawn; autograd: BPTT on torch's own tape",
+        "Methods, E-prop 1; readout_only: other weights stay as drawn; autograd: the module without a callback",
         choices=("eprop", "bptt", "readout_only", "autograd"),
     )
     evaluator: str = assumed(
@@ -55,7 +55,7 @@ class WindowSettings:
     truncation_steps: int = paper(4, "Implementation of task 3.1, 3.2; 0: the whole sequence", low=0, high=1_000_000)
     vectors: str = paper(
         "carried",
-        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone",
+        "Eq. 37; none: truncated BPTT, with or without synthetic gradients; truncated: ds/dtheta alone, in the weights",
         choices=("carried", "none", "truncated"),
     )
     recurrence: bool = paper(True, "Eq. 9; false: e-prop 1, no learning signal looks ahead")
@@ -68,7 +68,7 @@ class WindowSettings:
     )
     boundary_at_input: str = assumed(
         "whole",
-        "what learns through the inputs has no eligibility vectors: it hears the whole boundary, as in BPTT, or "
+        "what learns through the inputs has no eligibility vectors: they receive the whole boundary gradient, as in BPTT, or "
         "without that of the units' own states",
         choices=("whole", "across"),
     )
@@ -81,5 +81,6 @@ class WindowSettings:
             )
         if self.synthetic and (not self.recurrence or not self.truncation_steps):
             raise UserError(
-                "synthetic=true predicts what follows a window: it wants recurrence=true and truncation_steps above 0"
+                "synthetic=true predicts the gradient of later windows: it wants recurrence=true and truncation_steps "
+                "above 0"
             )
