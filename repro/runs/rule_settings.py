@@ -68,8 +68,8 @@ class WindowSettings:
     )
     boundary_at_input: str = assumed(
         "whole",
-        "what learns through the inputs has no eligibility vectors: they receive the whole boundary gradient, as in BPTT, or "
-        "without that of the units' own states",
+        "what learns through the inputs has no eligibility vectors: inputs receive the whole boundary gradient, as in "
+        "BPTT, or without its part through the units' own cells",
         choices=("whole", "across"),
     )
 
