@@ -44,7 +44,7 @@ class EPropCallback(pl.Callback):
     All layers get the rule, whatever was set before, and keep it and the feedback after the fit: a checkpoint saved
     then is the same as one saved during it. To freeze a layer, use `requires_grad_(False)`. To give layers different
     rules, set them in the module's `__init__` and leave the callback out; a module that was never given a rule trains
-    by BPTT. List the callback before `WeightAveraging`, which copies the layers as they are when it is set up.
+    by BPTT.
 
     Raises UsageError where the module has no layer that learns by a rule, or no Readout for a feedback; where the
     Trainer has two such callbacks; where a checkpoint was trained by another rule; and where the weights received
@@ -80,6 +80,10 @@ class EPropCallback(pl.Callback):
         self._check(pl_module, layers)
         if trainer.ckpt_path is None:
             self._set(layers)
+            for callback in getattr(trainer, "callbacks", []):
+                average = getattr(callback, "_average_model", None)  # of WeightAveraging: a copy, which is saved
+                if isinstance(average, nn.Module):
+                    self._set(_layers(average))
         here = {"rule": (layers.rules, self.rule), "feedback": (layers.readouts, self.feedback)}
         for what, (found, wanted) in here.items():
             for name, layer in found.items():

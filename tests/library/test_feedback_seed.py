@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from repro.eprop import Feedback, Readout, UsageError
+from repro.eprop import EProp, Feedback, Readout, UsageError
 from tests.library.own import Own, e_prop, loader, module, together, trainer_of
 from tests.library.pair import share_feedback
 from tests.runs.pair import train_together
@@ -70,19 +70,22 @@ def test_an_averaged_model_keeps_b(feedback: Any) -> None:
 
 @pytest.mark.parametrize("averaging", [WeightAveraging, EMAWeightAveraging])
 @pytest.mark.parametrize("after_a_backward_pass", [False, True])
-def test_averages_of_weights_in_lightning(averaging: Any, after_a_backward_pass: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("averages_first", [False, True])
+def test_averages_of_weights_in_lightning(
+    averaging: Any, after_a_backward_pass: bool, averages_first: bool, tmp_path: Path
+) -> None:
     trained = module()
     if after_a_backward_pass:
         trained.readout.feedback = "random"
         trained.readout(trained.hidden(BATCHES[0][0])).sum().backward()
-    trainer = trainer_of(e_prop(), averaging(), max_epochs=2)
+    trainer = trainer_of(*([averaging(), e_prop()] if averages_first else [e_prop(), averaging()]), max_epochs=2)
     trainer.fit(trained, loader(BATCHES))
     trainer.save_checkpoint(tmp_path / "averaged.ckpt")
     loaded = Own.load_from_checkpoint(tmp_path / "averaged.ckpt")
     for found in (trained, loaded):
         assert found.readout.feedback_seed == 11
         assert torch.equal(found.readout.feedback_weights(1)[0].float(), printed(11))
-        assert (found.hidden.rule, found.readout.feedback) == (trained.hidden.rule, Feedback("random"))
+        assert (found.hidden.rule, found.readout.feedback) == (EProp(), Feedback("random"))
 
 
 def test_a_checkpoint_without_a_seed_is_refused() -> None:

@@ -10,15 +10,15 @@ from repro.eprop.neurons.neuron import Neuron
 from repro.eprop.rules.rule import Rule
 
 
-def checked(rule: Rule, method: str, found: Any, signal: Tensor) -> Tensor:
-    """What a method of a rule has found, in the signal's precision. Raises UsageError for another shape."""
-    if not isinstance(found, Tensor) or found.shape != signal.shape:
-        kind = f"a tensor {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+def checked(rule: Rule, method: str, value: Any, signal: Tensor) -> Tensor:
+    """What a method of a rule returned, in the signal's precision. Raises UsageError for another shape."""
+    if not isinstance(value, Tensor) or value.shape != signal.shape:
+        kind = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise UsageError(
             f"{type(rule).__name__}.{method} returned {kind}: it returns a tensor of the signal's shape, "
             f"{list(signal.shape)}"
         )
-    return found.to(signal.dtype)
+    return value.to(signal.dtype)
 
 
 def check_neuron(neuron: Any) -> None:
