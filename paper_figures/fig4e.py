@@ -28,8 +28,8 @@ class Seeds(NamedTuple):
 
 
 def panel_e(figure: style.Panel, table: Table) -> None:
-    """One bar per variant: mean length of the longest sequence solved, 95 % interval, one dot per seed (a triangle if it
-    still rose); the paper's value, and another group's. Bars of unfinished runs are open and dashed."""
+    """One bar per variant: mean length of the longest sequence solved, 95 % interval, one dot per seed (a triangle if
+    it still rose); the paper's value, and another group's. Bars of unfinished runs are open and dashed."""
     table = table.with_unfinished()
     style.head(figure, "e", f"Longest sequence solved: {table.of_seeds('mean')}")
     style.note(figure, "P (R + 1) + 3 steps: pattern of P characters, stop, count, R copies, stop")

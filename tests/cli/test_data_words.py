@@ -12,7 +12,7 @@ import pytest
 
 from repro.cli.main import main
 from tasks.word_prediction import command as data_words
-from tasks.word_prediction import ptb, source
+from tasks.word_prediction import data_location, ptb
 from tasks.word_prediction.corpus import corpus
 from tasks.word_prediction.encoding import tokens
 
@@ -86,18 +86,18 @@ def test_a_download_is_used_from_then_on(url: str, results: Path, capsys: pytest
     assert "free for research purposes" in first and "Never redistribute it" in first
     assert "train on it from now on" in last
     assert files(results / "data") == {f"ptb/{name}": text.encode() for name, text in TREEBANK.items()}
-    assert list((results / "data").iterdir()) == [source.download_folder()]
-    assert source.data_here() == {"corpus": "ptb"} and len(corpus("ptb").splits["test"]) == 8
+    assert list((results / "data").iterdir()) == [data_location.download_folder()]
+    assert data_location.data_here() == {"corpus": "ptb"} and len(corpus("ptb").splits["test"]) == 8
 
 
 def test_what_is_there_and_right_is_not_downloaded_again(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "ptb", "--from", f"{url}/"]) == 0
     assert main(["data", "ptb", "--from", f"{url}/nowhere"]) == 0
     assert "nothing to download" in capsys.readouterr().out
-    (source.download_folder() / "ptb.test.txt").write_text("spoilt")
+    (data_location.download_folder() / "ptb.test.txt").write_text("spoilt")
     assert main(["data", "ptb", "--from", f"{url}/nowhere"]) == 2, "the control: it would have looked there"
     assert main(["data", "ptb"]) == 0
-    assert (source.download_folder() / "ptb.test.txt").read_text() == TREEBANK["ptb.test.txt"]
+    assert (data_location.download_folder() / "ptb.test.txt").read_text() == TREEBANK["ptb.test.txt"]
 
 
 def test_ptb_dir_goes_first_and_is_said_to(
@@ -105,7 +105,7 @@ def test_ptb_dir_goes_first_and_is_said_to(
 ) -> None:
     monkeypatch.setenv("PTB_DIR", str(served))
     assert main(["data", "ptb"]) == 0
-    assert f"PTB_DIR is set, and goes first: runs of the task word_prediction train on what {served} has" in (
+    assert f"PTB_DIR is set and comes first: runs of the task word_prediction train on the text in {served}" in (
         capsys.readouterr().out
     )
 
@@ -162,8 +162,8 @@ def test_interrupted_it_leaves_nothing(
 def test_interrupted_while_it_writes_it_keeps_what_was_there(
     url: str, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source.download_folder().mkdir(parents=True)
-    (source.download_folder() / "ptb.test.txt").write_text("before")
+    data_location.download_folder().mkdir(parents=True)
+    (data_location.download_folder() / "ptb.test.txt").write_text("before")
     write = Path.write_bytes
 
     def write_bytes(path: Path, data: bytes) -> Any:
@@ -189,7 +189,7 @@ def test_one_file_is_split_by_lines(url: str, tmp_path: Path, capsys: pytest.Cap
     assert "180 training, 10 validation, 10 test tokens of 11 types" in out
     assert "train on it from now on" in out
     found = corpus("text")
-    assert source.data_here() == {"corpus": "text"} and found.label.startswith("own text ")
+    assert data_location.data_here() == {"corpus": "text"} and found.label.startswith("own text ")
     assert [found.words[k] for k in found.splits["training"][:5]] == ["the", "word0", "is", "here", "<eos>"]
 
 
@@ -209,7 +209,7 @@ def test_the_treebank_goes_before_an_own_text(url: str, tmp_path: Path, capsys: 
     assert main(["data", "ptb"]) == 0
     assert main(["data", "text", str(written(tmp_path, 40))]) == 0
     assert "--set corpus=text trains on this text" in capsys.readouterr().out
-    assert source.data_here() == {"corpus": "ptb"}
+    assert data_location.data_here() == {"corpus": "ptb"}
 
 
 def test_an_own_text_that_is_none(url: str, tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,7 @@ def test_bars_carry_the_median_of_their_records_and_the_paper_s_values(records, 
     assert {"28", "50"} < set(found)
 
 
-def test_runs_that_never_got_there_are_counted_as_endless(drawn, words):
+def test_runs_that_did_not_reach_5_percent_count_as_infinite(drawn, words):
     full = texts(drawn["fig2a.svg"])
     assert full.count("3 of 3 never") == full.count("&gt; 2000") == 3
     assert "iterations (given up after 2000)" in full

@@ -101,7 +101,7 @@ def test_the_outer_loss_is_printed_from_the_record(words):
     assert printed.startswith("outer loss: summed squared error of the tip + 1 × that of the velocities + 0.25 × rates")
     assert "reading: ω is a frequency (Eq. 60); target as coordinates" in printed and "200 movements" in printed
     other = vars(TASK.resolve("e_prop_2_spiking", "paper", {"omega_reading": "period", "target_input": "population"}))
-    assert "ω a period; target as spikes" in fig3e.outer_loss(other)
+    assert "ω is a period (Eq. 60); target as spikes" in fig3e.outer_loss(other)
 
 
 @pytest.mark.parametrize(("profile", "colour"), [("quick", style.WARNING), ("paper", style.GREY)])

@@ -60,7 +60,7 @@ def test_every_variant_that_is_trained_has_a_colour():
     assert {variant for task in trained for variant in task.variants} <= set(style.COLOURS)
 
 
-def test_labels_move_apart_and_no_further():
+def test_labels_move_until_they_do_not_overlap():
     assert style.spread([0.1, 0.5, 0.9], gap=0.1) == [0.1, 0.5, 0.9]
     moved = style.spread([0.50, 0.51, 0.52, 0.9], gap=0.1)
     assert np.diff(moved).min() == pytest.approx(0.1, abs=1e-3)
