@@ -87,8 +87,8 @@ class Run:
         return record
 
     def record_unfinished(self) -> RunRecord:
-        """Write the progress of the run at its checkpoint, from which it can be resumed: series and their final numbers,
-        nothing that would have to be computed. Raises FileNotFoundError when there is no checkpoint."""
+        """Write the progress of the run at its last checkpoint: series and their final numbers, nothing that would have
+        to be computed. Raises FileNotFoundError when there is no checkpoint."""
         saved, recorder = torch.load(self.folder / LAST, map_location="cpu", weights_only=True), Recorder()
         recorder.load_state_dict(saved["callbacks"][recorder.state_key])
         metrics = self.task.load("summary")(recorder.series, self.config)

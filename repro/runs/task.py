@@ -40,7 +40,7 @@ class Task:
     are the config keys that this is proportional to, and `whole` maps such a key to what its 0 means, for estimates
     only. `headline` is the metric that a bar of the figure shows. `commands` is the path of a function (subparsers of
     argparse) that adds sources to `repro data`; each sets `make`, a function (arguments). `data_here` gives the config
-    values that follow from which data this machine has; `substitutes` are data in place of the paper's (name on the
+    values that follow from the data on this machine; `substitutes` are data in place of the paper's (name on the
     figures -> config values), from which no value of the paper can be judged.
     """
 
