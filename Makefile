@@ -22,7 +22,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
 RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE))
 DRAW_ARGS = $(if $(PANELS),--panels '$(PANELS)')
-# Figure 2c wants speech: TIMIT, or else espeak-ng (GPL-3), which synthesises some in a process of its own.
+# Figure 2c needs speech: TIMIT, or else espeak-ng (GPL-3), which synthesises some in a separate process.
 SPEECH = $(if $(TIMIT_DIR),,.venv/.speech)
 READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
@@ -35,10 +35,10 @@ help: ## this page
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PROFILE=quick     how large the runs are: smoke, quick or paper (figure 3 also long)"
-	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's own if not given"
+	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's if not given"
 	@echo "  JOBS=2            runs at a time"
 	@echo "  DEVICE=cpu        cpu or cuda"
-	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains what they need, and draws them"
+	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains their runs and draws them"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws; all if not given"
 	@echo "  TIMIT_DIR=DIR     your copy of TIMIT, for figure 2c; synthesised speech in its place if not given"
@@ -49,10 +49,10 @@ help: ## this page
 	@echo "  TORCH_INDEX=URL   take torch from this package index, for example one of CPU-only builds"
 	@echo "  PYTHON=python3.11 the Python that .venv is made with: 3.11 or 3.12"
 
-fig1: ## train what is missing of figure 1, draw it, say which claims hold
-fig2: $(SPEECH) ## the same of figure 2; PANELS=2a,2b are store-recall, 2c is speech
-fig3: ## the same of figure 3: an arm that learns a movement from one trial
-fig4: ## the same of figure 4; PANELS=4c,4e,4g are copy-repeat, 4d,4f,4h word prediction
+fig1: ## train the missing runs of figure 1, draw it, print which claims hold
+fig2: $(SPEECH) ## the same for figure 2; PANELS=2a,2b are store-recall, 2c is speech
+fig3: ## the same for figure 3: an arm that learns a movement from one trial
+fig4: ## the same for figure 4; PANELS=4c,4e,4g are copy-repeat, 4d,4f,4h word prediction
 theory: PROFILE = paper
 theory: .venv/.stamp ## the paper's statements on gradients, measured; where its Eq. 10 holds
 	@$(BIN)/repro reproduce $@ $(RUN_ARGS) $(DRAW_ARGS)
@@ -63,10 +63,10 @@ fig%: .venv/.stamp FORCE
 figures: .venv/.stamp ## redraw from records; trains nothing
 	@code=0; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS) || code=1; done; exit $$code
 
-check: .venv/.stamp ## the paper's claims against our records
+check: .venv/.stamp ## judge the paper's claims by our records
 	@$(BIN)/repro check $(READ_ARGS)
 
-regress: .venv/.stamp ## our new runs against our accepted ones
+regress: .venv/.stamp ## compare new runs with the accepted ones
 	@$(BIN)/repro regress
 
 sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make sweep STUDY=store_recall_threshold
@@ -81,7 +81,7 @@ test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6
 	@.venv-torch-$(TORCH)/bin/python -m pip --disable-pip-version-check install --quiet 'torch==$(TORCH)' '.[lightning]' pytest
 	OMP_NUM_THREADS=1 .venv-torch-$(TORCH)/bin/python -m pytest tests/library/test_own_module.py tests/oracle/eprop
 
-lint: .venv/.stamp ## the checks that run nothing: style, types, import rules
+lint: .venv/.stamp ## style, types, import rules; no tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -126,7 +126,7 @@ lock: ## for maintainers: lock the dependencies anew (needs uv; LOCK_ARGS=--upgr
 	uv pip compile pyproject.toml --extra dev --extra bench --extra speech --universal --python-version 3.11 \
 	    --generate-hashes --no-header --quiet --output-file .lock $(LOCK_ARGS)
 	@for part in requirements requirements-torch requirements-bench requirements-speech; do \
-	    echo "# Written by 'make lock'; torch, JAX and the rest are installed apart." > $$part.lock; done
+	    echo "# Written by 'make lock'; torch, JAX and the rest are installed separately." > $$part.lock; done
 	@awk '/^[a-z]/ { part = "" } \
 	    /^(torch|torchaudio|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/ { part = "-torch" } \
 	    /^(jax|jaxlib|ml-dtypes|opt-einsum)==/ { part = "-bench" } \

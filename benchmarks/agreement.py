@@ -118,7 +118,7 @@ def check_windows(problem: WindowProblem) -> Agreement:
 
 def compare_windows(who: str, learner_of: Callable[[Any], Any], problem: WindowProblem, config: Any) -> float:
     """The largest difference of gradients in any window, of all weights that `who` has."""
-    module, differences = problem.taught(config).double(), []
+    module, differences = problem.learning_module(config).double(), []
     learner = learner_of(module)
     for window in problem.windows:
         batch = batches.doubled(window)

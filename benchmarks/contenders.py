@@ -1,4 +1,4 @@
-"""Who runs: each builds a step, one iteration of forward pass, gradient and Adam. Lightning has a room of its own."""
+"""The contenders: each builds a step, one iteration of forward pass, gradient and Adam. Lightning's are elsewhere."""
 
 import importlib.util
 from typing import Any
@@ -64,9 +64,9 @@ def _window(who: str, problem: WindowProblem) -> Step:
     """The step of a contender in windows."""
     batch = problem.trial
     if who in (PRINTED, IN_PLACE):
-        return _textbook(problem.taught(problem.config("e_prop_3")), batch, in_place=who == IN_PLACE)
+        return _textbook(problem.learning_module(problem.config("e_prop_3")), batch, in_place=who == IN_PLACE)
     config = problem.config(WINDOWS.get(who, "bptt_4"))
-    module = problem.taught(config)
+    module = problem.learning_module(config)
     if who == CELL:
         cell = TruncatedBPTT(module)
         return torch_step(module, lambda: cell.loss(batch), clip=config.clip_norm)

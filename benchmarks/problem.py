@@ -42,7 +42,7 @@ EARLY: dict[str, Any] = {name: value for name, value in LEARNS_EARLY.items() if 
 SETTLING = 0.0015
 SEED = 0
 SETTLED: dict[tuple[Any, ...], dict[str, Tensor]] = {}  # problems of other trials share them
-FRAMES = "frames"  # in the size of a problem: how long its utterances are, which no config says
+FRAMES = "frames"  # in the size of a problem: the length of its utterances, which is in no config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Problem:
 
     @functools.cached_property
     def dense_inputs(self) -> Tensor:
-        """The inputs [batch, time, input] as an array, for who knows no other form; in memory time comes first."""
+        """The inputs [batch, time, input] as an array, for contenders that need one; time comes first in memory."""
         inputs = self.trial.inputs
         dense: Tensor = inputs.dense() if isinstance(inputs, SpikeTrains | Held) else inputs
         return dense.transpose(0, 1).contiguous().transpose(0, 1)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One contender in one size, per iteration: median CPU seconds, how many times faster than the plain eager
-    BPTT that comes first, and the memory it adds (None where the system does not tell)."""
+    BPTT that comes first, and the memory it adds (None if the system does not report it)."""
 
     bench: str
     who: str
@@ -34,17 +34,17 @@ def main(name: str | None, as_json: bool) -> int:
         raise unknown("benchmark", name, BENCHES)
     rows: list[Row] = []
     for chosen in [name] if name else BENCHES:
-        found, notes = measure(chosen, BENCHES[chosen])
-        rows += found
+        new_rows, notes = measure(chosen, BENCHES[chosen])
+        rows += new_rows
         if not as_json:
-            print(report(chosen, BENCHES[chosen], found, notes), flush=True)
+            print(report(chosen, BENCHES[chosen], new_rows, notes), flush=True)
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
     return 0
 
 
 def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
-    """The rows of a benchmark, and the sentences that belong below them."""
+    """The rows of a benchmark, and the sentences below them."""
     who = [contender for contender in bench.who if contender != JAX or importlib.util.find_spec("jax")]
     rows, timings = [], []
     for size in bench.sizes:
@@ -60,7 +60,7 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
         notes.append(f"{a} took {seconds[a] / seconds[b]:.1f} times as long as {b}.")
     if bench.per_second:
         rates = ", ".join(f"{name} {1 / seconds[name]:.0f}" for name in who)
-        notes.append(f"In a second, so many {bench.per_second}s: {rates}.")
+        notes.append(f"{bench.per_second.capitalize()}s per second: {rates}.")
     if who[-1].endswith(IN_LIGHTNING):
         ratio = seconds[who[-1]] / seconds[who[-2]]
         notes.append(
@@ -72,15 +72,15 @@ def measure(name: str, bench: Bench) -> tuple[list[Row], list[str]]:
     return rows, notes
 
 
-def _agreed(found: list[dict[str, Any]]) -> str:
-    slow_to_fast = sorted(size["rate_hz"] for size in found if size["rate_hz"] is not None)
+def _agreed(sizes: list[dict[str, Any]]) -> str:
+    slow_to_fast = sorted(size["rate_hz"] for size in sizes if size["rate_hz"] is not None)
     rates = " to ".join(dict.fromkeys(f"{rate:.0f} Hz" for rate in (*slow_to_fast[:1], *slow_to_fast[-1:])))
-    same = " or ".join(sorted({size["same"] for size in found}))
-    gradient = max(size["gradient"] for size in found)
-    what = f"{found[0]['what']}, at {rates}" if rates else found[0]["what"]
+    same = " or ".join(sorted({size["same"] for size in sizes}))
+    gradient = max(size["gradient"] for size in sizes)
+    what = f"{sizes[0]['what']}, at {rates}" if rates else sizes[0]["what"]
     return (
-        f"Before timing, {' and '.join(found[0]['who'])} and ours computed {what}: "
-        f"{same} was the same, gradients of {found[0]['gradients']} differed by at most {gradient:.0e} of the largest."
+        f"Before timing, {' and '.join(sizes[0]['who'])} and ours computed {what}: "
+        f"{same} was the same, gradients of {sizes[0]['gradients']} differed by at most {gradient:.0e} of the largest."
     )
 
 
@@ -89,12 +89,12 @@ def _measured(bench: Bench, timings: list[dict[str, Any]]) -> str:
     return (
         f"Median CPU time of {count(bench.rounds, 'turn')} of each (two iterations, of which the second counts) in "
         f"rotation, on one thread (CPU time at most {threads:.2f} of wall time). Memory: what iterations add, each in "
-        "a process of its own."
+        "a separate process."
     )
 
 
 def ask(**request: Any) -> Any:
-    """Send one request to a fresh `benchmarks.worker`. Raises RunFailed with the worker's own sentence."""
+    """Send one request to a fresh `benchmarks.worker`. Raises RunFailed with the worker's message."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.worker"],
         input=json.dumps(request),

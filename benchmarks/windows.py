@@ -23,7 +23,7 @@ LEVEL = Level(pattern=4, repeats=4)  # 23 steps; the second window has the last 
 
 
 class WindowProblem(Problem):
-    """A task in windows, with weights as drawn; steps have no length, so that they stay what they are."""
+    """A task in windows, with its initial weights; the learning rate is 0, so that they do not change."""
 
     def config(self, variant: str = "", **readings: str) -> Any:
         """The task's config."""
@@ -34,8 +34,8 @@ class WindowProblem(Problem):
         """The task's Lightning module, always with the same weights."""
         return self._task.load("module")(config, seed=0)
 
-    def taught(self, config: Any) -> Any:
-        """The same with the learning rule of the config, and with predictions that are not zero."""
+    def learning_module(self, config: Any) -> Any:
+        """The module with the learning rule of the config, and with synthetic gradients that are not zero."""
         module = self.module(config)
         module.network.layer.rule = window_rule(config)
         if module.predictor is not None:
@@ -51,7 +51,7 @@ class WindowProblem(Problem):
 
     @functools.cached_property
     def trial(self) -> Any:
-        """The second of them, which is timed."""
+        """The second window, which is timed."""
         return self.windows[1]
 
 

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own, so that threads are limited before torch and XLA start and memory is clean.
+"""One measurement in a separate process, so that threads are limited before torch and XLA start and memory is clean.
 
 `python -m benchmarks.worker` reads a request from standard input and writes the answer as the last line of output.
 """

@@ -1,4 +1,4 @@
-"""e-prop in forty lines beside BPTT: gradients of a small LSNN, written out by hand and computed by the library.
+"""e-prop and BPTT in forty lines: gradients of a small LSNN, written out by hand and computed by the library.
 
 e-prop 1's gradient is not BPTT's: its learning signal does not follow the recurrent weights and the reset.
 """

@@ -1,6 +1,6 @@
 """The colours of the variants, in all figures."""
 
-# One colour a variant in all figures, told apart with every common colour blindness (after Okabe & Ito, and Tol).
+# One colour per variant in all figures; they differ with every common colour blindness (after Okabe & Ito, and Tol).
 COLOURS = {
     "bptt": "#000000",
     "e_prop_1": "#0072b2",

@@ -1,4 +1,4 @@
-"""Figure 1, panels c to e: e-prop 1 and its rivals learn to generate three patterns (task 1.1)."""
+"""Figure 1, panels c to e: e-prop 1 and the rules it is compared with learn to generate three patterns (task 1.1)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from repro.claims.stats import bootstrap_interval
 
 EXAMPLE = "e_prop_1"  # the variant that 1c shows
 AS_IN_PAPER = ("bptt", "e_prop_1", "resampled_20ms", "resampled_1ms")  # the curves of 1e
-BIN = 10  # trials a point of a learning curve
+BIN = 10  # trials per point of a learning curve
 
 
 def draw(where: str | Path = "runs", panels: Sequence[str] | None = None, out: Path | None = None) -> list[Path]:
@@ -77,7 +77,7 @@ def _name_rows(grid: np.ndarray, *rasters: str) -> None:
 
 
 def panel_d(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: mean normalised mse after training, 95 % interval, every seed a dot, the paper's value."""
+    """One bar per variant: mean normalised mse after training, 95 % interval, one dot per seed, the paper's value."""
     style.head(figure, "d", f"After training: {table.of_seeds('mean')}")
     variants, paper = list(table.task.variants), table.printed("1d")
     columns = _columns(table, paper)

@@ -1,4 +1,5 @@
-"""Figure 2: spiking networks with adaptive thresholds store a bit and recall it (task 1.2), and hear speech (1.3)."""
+"""Figure 2: spiking networks with adaptive thresholds store a bit and recall it (task 1.2), and classify
+frames of speech (task 1.3)."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -61,7 +61,7 @@ def _trial(figure: style.Panel, table: Table) -> None:
 
 
 def _readouts(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
-    """What each readout says, pale where nobody asks; a bar in the colour of the bit that should win."""
+    """Output of each readout, pale outside RECALL periods; a bar in the colour of the target bit."""
     probability = trial["probability"].astype(float)
     asked = np.repeat(trial["recall"] > 0, period)
     for bit, colour in enumerate(BITS):
@@ -81,7 +81,7 @@ def _shade(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
 
 
 def _commands(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
-    """Above the first row: what is to be stored and what to be recalled."""
+    """Write above the first row which bit is to be stored and which is to be recalled."""
     for word, bits in (("store", trial["value"]), ("recall", trial["target"])):
         for k in np.flatnonzero(trial[word]).tolist():
             at = ((k + 0.5) * period, 1), (0, 2), ("data", "axes fraction"), "offset points"
@@ -89,8 +89,8 @@ def _commands(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
 
 
 def _iterations(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: median iterations, 95 % interval, every seed a dot, the paper's value. A run that never got
-    there is an open arrow where it was given up, and counts as endless: the bar is open where that is the median."""
+    """One bar per variant: median iterations, 95 % interval, one dot per seed, the paper's value. A run that did not
+    reach 5 % error is an open arrow at its last iteration and counts as infinite; a bar is open if its median is."""
     variants, paper = [v for v in table.task.variants if v != DECODED], table.printed("2a")
     style.head(figure, "", f"Iterations to 5 % error: {table.of_seeds('median', *variants)}", left=3.75)
     columns = _columns(table, variants, paper)
@@ -116,7 +116,7 @@ def _iterations(figure: style.Panel, table: Table) -> None:
 
 
 def _counts(table: Table, variant: str) -> tuple[np.ndarray, np.ndarray]:
-    """Iterations [seed], and whether that run never got there [seed]."""
+    """Iterations [seed], and whether the run did not reach 5 % error [seed]."""
     return table.values(variant, "iterations"), table.values(variant, "iterations_at_least") == 1
 
 
@@ -162,7 +162,7 @@ def _ours(table: Table, variant: str) -> str:
 
 
 def _median(iterations: np.ndarray, never: np.ndarray) -> float:
-    """Over seeds; one that never got there counts as endless."""
+    """Median over seeds; a run that did not reach 5 % error counts as infinite."""
     return float(np.median(np.where(never, np.inf, iterations)))
 
 

@@ -17,8 +17,8 @@ READINGS = [(trace, source) for trace in TRACES for source in INPUTS]
 
 
 def panel_b(figure: style.Panel, table: Table) -> None:
-    """How well a classifier reads the stored bit from eligibility traces, by the delay since the STORE: the chosen
-    reading large, the three others small."""
+    """Accuracy of a classifier that decodes the stored bit from eligibility traces, against the delay since the STORE.
+    The chosen reading is large, the three others are small."""
     margins: dict[str, Any] = {"left": 0.5, "top": 0.5, "bottom": 0.38}
     if table.absence(DECODED):
         style.head(figure, "b", "The stored bit, decoded from eligibility traces")
@@ -48,7 +48,7 @@ def panel_b(figure: style.Panel, table: Table) -> None:
 
 
 def _decoding(axes: Axes, arrays: dict[str, np.ndarray], name: str, tau: float) -> None:
-    """Accuracy against delay, a line an age with its 95 % interval; chance and tau_a marked."""
+    """Accuracy against delay, one line per training age with its 95 % interval; chance and tau_a are marked."""
     delay = arrays["decode_delay_ms"][0] / 1000
     axes.axhline(0.5, color=style.GREY, lw=0.6, ls=(0, (4, 3)), zorder=1)
     axes.axvline(tau, color=style.GREY, lw=0.6, ls=(0, (1, 2)), zorder=1)

@@ -1,4 +1,4 @@
-"""Figure 2c: how many frames of speech networks name rightly, and one of them at work (task 1.3)."""
+"""Figure 2c: frame accuracy on speech, and one utterance as a trained network classifies it (task 1.3)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from paper_figures.table import Table, mean_interval
 from repro.claims.stats import bootstrap_interval
 from tasks.speech.phones import PHONES
 
-EXAMPLE = "e_prop_1"  # the variant whose network names the utterance
+EXAMPLE = "e_prop_1"  # the variant whose network classifies the utterance
 ASIDE = "e_prop_1_variance_1_over_n"  # not in the paper's panel
 PAPERS_DATA = "TIMIT"
 LITERATURE = "LSTM: Greff et al."  # the group whose value the paper prints
@@ -31,8 +31,8 @@ SHADES = {phone: colour for colour, phones in GROUPS.values() for phone in phone
 
 
 def panel_c(figure: style.Panel, table: Table) -> None:
-    """Accuracy of each variant and how it rose, above; one utterance as a trained network hears it, below."""
-    style.head(figure, "c", f"Frames of test utterances named rightly: {table.of_seeds('mean')}")
+    """Above: accuracy of each variant, and its learning curve. Below: one utterance with a trained network's output."""
+    style.head(figure, "c", f"Frame accuracy on test utterances: {table.of_seeds('mean')}")
     _source(figure, table)
     _accuracies(figure, table)
     _learning(figure, table)
@@ -40,7 +40,7 @@ def panel_c(figure: style.Panel, table: Table) -> None:
 
 
 def _source(figure: style.Panel, table: Table) -> None:
-    """Which speech this is, at the right of the head."""
+    """Name the data at the right of the head."""
     width, height = style.size(figure)
     text, colour = (table.source, style.WARNING) if table.source else (PAPERS_DATA, style.GREY)
     at = 1 - 0.12 / width, 1 - 0.15 / height
@@ -48,7 +48,7 @@ def _source(figure: style.Panel, table: Table) -> None:
 
 
 def _accuracies(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: mean test accuracy at the best validation, 95 % interval, every seed a dot."""
+    """One bar per variant: mean test accuracy at the best validation, 95 % interval, one dot per seed."""
     variants, paper = list(table.task.variants), table.printed("2c")
     columns = _columns(table)
     numbers = sum(width for width, _, _ in columns)
@@ -84,7 +84,7 @@ def _bar(axes: Axes, row: int, accuracy: np.ndarray, colour: str, faint: bool) -
 
 
 def _columns(table: Table) -> list[style.Column]:
-    """The numbers beside the bars. On other data the paper's are told, apart from the bars."""
+    """The numbers at the right of the bars. On other data the paper's values are printed there, but not drawn."""
     variants = table.task.variants
     ours = {v: table.absence(v) or f"{table.values(v, 'accuracy').mean():.3f}" for v in variants}
     counts = {v: table.count(v) for v in variants}
@@ -99,11 +99,11 @@ def _columns(table: Table) -> list[style.Column]:
 def _learning(figure: style.Panel, table: Table) -> None:
     """Accuracy on the validation set after each epoch, mean over seeds with its 95 % interval."""
     axes = style.grid(figure, 1, 1, left=4.43, right=1.25, top=TOP, bottom=2.75)[0, 0]
-    found, ends = table.curves("validation_accuracy"), {}
-    if not found:
+    accuracies, ends = table.curves("validation_accuracy"), {}
+    if not accuracies:
         style.missing(axes, "no run finished")
         return
-    for variant, curves in found.items():
+    for variant, curves in accuracies.items():
         config = table.example(variant)[0].config
         epoch = config["epochs"] * (np.arange(curves.shape[1]) + 1) / curves.shape[1]
         colour, mean = style.COLOURS[variant], curves.mean(0)
@@ -119,7 +119,7 @@ def _learning(figure: style.Panel, table: Table) -> None:
 
 
 def _utterance(figure: style.Panel, table: Table) -> None:
-    """Spectrogram, true and named phones, spikes of both directions; one seed."""
+    """Spectrogram, true and predicted phones, spikes of both directions; one seed."""
     label = table.task.variants[EXAMPLE].label
     margins: dict[str, Any] = {"left": 0.95, "right": 0.42, "top": MIDDLE + 0.15, "bottom": 0.38}
     if table.absence(EXAMPLE):
@@ -127,19 +127,19 @@ def _utterance(figure: style.Panel, table: Table) -> None:
         return
     names = ("spectrogram", "labels", "predicted", "spikes")
     record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in names))
-    spectrogram, true, named, spikes = (arrays[f"example_{name}"] for name in names)
+    spectrogram, true, predicted, spikes = (arrays[f"example_{name}"] for name in names)
     step = record.config["frame_steps"]
-    right = f"{100 * np.mean(true == named):.0f} % of its frames named rightly, the others underlined"
+    right = f"{100 * np.mean(true == predicted):.0f} % of its frames are right, the others are underlined"
     style.head(figure, "", f"{label}, seed {record.seed}: one test utterance, {right}", top=MIDDLE)
     heights = [1.3, 0.35, 0.35, 1, 1]
     rows = style.grid(figure, 5, 1, between=(0, 0.05), sharex=True, height_ratios=heights, **margins)[:, 0]
     extent = (0, step * len(true), 0, len(spectrogram))
     rows[0].imshow(spectrogram.astype(float), aspect="auto", origin="lower", cmap="Greys", extent=extent)
     _phones(rows[1], true, step)
-    _phones(rows[2], named, step, named != true)
+    _phones(rows[2], predicted, step, predicted != true)
     for axes, half in zip(rows[3:], np.split(spikes, 2), strict=True):
         _direction(axes, half, record.config)
-    for axes, name in zip(rows, ("spectrogram", "spoken", "named", "ahead", "behind"), strict=True):
+    for axes, name in zip(rows, ("spectrogram", "true", "predicted", "forward", "backward"), strict=True):
         style.name_row(axes, name)
         axes.set(yticks=[], xlim=extent[:2])
         axes.spines[:].set_visible(axes is rows[0])

@@ -1,4 +1,5 @@
-"""Figure 3: a spiking network learns a movement of an arm from one trial, taught by an error module (task 2.1)."""
+"""Figure 3: a spiking network learns a movement of an arm from one trial; an error module sends the learning
+signals (task 2.1)."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -12,10 +12,10 @@ from paper_figures import style
 from paper_figures.table import Table
 
 EXAMPLE = "e_prop_2_spiking"  # the variant that 3c and 3d show
-HEIGHT = 5.0  # inches, of 3c and 3d beside each other
+HEIGHT = 5.0  # inches, of 3c and 3d, which stand side by side
 TOP, PLANE, FOOT = 0.52, 1.5, 0.38  # inches above the plane, of the plane, below the rows over time
 TARGET: dict[str, Any] = {"color": style.INK, "lw": 0.9, "ls": (0, (2.5, 1.5)), "zorder": 3}
-POSTURES = 10  # of the arm, beside the one at the start
+POSTURES = 10  # of the arm, in addition to the one at the start
 
 
 def panel_c(figure: style.Panel, table: Table) -> None:
@@ -97,7 +97,7 @@ def _note(axes: Axes, text: str, at: Any, direction: Any, colour: str = style.GR
 
 
 def _room(text: str) -> np.ndarray:
-    """How far from a point its name stands, beside it and above, in points."""
+    """Distance of a name from its point, horizontally and vertically, in points."""
     return np.array([4 + 1.8 * len(text), 8])
 
 

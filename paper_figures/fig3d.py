@@ -1,4 +1,4 @@
-"""Figure 3d: a movement before and after the one update that teaches it (task 2.1)."""
+"""Figure 3d: a movement before and after one update of the weights (task 2.1)."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def _path(axes: Axes, tip: np.ndarray, target: np.ndarray) -> None:
 
 
 def _trial(rows: np.ndarray, shown: dict[str, np.ndarray], trial: int) -> None:
-    """What happens over time in one trial; `rows` are axes."""
+    """Draw velocities, spikes and learning signals of one trial against time; `rows` are axes."""
     for joint in range(2):
         rows[joint].plot(shown["velocities"][trial, :, joint], color=COLOUR, lw=0.9)
         rows[joint].plot(shown["target_velocities"][:, joint], **TARGET)
@@ -76,7 +76,7 @@ def _trial(rows: np.ndarray, shown: dict[str, np.ndarray], trial: int) -> None:
 
 
 def _update(axes: Axes) -> None:
-    """Between the columns: what makes the one from the other."""
+    """Between the columns: an arrow for the update of the weights."""
     at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     axes.annotate("one\nupdate", (0, 0.5), (-17, 5), va="bottom", fontsize=6, linespacing=1.1, **at)
     arrow = {"arrowstyle": "-|>", "lw": 0.8, "color": style.INK, "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0}

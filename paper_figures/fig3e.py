@@ -1,4 +1,4 @@
-"""Figure 3e: how learning in one shot got better in the outer loop, and how good it became (task 2.1)."""
+"""Figure 3e: the error after one update, against outer iterations and at the end (task 2.1)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ LOSS = ("task_loss", "motor_weight", "rate_loss", "rate_cost")  # the values tha
 def panel_e(figure: style.Panel, table: Table) -> None:
     """Error of the tip in test trials against outer iterations at the left; the final ones of each variant, on
     movements never trained on, at the right."""
-    style.head(figure, "e", "Error of the tip, averaged over windows that grow by a tenth")
+    style.head(figure, "e", "Error of the tip, smoothed (window: 10 % of the iteration number)")
     style.head(figure, "", f"On new movements: {table.of_seeds('mean')}", left=3.72)
     _settings(figure, table)
     _curves(figure, table)
@@ -27,7 +27,7 @@ def panel_e(figure: style.Panel, table: Table) -> None:
 
 
 def _settings(figure: style.Panel, table: Table) -> None:
-    """Which outer loss this is, below the head; in the colour of the stamp where it is not the paper's."""
+    """Write the outer loss below the head, in the colour of the stamp if it is not the paper's."""
     variant = next((variant for variant in table.task.variants if not table.absence(variant)), None)
     if variant is None:
         return
@@ -38,20 +38,20 @@ def _settings(figure: style.Panel, table: Table) -> None:
 
 
 def outer_loss(config: Mapping[str, Any], remark: str = "") -> str:
-    """What the outer loop minimises and on what movements, in words: "outer loss: mean squared error of the tip + ...";
+    """The outer loss and the reading of the movements as text: "outer loss: mean squared error of the tip + ...";
     `remark` stands before the colon."""
     error = {"sum": "summed", "mean": "mean"}[config["task_loss"]]
-    omega = {"frequency": "ω a frequency", "period": "ω a period"}[config["omega_reading"]]
+    omega = {"frequency": "ω is a frequency", "period": "ω is a period"}[config["omega_reading"]]
     target = {"analogue": "target as coordinates", "population": "target as spikes"}[config["target_input"]]
     return (
         f"outer loss{remark}: {error} squared error of the tip + {config['motor_weight']:g} × that of the velocities"
         f" + {config['rate_cost']:g} × rates ({config['rate_loss']}); {config['batch_size']} movements a batch\n"
-        f"movements: {omega}; {target}"
+        f"reading: {omega} (Eq. 60); {target}"
     )
 
 
 def _curves(figure: style.Panel, table: Table) -> None:
-    """A line a variant over its faint raw errors, the training trials of one, an arm at rest, the paper's value."""
+    """One line per variant over its faint raw errors; training trials of one; an arm at rest; the paper's value."""
     axes = style.grid(figure, 1, 1, left=0.5, right=4.55, top=TOP, bottom=0.38)[0, 0]
     tested, trained = table.curves("test_mse"), table.curves("training_mse")
     if not tested:
@@ -119,7 +119,7 @@ def _paper(axes: Axes, table: Table) -> list[float]:
 
 
 def _final(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: mean error in test trials, 95 % interval, every seed a dot; a ring for training trials."""
+    """One bar per variant: mean error in test trials, 95 % interval, one dot per seed; a ring for training trials."""
     variants, paper = list(table.task.variants), table.printed("3e")
     columns = _columns(table, paper)
     numbers = sum(width for width, _, _ in columns)

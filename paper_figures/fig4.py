@@ -1,4 +1,4 @@
-"""Figure 4: LSTM networks that learn in windows, with e-prop 3 and its rivals: copy-repeat (task 3.1), words (3.2)."""
+"""Figure 4: LSTM networks that learn in windows, by e-prop 3 and other rules: copy-repeat (task 3.1), words (3.2)."""
 
 from collections.abc import Sequence
 from pathlib import Path

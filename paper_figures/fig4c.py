@@ -1,4 +1,4 @@
-"""Figure 4c: a sequence that a trained network has read and repeated (task 3.1)."""
+"""Figure 4c: input, target and output of a trained network on one sequence (task 3.1)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from paper_figures import style
 from paper_figures.table import Table
 
 EXAMPLE = "e_prop_3"  # the variant that is shown if it has a run
-UNASKED = "#ececec"  # where no error is asked
+UNASKED = "#ececec"  # steps without a target
 FAINT = 0.3  # of the output there
 LEFT, RIGHT, TOP = 0.6, 0.36, 0.62  # inches
 
@@ -58,7 +58,7 @@ def panel_c(figure: style.Panel, table: Table) -> None:
 
 
 def _shades(colour: str) -> Colormap:
-    """From white to a colour; a grey of its own for what is not there."""
+    """From white to a colour; grey for steps without a target."""
     shades = LinearSegmentedColormap.from_list("shades", ["#ffffff", colour])
     return shades.with_extremes(bad=UNASKED)
 
@@ -72,7 +72,7 @@ def _heat(axes: Axes, values: np.ndarray, shades: Colormap, opacity: np.ndarray 
 
 
 def _spans(rows: np.ndarray, pattern: int, repeats: int) -> None:
-    """What the steps are, above the rows: a line a character string, ticks for stop and count."""
+    """Name the steps above the rows: one line per character string, ticks for stop and count."""
     first = pattern + 2
     _span(rows[0], 0, pattern, "pattern", "right")
     _span(rows[0], pattern, first, "stop, count", "left")

@@ -1,4 +1,4 @@
-"""Figure 4d: a stretch of text, and how likely a trained network held each next word (task 3.2)."""
+"""Figure 4d: a stretch of text, and a trained network's probability of each next word (task 3.2)."""
 
 from typing import Any
 
@@ -21,22 +21,22 @@ LEFT, RIGHT, TOP = 0.24, 0.1, 0.56  # inches
 
 
 def source_of(table: Table) -> tuple[str, str]:
-    """Which text this is, and its colour."""
+    """The name of the text, and the colour to print it in."""
     return (table.source, style.WARNING) if table.source else (PAPERS_DATA, style.GREY)
 
 
 def panel_d(figure: style.Panel, table: Table) -> None:
-    """Words in boxes as dark as they were likely, the probability below in per cent; one seed."""
+    """Words in boxes, darker for higher probability; the probability below in per cent; one seed."""
     style.note(figure, *source_of(table))
     variant = example_of(table, "perplexity", "min")
     if not variant:
-        style.head(figure, "d", "How likely each next word was held")
+        style.head(figure, "d", "Probability of the next word")
         style.missing(style.grid(figure, 1, 1, left=0.3, right=0.3, top=0.75, bottom=0.38)[0, 0], "no run finished")
         return
     record, arrays = table.example(variant, "example_words", "example_probability")
     words, probability = [str(word) for word in arrays["example_words"]], arrays["example_probability"].astype(float)
     label = table.task.variants[variant].label
-    style.head(figure, "d", f"{label}, seed {record.seed}: each next word, foreseen in %")
+    style.head(figure, "d", f"{label}, seed {record.seed}: probability of the next word (%)")
     axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=0.1)[0, 0]
     width, height = axes.bbox.width / axes.figure.dpi, axes.bbox.height / axes.figure.dpi
     axes.set(xlim=(0, width), ylim=(height, 0))
@@ -45,8 +45,8 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     boxes = flow([_shown(word) for word in words], numbers, width, height - LINE)
     for (x, y, wide), word, number, p in zip(boxes, words, numbers, [np.nan, *probability], strict=False):
         _word(axes, x, y, wide, _shown(word), number, p, style.COLOURS[variant])
-    told = probability[: len(boxes) - 1]
-    mean = float(np.exp(-np.log(told).mean())) if len(told) else np.nan
+    shown = probability[: len(boxes) - 1]
+    mean = float(np.exp(-np.log(shown).mean())) if len(shown) else np.nan
     after = f"after {record.metrics['epochs']:.0f} epochs; these words: perplexity {format_number(mean)}"
     axes.text(0, height, after, color=style.GREY, fontsize=6, va="bottom")
     _key(axes, width, height, style.COLOURS[variant])
@@ -86,7 +86,7 @@ def shade(probability: float, colour: str) -> tuple[float, ...]:
 
 
 def _word(axes: Axes, x: float, y: float, wide: float, word: str, number: str, probability: float, colour: str) -> None:
-    """One box; the first word, which nobody predicts, has none."""
+    """One box; the first word is not predicted and has none."""
     mono: dict[str, Any] = {"family": ["DejaVu Sans Mono"], "ha": "center", "parse_math": False}
     if number:
         axes.fill([x, x + wide, x + wide, x], [y, y, y + BOX, y + BOX], color=shade(probability, colour), ec=style.PALE,

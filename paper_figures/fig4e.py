@@ -1,4 +1,4 @@
-"""Figure 4e, f: how far each method came: the longest sequence it repeats, and the perplexity of words it predicts."""
+"""Figure 4e, f: final results of each method: longest sequence solved, and perplexity."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ from paper_figures.table import Table
 from repro.claims.stats import bootstrap_interval
 
 TOP, BOTTOM, LEFT, RIGHT = 0.7, 0.38, 1.05, 0.1  # inches
-ASIDE = "bptt_20_two_layers"  # told in the text, and drawn fainter
+ASIDE = "bptt_20_two_layers"  # not in the paper's panel but in its text; drawn fainter
 LITERATURE = "Jaderberg et al."
 RISING = "\N{WHITE RIGHT-POINTING TRIANGLE}"
-READING = "of the test text, as is printed of 122.67 alone: a reading"
+READING = "reading: of the test text (the paper says so of 122.67 only)"
 
 
 class Seeds(NamedTuple):
-    """A bar's runs: value [seed], whether it still changes [seed], and how far it has come where it is unfinished."""
+    """The runs of a bar: value [seed]; whether it still changes [seed]; the progress of unfinished runs, else empty."""
 
     values: np.ndarray
     rising: np.ndarray
@@ -28,8 +28,8 @@ class Seeds(NamedTuple):
 
 
 def panel_e(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: mean length of the longest sequence solved, 95 % interval, every seed a dot, or a triangle where
-    it still rose; the paper's value, and another group's. Open and dashed where runs are unfinished."""
+    """One bar per variant: mean length of the longest sequence solved, 95 % interval, one dot per seed (a triangle if
+    it still rose); the paper's value, and another group's. Bars of unfinished runs are open and dashed."""
     table = table.with_unfinished()
     style.head(figure, "e", f"Longest sequence solved: {table.of_seeds('mean')}")
     style.note(figure, "P (R + 1) + 3 steps: pattern of P characters, stop, count, R copies, stop")
@@ -38,8 +38,8 @@ def panel_e(figure: style.Panel, table: Table) -> None:
     axes = _bars(figure, table, seeds, paper, "{:.3g}", "iterations")
     for variant, value in others.items():
         _literature(axes, value, list(seeds).index(variant))
-    rising = any(found.rising.any() for found in seeds.values())
-    shown = [*np.concatenate([found.values for found in seeds.values()]), *others.values()]
+    rising = any(runs.rising.any() for runs in seeds.values())
+    shown = [*np.concatenate([runs.values for runs in seeds.values()]), *others.values()]
     shown += [] if table.stamp else [*paper.values()]
     axes.set(xlim=(0, 1.08 * max([*shown, 5])), xlabel=f"steps ({RISING}: still rose)" if rising else "steps")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
@@ -52,8 +52,8 @@ def _lengths(table: Table, variant: str) -> Seeds:
 
 
 def panel_f(figure: style.Panel, table: Table) -> None:
-    """A bar a variant: mean perplexity after the last epoch, 95 % interval, every seed a dot, the paper's value; open
-    and dashed where runs are unfinished."""
+    """One bar per variant: mean perplexity after the last epoch, 95 % interval, one dot per seed, the paper's value.
+    Bars of unfinished runs are open and dashed."""
     table = table.with_unfinished()
     style.head(figure, "f", f"Perplexity, lower is better: {table.of_seeds('mean')}")
     source, colour = source_of(table)
@@ -62,7 +62,7 @@ def panel_f(figure: style.Panel, table: Table) -> None:
     seeds = {variant: _perplexities(table, variant) for variant in table.task.variants}
     paper = table.claimed("4f") | table.claimed("text")
     axes = _bars(figure, table, seeds, paper, "{:.4g}", "epochs")
-    shown = [*np.concatenate([found.values for found in seeds.values()]), *([] if table.stamp else paper.values())]
+    shown = [*np.concatenate([runs.values for runs in seeds.values()]), *([] if table.stamp else paper.values())]
     low, high = min(shown, default=100.0), max(shown, default=200.0)
     span = max(high - low, 0.05 * high)
     axes.set(xlim=(max(low - 0.6 * span, 0), high + 0.12 * span), xlabel="perplexity (axis not from 0)")
@@ -83,8 +83,8 @@ def _bars(
     form: str,
     iterations: str,
 ) -> Axes:
-    """Bars and the numbers beside them; the paper's values across the bars where runs are of its size and data.
-    `iterations` is what those of the task are called."""
+    """Bars and the numbers at their right; the paper's values across the bars if runs are of its size and data.
+    `iterations` is the task's name for its iterations."""
     variants = list(seeds)
     columns = _columns(table, seeds, paper, form, iterations)
     numbers = sum(width for width, _, _ in columns)
@@ -93,8 +93,8 @@ def _bars(
         figure, 1, 2, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM, sharey=True,
         width_ratios=(across - numbers, numbers),
     )[0]  # fmt: skip
-    for row, (variant, found) in enumerate(seeds.items()):
-        _bar(axes, row, found, style.COLOURS[variant], faint=variant == ASIDE)
+    for row, (variant, runs) in enumerate(seeds.items()):
+        _bar(axes, row, runs, style.COLOURS[variant], faint=variant == ASIDE)
     for variant, value in paper.items() if not table.stamp else ():
         style.diamond(axes, value, variants.index(variant))
     axes.set(ylim=(len(variants) - 0.4, -0.6))
@@ -106,9 +106,9 @@ def _bars(
     return axes
 
 
-def _bar(axes: Axes, row: int, found: Seeds, colour: str, faint: bool = False) -> None:
-    """One variant: open and dashed where it is unfinished."""
-    values, rising, progress = found
+def _bar(axes: Axes, row: int, runs: Seeds, colour: str, faint: bool = False) -> None:
+    """One variant; an open, dashed bar if its runs are unfinished."""
+    values, rising, progress = runs
     if not len(values):
         return
     outline: dict[str, Any] = {"fill": False, "edgecolor": colour, "lw": 0.6, "ls": (0, (3, 2)) if progress else "-"}
@@ -124,7 +124,7 @@ def _bar(axes: Axes, row: int, found: Seeds, colour: str, faint: bool = False) -
 
 
 def _literature(axes: Axes, value: float, row: int) -> None:
-    """Another group's value, beside ours and not compared."""
+    """Another group's value; it is drawn and not compared."""
     axes.plot(value, row, marker="D", ms=3.4, mfc="white", mec=style.GREY, mew=0.7, zorder=5)
     at: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": style.GREY}
     axes.annotate(LITERATURE, (value, row), (4, 0), **at)
@@ -134,12 +134,12 @@ def _columns(
     table: Table, seeds: Mapping[str, Seeds], paper: Mapping[str, float], form: str, iterations: str
 ) -> list[style.Column]:
     """The numbers behind the bars; iterations only where some are lacking, seeds only where bars differ in them."""
-    ours = {v: table.absence(v) or form.format(found.values.mean()) for v, found in seeds.items()}
+    ours = {v: table.absence(v) or form.format(runs.values.mean()) for v, runs in seeds.items()}
     pale = (0.66, "paper (PTB)") if table.source else (0.86, "paper (own size)")
     name = pale if table.stamp else (0.48, "\N{BLACK DIAMOND} paper")
     columns: list[style.Column] = [(0.38, "ours", ours), (*name, {v: f"{value:g}" for v, value in paper.items()})]
-    if any(found.progress for found in seeds.values()):
-        done = {v: _done(table, v, found.progress) for v, found in seeds.items() if len(found.values)}
+    if any(runs.progress for runs in seeds.values()):
+        done = {v: _done(table, v, runs.progress) for v, runs in seeds.items() if len(runs.values)}
         columns.append((0.06 * max(map(len, [iterations, *done.values()])), iterations, done))
     counts = {variant: table.count(variant) for variant in seeds if table.absence(variant) != "not run"}
     if len(set(counts.values())) > 1:
@@ -155,7 +155,7 @@ def _done(table: Table, variant: str, progress: str) -> str:
 def two_lines(label: str) -> str:
     """A long label, broken where its second part begins."""
     for mark in (" + ", ", tr", ", two "):
-        head, found, tail = label.partition(mark)
-        if found:
+        head, separator, tail = label.partition(mark)
+        if separator:
             return f"{head}{mark.replace(' ', chr(10), 1)}{tail}"
     return label

@@ -1,4 +1,4 @@
-"""Figure 4g, h: how learning went on: the length solved against iterations, the perplexity against epochs."""
+"""Figure 4g, h: learning curves: length solved against iterations, perplexity against epochs."""
 
 from typing import Any
 
@@ -21,16 +21,17 @@ def panel_g(figure: style.Panel, table: Table) -> None:
     table = table.with_unfinished()
     style.head(figure, "g", f"Longest sequence solved so far{_seeds(table)}")
     axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM)[0, 0]
-    found = table.curves("length_solved")
-    if not found:
+    lengths = table.curves("length_solved")
+    if not lengths:
         style.missing(axes, "no run finished")
         return
     ends = {}
-    for variant, curves in in_order(table, found):
+    for variant, curves in in_order(table, lengths):
         ends[variant] = _stairs(axes, curves, style.COLOURS[variant])
         _ring(axes, table, variant, curves)
-    solved = np.concatenate([np.flatnonzero((curves > 0).any(0)) + 1 for curves in found.values()])
-    last, top = max(curves.shape[1] for curves in found.values()), max(np.nanmax(curves) for curves in found.values())
+    solved = np.concatenate([np.flatnonzero((curves > 0).any(0)) + 1 for curves in lengths.values()])
+    last = max(curves.shape[1] for curves in lengths.values())
+    top = max(np.nanmax(curves) for curves in lengths.values())
     axes.set(xscale="log", xlim=(min([last / 10, *solved]), last), ylim=(0, 1.05 * max(top, 5)))
     axes.set(xlabel="iteration", ylabel="steps")
     style.plain_log(axes.xaxis)
@@ -45,20 +46,20 @@ def panel_h(figure: style.Panel, table: Table) -> None:
     style.head(figure, "h", f"Perplexity of the validation text{_seeds(table)}")
     style.note(figure, *source_of(table))
     axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM)[0, 0]
-    found = table.curves("valid_perplexity")
-    if not found:
+    perplexities = table.curves("valid_perplexity")
+    if not perplexities:
         style.missing(axes, "no run finished")
         return
-    wanted = max(int(table.example(variant)[0].config["iterations"]) for variant in found)
+    wanted = max(int(table.example(variant)[0].config["iterations"]) for variant in perplexities)
     ends = {}
-    for variant, curves in in_order(table, found):
+    for variant, curves in in_order(table, perplexities):
         colour, dashes = style.COLOURS[variant], (0, (2, 1.5)) if variant == ASIDE else "-"
         epoch, mean = np.arange(1, curves.shape[1] + 1), common(curves).mean(0)
         axes.plot(epoch, curves.T, **THIN, color=colour, ls=dashes)
         axes.plot(epoch[: len(mean)], mean, color=colour, ls=dashes)
         _ring(axes, table, variant, curves)
         ends[variant] = float(mean[-1])
-    floor = min(ends.values()) / 1.08  # so that the names of the lowest ends stand beside the axis
+    floor = min(ends.values()) / 1.08  # so that the names of the lowest curves stand within the axis
     axes.set(yscale="log", xlim=(0, wanted), ylim=(floor, None), xlabel="epoch", ylabel="perplexity")
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))  # of a decade, whose own ticks would be few
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -68,7 +69,7 @@ def panel_h(figure: style.Panel, table: Table) -> None:
 
 
 def _seeds(table: Table) -> str:
-    """What the lines are, where there are several seeds."""
+    """Names the lines in the head if there are several seeds."""
     several = any(len(table.values(variant, "seed")) > 1 for variant in table.task.variants)
     return ": mean, and single seeds" if several else ""
 
@@ -114,5 +115,5 @@ def _labels(axes: Axes, table: Table, ends: dict[str, float]) -> None:
 
 
 def short(label: str) -> str:
-    """A label that fits beside a curve."""
+    """A label short enough for the end of a curve."""
     return label.replace("truncated", "trunc.").replace("eligibility ", "")

@@ -1,4 +1,4 @@
-"""From a figure's panels to its files: what each figN.py hands its panels to."""
+"""Draws the panels of a figure and writes the files; every figN.py uses it."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """A figure: its name, its panels, and which stand side by side in the rows of the whole figure."""
+    """A figure: its name, its panels, and the rows in which they stand side by side."""
 
     name: str
     parts: Mapping[str, Part]
@@ -37,9 +37,9 @@ class Sheet:
         """Draw panels (all, if None) from the records under `where` into `out` (results/figures if None).
 
         Each panel becomes figNX.svg and .png, unless the figure has no other; all together become figN.svg and .png. A
-        panel whose runs are not of the paper's size and data is stamped with what they are, and not compared with the
-        paper's values. Returns the files written. Raises UserError when a panel is unknown, a record cannot be read,
-        none of them can be drawn, or `out` cannot be written.
+        panel whose runs are not of the paper's size and data is stamped with their size and data, and is not compared
+        with the paper's values. Returns the files written. Raises UserError when a panel is unknown, a record cannot be
+        read, none of them can be drawn, or `out` cannot be written.
         """
         chosen = tuple(self.parts if panels is None else panels)
         for panel in chosen:
@@ -81,7 +81,7 @@ class Sheet:
         return figure
 
     def _fill(self, place: style.Panel, panel: str, tables: Mapping[str, Table]) -> None:
-        """Draw one panel, or that its task has no runs."""
+        """Draw one panel, or a note that its task has no runs."""
         part = self.parts[panel]
         table = tables[part.task]
         if table.runs.empty:

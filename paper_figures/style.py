@@ -1,4 +1,4 @@
-"""What the figures share beside `repro.drawing`: heads, rasters, rows of numbers, the stamp."""
+"""Shared parts of the figures: heads, rasters, rows of numbers, the stamp. `repro.drawing` has the rest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from repro.drawing import GREY, INK, WARNING, WIDTH, Panel, grid, plain_log, ren
 __all__ = ["COLOURS", "GREY", "INK", "WARNING", "WIDTH", "Panel", "grid", "plain_log", "render", "save", "size"]
 __all__ += ["theme"]
 
-GAP = 0.057  # least distance of two lines of text beside an axis, as a share of its height
+GAP = 0.057  # smallest distance of two lines of text at the right of an axis, as a share of its height
 PALE = "#c8c8c8"
 
 Column = tuple[float, str, Mapping[str, str]]  # width in inches, name, row -> text
 
 
 def head(figure: Panel, letter: str, caption: str, left: float = 0.06, top: float = 0.15) -> None:
-    """A panel's letter, `left` and `top` inches from its edges, and beside it one line that says what is drawn."""
+    """A panel's letter, `left` and `top` inches from its edges, and the caption at its right, on one line."""
     width, height = size(figure)
     y = 1 - top / height
     figure.text(left / width, y, letter, fontsize=9, fontweight="bold")
@@ -38,14 +38,14 @@ def name_row(axes: Axes, name: str, gap: float = 18) -> None:
 
 
 def raster(axes: Axes, spikes: np.ndarray, width: float, colour: str = INK) -> None:
-    """A tick a spike; spikes [neuron, time]."""
+    """One tick per spike; spikes [neuron, time]."""
     neuron, time = np.nonzero(spikes)
     axes.vlines(time, neuron + 0.1, neuron + 0.9, color=colour, lw=width)
     axes.set(xlim=(0, spikes.shape[1]), ylim=(0, len(spikes)), yticks=[])
 
 
 def dots(axes: Axes, values: np.ndarray, row: float, colour: str) -> None:
-    """One dot a seed along a horizontal bar; values [seed]."""
+    """One dot per seed along a horizontal bar; values [seed]."""
     axes.scatter(values, row + jitter(len(values)), s=4.5, color=colour, edgecolor="white", lw=0.25, zorder=3)
 
 
@@ -76,7 +76,7 @@ def numbers(gutter: Axes, rows: Sequence[str], columns: Sequence[Column], pale: 
 
 
 def missing(axes: Axes, text: str) -> None:
-    """Draw what is not there as not there."""
+    """Draw empty dashed axes with a text in the middle."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=PALE, linestyle=(0, (4, 4)))
     axes.text(0.5, 0.5, text, ha="center", va="center", color=GREY, style="italic", transform=axes.transAxes)
@@ -85,7 +85,7 @@ def missing(axes: Axes, text: str) -> None:
 def label_ends(
     axes: Axes, ends: Mapping[str, tuple[float, str]], absent: Mapping[str, Sequence[str]], gap: float = GAP
 ) -> None:
-    """Name curves at their right ends, label -> (last value, colour), moved `gap` apart where they would overlap; above
+    """Name curves at their right ends, label -> (last value, colour), at least `gap` from each other; above
     them the labels that are absent, reason -> labels."""
     scale = np.log if axes.get_yscale() == "log" else np.asarray
     bottom, top = scale(axes.get_ylim())
@@ -93,11 +93,11 @@ def label_ends(
     lines = [((scale(y) - bottom) / (top - bottom), label, ink, "normal") for label, (y, ink) in ends.items()]
     lines.sort()
     lines += [(0.99 - gap * i, note, GREY, "italic") for i, note in reversed(list(enumerate(notes)))]
-    for height, (_, text, ink, slant) in zip(apart([line[0] for line in lines], gap), lines, strict=True):
+    for height, (_, text, ink, slant) in zip(spread([line[0] for line in lines], gap), lines, strict=True):
         axes.text(1.04, height, text, color=ink, style=slant, transform=axes.transAxes, va="center")
 
 
-def apart(heights: Sequence[float], gap: float) -> list[float]:
+def spread(heights: Sequence[float], gap: float) -> list[float]:
     """Ascending heights, moved as little as need be until neighbours are `gap` apart."""
     moved = list(heights)
     for _ in range(100):
@@ -109,7 +109,7 @@ def apart(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def stamp(figure: Panel, text: str) -> None:
-    """Write `text` across a panel, as large as fits, so that it travels with every copy."""
+    """Write `text` across a panel, as large as fits, so that every copy of the panel shows it."""
     look: dict[str, Any] = {"color": WARNING, "alpha": 0.3, "fontweight": "bold", "rotation": 18, "zorder": 100}
     points = 3.4 * size(figure)[0] * min(1, 30 / len(text))
     figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=points, **look)

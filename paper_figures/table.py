@@ -1,4 +1,4 @@
-"""From records to the table that a figure is drawn from: runs of one size, and of one size only."""
+"""The table that a figure is drawn from, made of records; all its runs are of one size."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ DRAWS = 2000  # of a bootstrap
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The runs of a task at one size: a row a run, as `repro.records.store.load` gives them; no rows where there is
-    nothing to draw. `stamp` and `source` are those of the `Size`; with `so_far`, unfinished runs count as finished ones
-    where a variant has no others."""
+    """The runs of a task at one size: one row per run, as `repro.records.store.load` returns them; no rows if there is
+    nothing to draw. `stamp` and `source` are those of the `Size`. With `so_far`, unfinished runs count as finished if a
+    variant has no others."""
 
     task: Task
     runs: pd.DataFrame
@@ -43,22 +43,22 @@ class Table:
         return dataclasses.replace(self, so_far=True)
 
     def progress(self, variant: str) -> str:
-        """How far the runs that stand for a variant have come, in the words of the one that is least far: "13 of 20
-        iterations"; empty where they finished."""
+        """Progress of a variant's unfinished runs, from the one that is least far: "13 of 20 iterations"; empty if they
+        finished."""
         reasons = self.finished[self.finished.variant == variant].reason
         return min(reasons, key=lambda text: (len(text), text), default="")
 
     def values(self, variant: str, metric: str) -> np.ndarray:
-        """One number a finished seed; [seed]."""
+        """One number per finished seed; [seed]."""
         rows = self.finished[self.finished.variant == variant]
         return np.asarray(rows.reindex(columns=[metric])[metric], dtype=float)
 
     def failures(self, variant: str) -> int:
-        """How many seeds of a variant were lost."""
+        """Number of failed seeds of a variant."""
         return int(((self.runs.variant == variant) & (self.runs.status == "failed")).sum())
 
     def count(self, variant: str) -> str:
-        """How many seeds stand behind a bar, in words: "10", or "9 of 10" when one failed."""
+        """Number of seeds of a bar as text: "10", or "9 of 10" if one failed."""
         finished, failed = len(self.values(variant, "seed")), self.failures(variant)
         return f"{finished} of {finished + failed}" if failed else str(finished)
 
@@ -69,7 +69,7 @@ class Table:
         return "failed" if self.failures(variant) else "not run"
 
     def of_seeds(self, mean: str, *variants: str) -> str:
-        """What the lines and bars of variants (all, if none is named) are: "mean of 10 seeds, 95 % interval"."""
+        """Describes the lines and bars of variants (all, if none is named): "mean of 10 seeds, 95 % interval"."""
         counts = sorted({len(self.values(variant, "seed")) for variant in variants or self.task.variants} - {0})
         if counts in ([], [1]):
             return "one seed each" if len(variants) != 1 else "one seed"
@@ -80,7 +80,7 @@ class Table:
         return {} if self.stamp else self.claimed(panel)
 
     def claimed(self, panel: str) -> dict[str, float]:
-        """The same whatever the runs are: for what is told beside them and not compared."""
+        """The same for runs of any size and data: for values that are printed and not compared."""
         return {
             claim.variant: claim.claimed
             for claim in load_claims()
@@ -90,7 +90,7 @@ class Table:
         }
 
     def curves(self, series: str) -> dict[str, np.ndarray]:
-        """Variant -> one curve a finished seed; [seed, trial]."""
+        """Variant -> one curve per finished seed; [seed, trial]."""
         if self.finished.empty:
             return {}
         rows = store.load_curves(self.where, series, self.task.name)
@@ -113,11 +113,11 @@ class Table:
 
         Raises UserError when one of them is not in a record.
         """
-        found = [_read(folder, names) for folder in self._folders(variant)]
-        return {name: np.stack([arrays[name] for arrays in found]) for name in names}
+        seeds = [_read(folder, names) for folder in self._folders(variant)]
+        return {name: np.stack([arrays[name] for arrays in seeds]) for name in names}
 
     def _folders(self, variant: str) -> list[Path]:
-        """Where the finished runs of a variant lie, by seed."""
+        """Folders of the finished runs of a variant, ordered by seed."""
         rows = self.finished[self.finished.variant == variant]
         return [Path(folder) for folder in rows.sort_values("seed").folder]
 

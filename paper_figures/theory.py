@@ -15,12 +15,12 @@ KINDS = {"rate": "rate network", "lstm": "LSTM"}
 BLOCK = 2.56  # inches: the maps of one kind of network
 LEFT, BETWEEN, TOP, BOTTOM = 0.98, 0.2, 0.76, 0.38
 COLOURS = "RdBu_r"  # blue where e-prop 3 is nearer to the gradient
-REACH = 2.0  # ratios are told apart from 2^-REACH to 2^REACH
+REACH = 2.0  # colours range from a ratio of 2^-REACH to one of 2^REACH
 
 
 def panel_10(figure: style.Panel, table: Table) -> None:
-    """Maps over coupling and memory: a column a window length and kind of network, a row a quality of synthetic
-    gradients. Colours are means over seeds of the log of the ratio."""
+    """Maps over coupling and memory: one column per window length and kind of network, one row per quality
+    of synthetic gradients. Colours are means over seeds of the log of the ratio."""
     caption = "Eq. 10: expected squared error of e-prop 3's gradient over that of BPTT, same windows and boundaries"
     style.head(figure, "", f"{caption}; {_seeds(table)}", left=-0.1)
     if reason := table.absence("measured"):
@@ -54,7 +54,7 @@ def _seeds(table: Table) -> str:
 
 
 def quality(explained: float) -> str:
-    """What synthetic gradients are that explain this share of their ideal's variance."""
+    """Describes synthetic gradients that explain this share of the ideal ones' variance."""
     if explained == 0:
         return "synthetic\ngradients:\nzero"
     return "unbiased,\nnoisy" if explained == 1 else f"explain\n{100 * explained:.0f} % of the\nvariance"

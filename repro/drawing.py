@@ -58,7 +58,7 @@ RC: dict[str, Any] = {
 
 @contextlib.contextmanager
 def theme() -> Iterator[None]:
-    """Draw inside this: matplotlib's own defaults plus ours, whatever the user's matplotlibrc says."""
+    """Draw inside this: matplotlib's defaults plus ours; the user's matplotlibrc is ignored."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)  # type: ignore[arg-type]

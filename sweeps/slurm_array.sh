@@ -4,7 +4,7 @@
 #     sbatch sweeps/slurm_array.sh store_recall_threshold            # the queue is a journal in results/studies
 #     sbatch --array=0-63 sweeps/slurm_array.sh NAME URL             # more workers; any Optuna storage
 #
-# Submit it again, or some more of it, at any time: finished runs are read, interrupted ones go on from a checkpoint.
+# Submit it again, or some more of it, at any time: finished runs are read, interrupted ones resume from a checkpoint.
 #SBATCH --job-name=repro-sweep
 #SBATCH --array=0-15
 #SBATCH --ntasks=1

@@ -1,4 +1,4 @@
-"""The clock of tasks 1.1 and 2.1: input neurons that tell a network how far a trial has got."""
+"""The clock of tasks 1.1 and 2.1: input neurons whose spikes encode the time within a trial."""
 
 import torch
 from torch import Tensor

@@ -71,7 +71,7 @@ def _differs(folder: Path, target: Path) -> bool:
 
 
 def _install(runs: Mapping[Path, Path], into: Path) -> None:
-    """Stage every copy beside its destination, then rename; a step that fails takes back those before it."""
+    """Stage every copy next to its destination, then rename; a failed step undoes those before it."""
     with tempfile.TemporaryDirectory(dir=into, prefix=".accept-") as stage:
         moves = []
         for number, (target, folder) in enumerate(runs.items()):

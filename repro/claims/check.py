@@ -16,7 +16,7 @@ is unfinished, or lacks what a claim requires, such as a curve that has flattene
 is not run.
 
 Runs on data in place of the paper's, and runs of a smaller size, change no verdict. Where there are no others ("no
-data", "not run"), their orders are printed beside it, and of smaller runs the values too.
+data", "not run"), their orders are printed after it, and the values of smaller runs too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -103,13 +103,13 @@ def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult
 
 
 def _value(claim: PaperClaim, sample: Sample, low: float, high: float) -> tuple[bool | None, str]:
-    """Whether our values reach the paper's number (None: no verdict on it), and a clause that says how."""
+    """Whether our values reach the paper's number (None: no verdict on it), and the reason as a clause."""
     values = sample.values.to_numpy()
     if claim.kind not in ("value", "literature") or claim.claimed is None or not len(values):
         return None, ""
     median, ours = float(np.median(sample.worst)), _ours(claim, sample, low, high)
     if claim.tolerance is None:
-        return None, f"{ours}, beside another group's {claim.claimed:g}"
+        return None, f"{ours}; another group's value is {claim.claimed:g}"
     below, above = claim.tolerance.bounds(claim.claimed)
     if below <= median <= above:
         subject = "the median" if len(values) > 1 else "it"
@@ -150,7 +150,7 @@ def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, relations: Seq
 
 
 def _without_values(claim: PaperClaim, samples: Sequence[Sample]) -> str:
-    """A claim that lacks values: its runs have no say yet or failed, its data is licensed, or it was not run."""
+    """A claim that lacks values: its runs do not count yet or failed, its data is licensed, or it was not run."""
     if any(sample.to_come for sample in samples):
         return "not run"
     if any(sample.failed and sample.values.empty for sample in samples):

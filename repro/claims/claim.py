@@ -61,7 +61,7 @@ class Tolerance:
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
-    """What a run must have come to before its values count: `metric` at `least` so large; `lacking` says what a run has
+    """A condition for a run's values to count: `metric` is at `least` so large; `lacking` describes a run that has
     not done that has not."""
 
     metric: str
@@ -74,9 +74,9 @@ class PaperClaim:
     """One claim of the paper and what would settle it.
 
     `claimed` is the printed number (None where none is printed); `relations` are the orders and likenesses that the
-    claim states; `statistic` ("mean" or "median") is how seeds are summed up; `at_least` says that the number is a
+    claim states; `statistic` ("mean" or "median") is how seeds are averaged; `at_least` means that the number is a
     lower bound; `readings` counts the readings of the text among which one was chosen (0: nothing to choose);
-    `cause` says why it was not reproduced, where that is known; `licence` why its data may be missing; `requires` is
+    `cause` is why it was not reproduced, if that is known; `licence` why its data may be missing; `requires` is
     what each of its runs must have come to.
     """
 

@@ -1,4 +1,4 @@
-"""What the records say of a claim: the values of a metric by seed, and the runs that gave none."""
+"""The records of a claim: the values of a metric by seed, and the runs without a value."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Sample:
     `values` [seed] are finite and indexed by seed; `failed` maps a seed to why it gave no value, `unfinished` to how
     far it came; `other` counts the variant's records of other settings, which may not meet a claim; `bounds` are the
     seeds whose value is only a lower bound: runs that ended before they reached what the metric measures; `early`
-    [seed] are values of runs that lack what the claim requires, and `lacking` says what that is.
+    [seed] are values of runs that lack what the claim requires, and `lacking` describes that.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Sample:
         return self.values.where(~self.values.index.isin(self.bounds), np.inf)
 
     def remarks(self) -> list[str]:
-        """What a reader must know beside the values: bounds, failures, runs unfinished or too early, and why there are
+        """Remarks on the values: bounds, failures, runs that are unfinished or do not count yet, and why there are
         no values."""
         remarks = []
         if len(self.bounds):
@@ -57,7 +57,7 @@ class Sample:
 
     @property
     def to_come(self) -> bool:
-        """Whether there are runs that have no say yet: unfinished ones, and those that lack what is required."""
+        """Whether there are runs that do not count yet: unfinished ones, and those that lack what is required."""
         return bool(self.unfinished) or len(self.early) > 0
 
     @property
@@ -66,7 +66,7 @@ class Sample:
 
 
 class Evidence:
-    """Records, seen through the claims: only finished ones whose config is the paper's count.
+    """The records by claim: only finished ones whose config is the paper's count.
 
     A record whose metric METRIC_at_least is 1 holds a lower bound in METRIC. Unless `lenient`, the values of runs that
     lack what a claim requires do not count.

@@ -1,12 +1,12 @@
 """Whether new results moved away from the accepted ones, for every cell: task, variant, config and metric.
 
-With three new seeds or more, and as many accepted ones, a cell has moved when Welch's test says so (p < 0.05 after Holm
-over all cells) and the means differ by at least half an accepted standard deviation: a minimum effect without a unit,
-that fits errors, rates and accuracies alike. With fewer new seeds, each is compared with the accepted run of its
-seed: bit-equal is the same, and a distance beyond three accepted standard deviations has moved. All this on a log scale
-where every value is positive, because the spread of an error grows with the error. A run that fails or gives NaN where
-the accepted one finished has moved; unfinished runs are left out. Five new seeds against ten see shifts of about two
-standard deviations.
+With three new seeds or more, and as many accepted ones, a cell has moved when Welch's test is significant (p < 0.05
+after Holm over all cells) and the means differ by at least half an accepted standard deviation: a minimum effect
+without a unit, that fits errors, rates and accuracies alike. With fewer new seeds, each is compared with the accepted
+run of its seed: bit-equal is the same, and a distance beyond three accepted standard deviations has moved. All this is
+on a log scale where every value is positive, because the spread of an error grows with the error. A run that fails or
+gives NaN where the accepted one finished has moved; unfinished runs are left out. Five new seeds against ten see shifts
+of about two standard deviations.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a claim says of several runs: "e_prop_1 < resampled_20ms < resampled_1ms", "bptt_20 ~ bptt_20_two_layers".
+"""A claim about several runs: "e_prop_1 < resampled_20ms < resampled_1ms", "bptt_20 ~ bptt_20_two_layers".
 
 A term is a variant ("bptt"), a variant's other metric ("bptt:rate_hz"), either of them times a number ("10 * bptt"),
 or a number alone ("0.5"). `<` is an order, `~` a likeness.

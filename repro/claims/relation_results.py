@@ -1,4 +1,4 @@
-"""What our seeds say of the orders and likenesses that the claims state."""
+"""Tests of the claims' orders and likenesses over our seeds."""
 
 import dataclasses
 import functools
@@ -21,8 +21,8 @@ ALPHA = 0.05
 class RelationResult:
     """One relation, judged over `n` seeds.
 
-    `holds` is None when no seed has both sides; `by_means` says that the seeds were too few for any significance, so
-    that the means decided; `samples` are the runs of both sides.
+    `holds` is None when no seed has both sides; `by_means` is True if the seeds were too few for any significance and
+    the means decided; `samples` are the runs of both sides.
     """
 
     text: str
@@ -71,7 +71,7 @@ def _figure(claim: PaperClaim) -> str:
 
 
 def _pair(claim: PaperClaim, relation: Relation, evidence: Evidence) -> _Pair:
-    """Both sides over the seeds that they share; a number stands beside every seed of the other side."""
+    """Both sides over the seeds that they share; a number is repeated for every seed of the other side."""
 
     def sample(term: Term) -> Sample:
         return evidence.sample(claim.task, term.variant, term.metric, claim.requires)

@@ -67,4 +67,4 @@ def _claims() -> str:
     from repro.claims.claim import load_claims
 
     rows = [(claim.id, claim.panel, claim.kind, claim.text) for claim in load_claims()]
-    return table(rows, ("CLAIM", "PANEL", "KIND", "WHAT THE PAPER SAYS"))
+    return table(rows, ("CLAIM", "PANEL", "KIND", "WHAT THE PAPER CLAIMS"))

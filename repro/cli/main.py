@@ -56,7 +56,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
         epilog=f"commands:\n{listed}\n\n{EXAMPLES}",
     )
     parser.add_argument("--version", action="version", version=f"eprop-repro {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", help="one of those below; `repro COMMAND --help` says more")
+    commands = parser.add_subparsers(metavar="COMMAND", help="one of those below; `repro COMMAND --help` describes it")
     for name, (module_name, about) in COMMANDS.items():
         command = commands.add_parser(name, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
         if name == next((word for word in argv if not word.startswith("-")), None):

@@ -64,7 +64,9 @@ def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     if len(failed) < len(jobs):
         conclude(args.figure, args.panels)
     if failed:
-        print(f"\n{count(len(failed), 'run')} of {len(jobs)} failed; `repro runs` says why, this command tries again")
+        print(
+            f"\n{count(len(failed), 'run')} of {len(jobs)} failed; `repro runs` prints why; this command retries them"
+        )
     return 1 if failed else 0
 
 
@@ -79,24 +81,24 @@ def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]
 
 
 def announcement(figure: str, profile: str, jobs: Sequence[PlannedRun], workers: int, root: Path) -> str:
-    """What is there, what is to be done, and what that will cost."""
+    """Finished runs, missing runs, and the expected time and disk space."""
     missing = [job for job in jobs if not job.finished]
     where = shown(root)
     if not missing:
-        return f"nothing to train: all {count(len(jobs), 'run')} are in {where}"
-    there = f"{len(jobs) - len(missing)} already there" if len(missing) < len(jobs) else "none of them there yet"
+        return f"nothing to train: {len(jobs)} of {len(jobs)} finished in {where}"
     seconds = [job.seconds for job in missing]
     space = megabytes(sum(job.megabytes for job in missing))
     clock = f"{duration(makespan(seconds, workers))}, {workers} at a time ({duration(sum(seconds))} of one core)"
+    done = f"{len(jobs) - len(missing)} of {count(len(jobs), 'run')} finished"
     lines = [
-        f"{figure}, profile {profile}: {count(len(jobs), 'run')}, {there}; {len(missing)} to train",
+        f"{figure}, profile {profile}: {done}; {len(missing)} to train",
         f"expected: about {clock}, and {space} in {where} ({megabytes(_free(root))} free)",
     ]
     return "\n".join(lines)
 
 
 def data_lines(tasks: Sequence[Task]) -> list[str]:
-    """A line a task that is trained on data in place of the paper's: which, and why there will be no verdict."""
+    """One line per task that is trained on a substitute of the paper's data: its name, and why there is no verdict."""
     from repro.claims.claim import load_claims
 
     why = {claim.task: claim.licence for claim in load_claims()}
@@ -104,13 +106,13 @@ def data_lines(tasks: Sequence[Task]) -> list[str]:
 
 
 def itemised(jobs: Sequence[PlannedRun]) -> str:
-    """One line a job, in the order in which they would be trained."""
+    """One line per job, in the order in which they would be trained."""
     rows = [(job.task, job.variant, f"seed {job.seed}", f"about {duration(job.seconds)}") for job in jobs]
     return f"\n{table(rows)}\n" if rows else ""
 
 
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
-    """Draw the figure and print what its claims came to; a figure that cannot be drawn says why."""
+    """Draw the figure and print the verdicts on its claims, or the reason why it cannot be drawn."""
     from repro.claims.table import format_table
     from repro.cli.check import judge
 

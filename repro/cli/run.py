@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         type=lambda text: checked_int("--minutes", text, 0),
         help="stop after so many minutes, with the iteration it is in, and record how far it came; "
-        "the same command goes on. 0 trains nothing: it records the checkpoint of a run that was killed",
+        "run the same command again to resume. 0 trains nothing: it records the checkpoint of a run that was killed",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
 

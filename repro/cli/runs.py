@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print one line a run."""
+    """Print one line per run."""
     root, folders = store.folder(args.records), store.run_folders(args.records)
     if not folders:
         print(f"no runs in {shown(root)} yet; `make fig1` or `repro reproduce fig1` trains those of figure 1")
@@ -33,7 +33,7 @@ def execute(args: argparse.Namespace) -> int:
     states = [row[4] for row in rows]
     print("\n" + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))
     if {"interrupted", "unfinished"} & set(states):
-        print("an interrupted or unfinished run goes on when the command that started it is called again")
+        print("to resume an interrupted or unfinished run, run the command that started it again")
     return 0
 
 

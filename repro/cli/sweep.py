@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from repro.studies.study import Study
 
 BEST = 3
-STOPPED = "stopped; the same command goes on where the study stopped"
+STOPPED = "stopped; run the same command again to resume"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def _require_optuna() -> None:
 
 
 def _work(study: "Study", url: str | None) -> int:
-    """What each process of a sweep does."""
+    """Serve the study's queue as one worker process."""
     from repro.jobs.queue import Queue
     from repro.jobs.worker import serve
 
@@ -105,7 +105,7 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
     print(best(study, states, BEST))
     print(f"written: {', '.join(shown(file) for file in files)}")
     if not queue.is_done():
-        print("the workers ended before the study did; the same command goes on")
+        print("the workers ended before the study; run the same command again to resume")
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""What a queue works off: jobs, their states, and a list that says which jobs there are. No torch, no Optuna."""
+"""Jobs of a queue: their states, and the list of all jobs. No torch, no Optuna."""
 
 import abc
 import dataclasses
@@ -14,7 +14,7 @@ Point = tuple[tuple[str, Value], ...]  # (key, value) for each key of the grid
 
 @dataclasses.dataclass(frozen=True)
 class Pruning:
-    """When a run ends early: if the best of its `metric` (of a training batch) so far is worse than the median of what
+    """A run is stopped early if the best of its `metric` (of a training batch) so far is worse than the median of what
     finished runs of the same seed had reached by then.
 
     It is looked at after iteration `first` and each `every` iterations from there, once there are `finished` such runs.
@@ -64,7 +64,7 @@ JobStates = Mapping[Job, JobState]
 class JobList(abc.ABC):
     """What a queue asks of a list of jobs, such as a study.
 
-    `metrics` are what the runs must have, and `direction` says whether a small or a large first one is good.
+    `metrics` are what the runs must have, and `direction` is whether a small or a large first one is good.
     """
 
     name: str
@@ -82,7 +82,7 @@ class JobList(abc.ABC):
     @property
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """What must not change while the runs are being made."""
+        """Settings that must not change while the study runs."""
 
     @property
     @abc.abstractmethod

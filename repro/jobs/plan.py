@@ -1,4 +1,4 @@
-"""Which runs a figure needs, which of them are there, and what the rest will cost."""
+"""Which runs a figure needs, which of them are finished, and the expected time of the rest."""
 
 import dataclasses
 import heapq
@@ -16,7 +16,7 @@ STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-    """One run of a plan: what it is, where its files lie, whether it is finished, what it should cost."""
+    """One run of a plan: its settings, its folder, whether it is finished, its expected time and disk space."""
 
     task: str
     variant: str
@@ -36,7 +36,7 @@ class PlannedRun:
 def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None) -> list[PlannedRun]:
     """All runs of some tasks (tasks x variants x seeds), those that take longest first.
 
-    Without `seeds` each task's profile says which. Raises UserError for an unknown profile.
+    Without `seeds` each task's profile has them. Raises UserError for an unknown profile.
     """
     runs = [
         planned_run(task, variant, profile, seed)
@@ -57,7 +57,7 @@ def planned_run(task: Task, variant: str, profile: str, seed: int) -> PlannedRun
 
 
 def expected_seconds(task: Task, variant: str, config: Any) -> float:
-    """What one run of a config should take on one core."""
+    """Expected time of one run of a config on one core."""
     return STARTUP_SECONDS + task.seconds[variant] * relative_work(task, variant, config)
 
 

@@ -20,7 +20,7 @@ Command = Callable[[PlannedRun], list[str]]
 
 @dataclasses.dataclass
 class Child:
-    """A job and its process; `elapsed` is in seconds, and stands still once the process has been seen to end."""
+    """A job and its process; `elapsed` is in seconds, and is fixed once the process has ended."""
 
     job: PlannedRun
     process: subprocess.Popen[bytes]
@@ -28,13 +28,13 @@ class Child:
     elapsed: float = 0.0
 
     def has_ended(self) -> bool:
-        """Look at the process, and at the clock."""
+        """Poll the process and update `elapsed`."""
         self.elapsed = time.monotonic() - self.started
         return self.process.poll() is not None
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended well and left the record of a finished run."""
+        """Whether it exited with 0 and wrote the record of a finished run."""
         return self.process.returncode == 0 and is_finished(self.job.folder)
 
 
@@ -49,7 +49,7 @@ def run_command(device: str) -> Command:
 def run_all(jobs: Sequence[PlannedRun], workers: int, command: Command, screen: LiveLine) -> list[PlannedRun]:
     """Run every job, `workers` at a time and in order, one line as each ends; return those that failed.
 
-    A KeyboardInterrupt (Ctrl-C, or SIGTERM) stops the children and goes on to the caller.
+    A KeyboardInterrupt (Ctrl-C, or SIGTERM) stops the children and is raised again.
     """
     waiting = list(jobs)
     running: list[Child] = []

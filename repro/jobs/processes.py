@@ -17,7 +17,7 @@ GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
 
 
 class HasProcess(Protocol):
-    """Whatever has a process."""
+    """Anything with a process."""
 
     process: subprocess.Popen[bytes]
 
@@ -39,7 +39,7 @@ def repro(*words: str) -> list[str]:
 
 
 def why_it_ended(status: int, folder: Path) -> str:
-    """Why a process did not end well: the signal that killed it, or what it printed last."""
+    """Why a process failed: the signal that killed it, or its last line of output."""
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     return last_log_line(folder) or "no error message was printed"
@@ -54,7 +54,7 @@ def last_log_line(folder: Path) -> str:
 
 @contextlib.contextmanager
 def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
-    """Whatever happens inside, no child outlives it."""
+    """Stop every child at the end of the block, also after an exception."""
     try:
         yield
     finally:

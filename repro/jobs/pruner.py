@@ -9,7 +9,7 @@ from repro.jobs.job import Pruning
 
 
 class SameSeedPruner(optuna.pruners.BasePruner):
-    """Optuna's median rule among the runs of one seed: a seed that is hard for every point stops none of them."""
+    """Optuna's median rule among the runs of one seed: a seed that is hard for every point then stops no run."""
 
     def __init__(self, rule: Pruning) -> None:
         self.rule = rule

@@ -11,10 +11,10 @@ from repro.jobs.job import Pruning
 
 
 class PruningCallback(pl.Callback):
-    """Reports a training metric now and then, and ends the run when the answer is to end it."""
+    """Reports a training metric now and then, and ends the run if `report` returns True."""
 
     def __init__(self, rule: Pruning, report: Callable[[int, float], bool]) -> None:
-        """`report` takes the iteration and the metric, and says whether the run should end."""
+        """`report` takes the iteration and the metric, and returns whether the run should end."""
         self.rule, self.report = rule, report
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:

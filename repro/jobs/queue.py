@@ -1,4 +1,4 @@
-"""The queue of a study: which runs are still to be made, who makes one, and what happens if its worker dies.
+"""The queue of a study: waiting runs, the worker of each running one, and what happens if a worker dies.
 
 All of it is kept in the trials of one Optuna study, so that any storage will do. A job is one run of the study; a trial
 is one attempt at it. Any number of workers may take any of these steps at any time:
@@ -48,14 +48,14 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """A job that is ours to do."""
+    """A job that this worker holds."""
 
     job: Job
     trial: optuna.Trial
 
 
 def worker_name(pid: int) -> str:
-    """What a worker process of this machine signs its leases with."""
+    """The name with which a worker process of this machine signs its leases."""
     return f"{socket.gethostname()}-{pid}"
 
 
@@ -149,7 +149,7 @@ class Queue:
         self._end(attempt, {METRICS: dict(metrics)}, value if math.isfinite(value) else self.study.worst)
 
     def lose(self, attempt: Attempt, reason: str) -> None:
-        """The run ended without a result, and would again: that is its result. Raises TakenOver."""
+        """The run ended without a result and would do so again. Raises TakenOver."""
         self._end(attempt, {WHY: reason}, self.study.worst)
 
     def prune(self, attempt: Attempt) -> None:

@@ -44,7 +44,7 @@ def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
 def serve(queue: Queue, objective: Objective = train) -> None:
     """Do jobs until all are done, whoever does the others.
 
-    Raises what the objective raises, except a run's own ends (lost, pruned): the job is then left to another worker.
+    Raises what the objective raises, except RunFailed and TrialPruned: the job is then left to another worker.
     """
     while True:
         queue.reap()

@@ -1,4 +1,4 @@
-"""The record of one run: a small JSON file and, beside it, an npz of arrays whose hash it carries."""
+"""The record of one run: a small JSON file, and an npz of arrays whose hash it carries."""
 
 import dataclasses
 import hashlib
@@ -29,7 +29,7 @@ class RunRecord:
 
     `config` is the resolved flat config, `config_hash` its name; `metrics` are the final numbers; `arrays_sha256` is
     the hash of arrays.npz (curves per trial, snapshots); `status` is "finished",
-    "failed" (`reason` says why) or "unfinished" (how far it came: "13 of 20 iterations").
+    "failed" (for a `reason`) or "unfinished" (how far it came: "13 of 20 iterations").
     """
 
     task: str

@@ -1,7 +1,7 @@
 """results/ <-> pandas, without torch. No other module builds a path in results/ (repro.records.record names the files).
 
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
-results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays; verdicts.json beside the tasks          (committed)
+results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays; verdicts.json in accepted/              (committed)
 results/studies/STUDY/                      queue, runs/, logs/, table, picture                     (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """

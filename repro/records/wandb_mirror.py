@@ -10,7 +10,7 @@ PROJECT = "eprop-repro"
 
 
 def mode() -> str:
-    """What WANDB_MODE says, else "online" with an account and "offline" without; "disabled" without wandb."""
+    """The value of WANDB_MODE, else "online" with an account and "offline" without; "disabled" without wandb."""
     if importlib.util.find_spec("wandb") is None:
         return "disabled"
     chosen = os.environ.get("WANDB_MODE")

@@ -1,4 +1,4 @@
-"""What a process that trains or measures sets before it computes anything."""
+"""Settings of a process that trains or measures, made before it computes anything."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Checkpoints that exist whole or not at all, and that know which run they belong to."""
+"""Checkpoints that are written atomically and carry the identity of their run."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ RUN_KEY = "eprop_repro_run"
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes beside the old checkpoint and then replaces it, and stamps it with the run's identity."""
+    """Writes to a second file, then replaces the old checkpoint; adds the run's identity."""
 
     def __init__(self, identity: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def resumable(folder: Path, identity: str) -> Path | None:
-    """The checkpoint from which a run can go on, or None to begin.
+    """The checkpoint to resume a run from, or None if there is none.
 
     Raises UserError when the file is damaged, or was written by a run of another config or rule.
     """

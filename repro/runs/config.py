@@ -1,4 +1,4 @@
-"""Configs: frozen dataclasses in which every value says where it comes from. No torch in here.
+"""Configs: frozen dataclasses in which every value has a source. No torch in here.
 
 A task's config is one flat frozen dataclass whose fields are made by `paper` (the text prints the value) or `assumed`
 (it does not, and this is why we chose it). A variant is a set of values that the bar of a figure fixes; a profile is a
@@ -42,7 +42,7 @@ def paper(value: Value, where: str, **limits: Any) -> Any:
 
 
 def assumed(value: Value, why: str, **limits: Any) -> Any:
-    """A value that the paper leaves open; `why` says how it was chosen."""
+    """A value that the paper leaves open; `why` is how it was chosen."""
     return _field("assumed", value, why, **limits)
 
 

@@ -1,4 +1,4 @@
-"""Batches as a pure function of their index, so that a run resumed in the middle sees what it would have seen."""
+"""Batches as a pure function of their index, so that a resumed run gets the batches of an uninterrupted one."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,7 +37,7 @@ class IndexedLoader:
         return {"next": self._next}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the batch that `state_dict` names."""
+        """Continue with the batch that `state_dict` names."""
         self._start = self._next = state_dict["next"] % self.length
 
 
@@ -53,7 +53,7 @@ class SequenceLoader(IndexedLoader):
             yield from windows
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the iteration that `state_dict` names; after the last one there is none, and Lightning, which
+        """Continue with the iteration that `state_dict` names; after the last one there is none, and Lightning, which
         counts windows, does not know."""
         self._start = self._next = state_dict["next"]
 

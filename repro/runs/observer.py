@@ -31,7 +31,7 @@ class EachIteration(Observer):
     def after_iteration(
         self, recorder: Recorder, trainer: pl.Trainer, pl_module: Any, outputs: Mapping[str, Any]
     ) -> None:
-        """What to do then; `recorder.done` iterations have been."""
+        """Called when an iteration is recorded; `recorder.done` is the number of iterations so far."""
 
 
 def recorder_of(trainer: Any) -> Recorder:

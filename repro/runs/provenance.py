@@ -1,4 +1,4 @@
-"""What a record says of the code and the machine that made it."""
+"""The code version and the machine, as a record stores them."""
 
 import importlib.metadata
 import subprocess

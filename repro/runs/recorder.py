@@ -1,4 +1,4 @@
-"""Callbacks of every run: series and snapshots for its record, checkpoints, progress, an early end when it is lost."""
+"""Callbacks of every run: series and snapshots for its record, checkpoints, progress; it ends a run that has failed."""
 
 import sys
 import time
@@ -17,8 +17,8 @@ SILENT_TRIALS = 20
 
 
 class Recorder(pl.Callback):
-    """Keeps the metrics of each iteration, and what observers add; ends a run that is lost. All of it is in every
-    checkpoint."""
+    """Keeps the metrics of each iteration, and what observers add; ends a run that has failed. Every checkpoint
+    contains them."""
 
     def __init__(self) -> None:
         self.series: dict[str, list[float]] = {}
@@ -73,7 +73,7 @@ class Recorder(pl.Callback):
         return {"series": series, "snapshots": {str(done): shot for done, shot in self.snapshots.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the checkpoint was taken."""
+        """Restore the state of the checkpoint."""
         self.series = {name: values.tolist() for name, values in state_dict["series"].items()}
         self.snapshots = {int(done): shot for done, shot in state_dict["snapshots"].items()}
 
@@ -160,7 +160,7 @@ class ProgressBar(TQDMProgressBar):
             self.train_progress_bar.set_postfix(self.get_metrics())
 
     def get_metrics(self, *_: Any) -> dict[str, int | str | float | dict[str, float]]:
-        """What stands behind the bar."""
+        """The metrics after the bar."""
         return {name: f"{values[-1]:.3g}" for name, values in self.recorder.series.items()}
 
 

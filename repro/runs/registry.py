@@ -1,9 +1,9 @@
-"""Which tasks and figures there are. They register themselves by entry points of the package that brings them:
+"""The registered tasks and figures. They register themselves by entry points of the package that brings them:
 
 repro.tasks      NAME = "package.module:TASK", a `repro.runs.task.Task`
 repro.figures    NAME = "package.module", with `PANELS` and `draw(where, panels, out)`
 
-This suite's own are such entries in pyproject.toml; a checkout that is not installed reads that table itself.
+This suite's own are such entries in pyproject.toml; in a checkout that is not installed they are read from that table.
 """
 
 import functools

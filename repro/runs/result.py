@@ -1,4 +1,4 @@
-"""How a run ended, and its record: after the last iteration, of a run that was lost, or from a checkpoint."""
+"""How a run ended, and its record: of a finished run, of a failed one, or of a checkpoint."""
 
 import dataclasses
 import datetime
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """What a checkpoint must be of."""
+        """The identity that a checkpoint must have."""
         return f"{self.task.name} {self.variant} {config_hash(self.config)} seed {self.seed}"
 
     def begin(self, event: str) -> None:
@@ -87,8 +87,8 @@ class Run:
         return record
 
     def record_unfinished(self) -> RunRecord:
-        """Write how far the run had come at its checkpoint, from which it can go on: series and final numbers of them,
-        nothing that would have to be computed. Raises FileNotFoundError when there is no checkpoint."""
+        """Write the progress of the run at its last checkpoint: series and their final numbers, nothing that would have
+        to be computed. Raises FileNotFoundError when there is no checkpoint."""
         saved, recorder = torch.load(self.folder / LAST, map_location="cpu", weights_only=True), Recorder()
         recorder.load_state_dict(saved["callbacks"][recorder.state_key])
         metrics = self.task.load("summary")(recorder.series, self.config)

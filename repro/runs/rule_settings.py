@@ -64,12 +64,12 @@ class WindowSettings:
     synthetic_factor: float = paper(0.1, "below Eq. 64, as in Jaderberg et al. (2016)", low=0.0, high=1e6)
     synthetic_into_network: bool = paper(True, "Algorithm 1, line 6: dE_SG/dtheta")
     synthetic_error: str = paper(
-        "sum", "Eq. 66 sums over units; the sentence above it says the mean squared error", choices=("sum", "mean")
+        "sum", "Eq. 66 sums over units; the sentence above it has the mean squared error", choices=("sum", "mean")
     )
     boundary_at_input: str = assumed(
         "whole",
-        "what learns through the inputs has no eligibility vectors: inputs receive the whole boundary gradient, as in "
-        "BPTT, or without its part through the units' own cells",
+        "weights below the LSTM have no eligibility vectors: they receive the whole boundary gradient, as in BPTT, or "
+        "that through the recurrent weights only",
         choices=("whole", "across"),
     )
 

@@ -1,4 +1,4 @@
-"""One run: config -> Trainer -> record. Called again, it goes on where it was interrupted."""
+"""One run: config -> Trainer -> record. A second call resumes an interrupted run."""
 
 import contextlib
 import dataclasses
@@ -45,10 +45,10 @@ def run(
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
     After `minutes` training stops with the iteration that it is in, and the record is of an unfinished run; 0 minutes
-    make that record of the checkpoint that is there. Called again, an unfinished run goes on from its checkpoint.
+    make that record of the checkpoint that is there. A second call resumes an unfinished run from its checkpoint.
     Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
-    when training was lost (its record says why), KeyboardInterrupt when it was interrupted (the record is then of an
-    unfinished run, if there is a checkpoint).
+    when training failed (its record has the reason), KeyboardInterrupt when it was interrupted (the record is then of
+    an unfinished run, if there is a checkpoint).
     """
     config = task.resolve(variant, profile, overrides)
     rules = learning_rules(config, seed)  # refuses what has no meaning before anything is written
@@ -73,7 +73,7 @@ def run(
 
 def _check_minutes(task: Task, minutes: float, folder: Path) -> None:
     if task.measure:
-        raise UserError(f"--minutes {minutes:g}: {task.name} is measured at one go; leave --minutes out")
+        raise UserError(f"--minutes {minutes:g}: {task.name} cannot be interrupted and resumed; leave --minutes out")
     if not minutes and not (folder / LAST).exists():
         raise UserError(f"--minutes 0: there is no checkpoint in {folder} to make a record of; train for a while first")
 

@@ -50,8 +50,7 @@ def _part(trials: int, rank: int, processes: int) -> tuple[int, int]:
 
 
 def shared_count(count: Tensor, at_least: int = 1) -> Tensor:
-    """How many a process has in the mean, from its own `count` [scalar]; of all processes there are `at_least` so
-    many."""
+    """The sum of `count` [scalar] over all processes, `at_least` if it is smaller, divided by their number."""
     _, processes = process_of()
     total = count.detach().double()
     if processes > 1:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Size(NamedTuple):
     """How large runs are, and on which data: a profile with the paper's data or a substitute's.
 
-    `stamp` says how that differs from the paper's, empty where it does not; `source` names the substitute, empty where
+    `stamp` is how that differs from the paper's, empty if it does not; `source` names the substitute, empty where
     data are the paper's; `hashes` are those of the variants' configs.
     """
 

@@ -1,4 +1,4 @@
-"""What is known of a task without running it: names, variants, profiles, where its classes lie. No torch in here."""
+"""A task's description: names, variants, profiles, import paths of its classes. No torch in here."""
 
 import dataclasses
 import importlib
@@ -34,14 +34,14 @@ class Task:
 
     `module` and `data` are import paths ("package.module:Class"), so that a task can be listed without torch. So are
     `summary`, a function (series, config) -> final metrics, and `observers`, a function (config) -> the Lightning
-    callbacks that measure and keep what the record gains beside the series. A task that trains nothing has in their
-    place `measure`, the path of a function (config, seed) -> (metrics, arrays).
-    `panels` are those of the figure that its records draw. `seconds` maps a variant to what one run of the paper's size
-    costs on one core; `work` are the config keys that this is proportional to, and `whole` maps such a key to what its
-    0 means, for estimates only. `headline` is the metric that a bar of the figure shows. `commands` is the path of a
-    function (subparsers of argparse) that adds sources to `repro data`; each sets `make`, a function (arguments).
-    `data_here` gives the config values that follow from which data this machine has; `substitutes` are data in place
-    of the paper's (name on the figures -> config values), from which no value of the paper can be judged.
+    callbacks that measure and keep the record's arrays and numbers besides the series. A task that trains nothing has
+    in their place `measure`, the path of a function (config, seed) -> (metrics, arrays). `panels` are those of the
+    figure that its records draw. `seconds` maps a variant to what one run of the paper's size costs on one core; `work`
+    are the config keys that this is proportional to, and `whole` maps such a key to what its 0 means, for estimates
+    only. `headline` is the metric that a bar of the figure shows. `commands` is the path of a function (subparsers of
+    argparse) that adds sources to `repro data`; each sets `make`, a function (arguments). `data_here` gives the config
+    values that follow from the data on this machine; `substitutes` are data in place of the paper's (name on the
+    figures -> config values), from which no value of the paper can be judged.
     """
 
     name: str

@@ -110,7 +110,7 @@ def _caption(study: StudySpec) -> str:
 
 
 def _dots(study: StudySpec, rows: Sequence[Row]) -> Figure:
-    """A line a point: every seed a dot, or with [printed] the mean over the printed number."""
+    """One line per point: one dot per seed, or with [printed] the mean over the printed number."""
     drawn = rows[:MOST_ROWS]
     figure = Figure(figsize=(WIDTH, 0.9 + 0.17 * len(drawn)))
     axes = grid(figure, 1, 1, left=0.58 * WIDTH, right=0.15, top=0.45, bottom=0.4)[0, 0]

@@ -17,7 +17,7 @@ def write(study: StudySpec, states: JobStates, out: Path) -> list[Path]:
 
 
 def table(study: StudySpec, states: JobStates) -> str:
-    """A Markdown page with a table: score, mean and standard deviation over seeds, fresh seeds beside the search's."""
+    """A Markdown page with a table: score, mean and standard deviation over the search's seeds and over fresh ones."""
     rows = rank(study, states)
     keys = list(study.grid)
     metrics = ["metric"] if len(study.metrics) > 1 else []

@@ -10,10 +10,10 @@ from repro.studies.spec import StudySpec
 
 @dataclasses.dataclass(frozen=True)
 class Study(StudySpec):
-    """A `StudySpec` that knows which of its runs are to be made next."""
+    """A `StudySpec` that returns which of its runs are to be made next."""
 
     def best_points(self, states: JobStates) -> list[Point]:
-        """The points to run again with fresh seeds; none as long as the search goes on."""
+        """The points to run again with fresh seeds; none until the search has ended."""
         if not self.best or not all(job in states and states[job].is_over for job in self.search):
             return []
         good = [row.point for row in rank(self, states) if math.isfinite(row.score)]

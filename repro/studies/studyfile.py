@@ -95,7 +95,7 @@ def _check_seeds(study: Study, task: Task) -> None:
 def _check_runs(study: Study, task: Task) -> None:
     """Every run's config can be made, and there are not too many."""
     if study.best_seeds and not study.best:
-        raise UserError("best_seeds without best: say how many of the best points are run again")
+        raise UserError("best_seeds without best: best is the number of points that are run again")
     number = math.prod(len(values) for values in study.grid.values())
     if number * len(study.variants) * len(study.seeds) > MOST_RUNS:
         raise UserError(f"the grid has {number} points: more than {MOST_RUNS} runs in all")

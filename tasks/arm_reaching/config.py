@@ -1,7 +1,7 @@
-"""Target movement task 2.1 (Fig. 3): what the paper says, what it leaves open, the variants.
+"""Target movement task 2.1 (Fig. 3): values that the paper prints, values that it leaves open, the variants.
 
 One movement of the arm is one task: two trials of 500 ms and one update of the weights between them; the batch holds
-movements, each with weights of its own in the test trial.
+movements, each with separate weights in the test trial.
 
     training trial   clock -> network (400 LIF, theta_init) -> joint velocities -> arm -> tip
                        \\         \\

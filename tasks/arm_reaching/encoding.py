@@ -1,4 +1,4 @@
-"""How the error module of task 2.1 is told the target movement.
+"""Encoding of the target movement as an input of the error module (task 2.1).
 
 The text only says that its input contains y*. Two readings: the two coordinates themselves ("analogue"), or the spikes
 of a population for each of them ("population", the authors' code, from which the constants are).
@@ -16,7 +16,7 @@ PEAK_HZ = 200.0
 
 
 def encoded(encoding: str, positions: Tensor, neurons: int, dt_ms: float, random: torch.Generator) -> Tensor:
-    """What the error module hears of y* [batch, time, (x, y)], [batch, time, feature].
+    """The error module's input [batch, time, feature] from y* [batch, time, (x, y)].
 
     `neurons` a coordinate are what "population" takes. Raises UserError for an unknown encoding.
     """
@@ -25,7 +25,7 @@ def encoded(encoding: str, positions: Tensor, neurons: int, dt_ms: float, random
 
 
 def n_features(encoding: str, neurons: int) -> int:
-    """Width of what `encoded` gives. Raises UserError for an unknown encoding."""
+    """Number of features that `encoded` returns. Raises UserError for an unknown encoding."""
     _check(encoding)
     return 2 if encoding == "analogue" else 2 * neurons
 
@@ -33,14 +33,14 @@ def n_features(encoding: str, neurons: int) -> int:
 def population(positions: Tensor, neurons: int, dt_ms: float, random: torch.Generator) -> Tensor:
     """Spikes [batch, time, neuron of x, then of y] of positions [batch, time, (x, y)].
 
-    In each step a neuron spikes with the probability that `rates_hz` gives it, independently of all others.
+    In each step a neuron spikes with the probability from `rates_hz`, independently of all others.
     """
     chance = rates_hz(positions, neurons) * (dt_ms / 1000)
     return (torch.rand(chance.shape, generator=random) < chance).to(positions.dtype)
 
 
 def rates_hz(positions: Tensor, neurons: int) -> Tensor:
-    """Firing rates [batch, time, neuron of x, then of y]: a Gaussian around the coordinate that a neuron likes best."""
+    """Firing rates [batch, time, neuron of x, then of y]: a Gaussian around the neuron's preferred coordinate."""
     centres = torch.linspace(-FURTHEST, FURTHEST, neurons, dtype=positions.dtype)
     distance = positions[..., None] - centres
     return (PEAK_HZ * torch.exp(-(distance**2) / (2 * WIDTH**2))).flatten(start_dim=-2)

@@ -1,4 +1,4 @@
-"""What a trained network of task 2.1 does with movements that it has never seen: numbers, and one example."""
+"""Evaluation of a trained network of task 2.1 on movements not used in training: final numbers, and one example."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ def measured(module: Any) -> dict[str, float]:
     """Means over `tested_tasks` movements: errors of both trials, rates in Hz, and the error of an arm at rest."""
     tested = module.config.tested_tasks
     sizes = [min(AT_ONCE, tested - start) for start in range(0, tested, AT_ONCE)]
-    found = [_numbers(module, index, size) for index, size in enumerate(sizes)]
-    means = {name: float(np.average([numbers[name] for numbers in found], weights=sizes)) for name in found[0]}
+    batches = [_numbers(module, index, size) for index, size in enumerate(sizes)]
+    means = {name: float(np.average([numbers[name] for numbers in batches], weights=sizes)) for name in batches[0]}
     return means | ({} if module.error_module is None else {"signal_by_error": _signal_by_error(module)})
 
 
 def _signal_by_error(module: Any) -> float:
     """The largest change of a learning signal, over the largest signal, when every readout, and so every error and
-    every position of the arm, is another: the readout's weights are negated for once."""
+    every position of the arm, changes: the readout's weights are negated."""
     tasks = batch(module.config, module.seed, "test", EXAMPLE, 1)
     tasks = module.transfer_batch_to_device(tasks, module.device, 0)
     signals, weights = [], module.network.readout.w_out
@@ -44,7 +44,7 @@ def _numbers(module: Any, index: int, size: int) -> dict[str, float]:
     trained, tested = (module.metrics(trial.y, tasks) for trial in (inner.training, inner.test))
     at_rest = module.metrics(torch.zeros_like(inner.test.y), tasks)["test_mse"]
     network, both = module.rates(inner, both=True)
-    found = {
+    metrics = {
         "test_mse": tested["test_mse"],
         "training_mse": trained["test_mse"],
         "motor_mse": tested["motor_mse"],
@@ -52,13 +52,13 @@ def _numbers(module: Any, index: int, size: int) -> dict[str, float]:
         "rate_hz": network.mean(),
     }
     if both is not None:
-        found["module_rate_hz"] = both.mean()
+        metrics["module_rate_hz"] = both.mean()
         for name, output in (("training", inner.training_output), ("test", inner.test_output)):
-            found[f"module_rate_{name}_hz"] = firing_rates(output.zeta, dt_ms=module.config.dt_ms).mean()
+            metrics[f"module_rate_{name}_hz"] = firing_rates(output.zeta, dt_ms=module.config.dt_ms).mean()
     if inner.training_output is not None:
-        found["signal_training"] = inner.training_output.signal.square().mean().sqrt()
-        found["signal_test"] = inner.test_output.signal.square().mean().sqrt()
-    return {name: float(value) for name, value in found.items()}
+        metrics["signal_training"] = inner.training_output.signal.square().mean().sqrt()
+        metrics["signal_test"] = inner.test_output.signal.square().mean().sqrt()
+    return {name: float(value) for name, value in metrics.items()}
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ OMEGA_READINGS = ("frequency", "period")
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """What all movements have in common.
+    """Settings that all movements share.
 
     Each component of a joint's velocity is a sine of random phase; omega is uniform in [omega_low, omega_high]. It is
     a "frequency", sin(2 pi omega t / T + delta), as printed; or a "period", sin(2 pi t / (omega T) + delta), as in the

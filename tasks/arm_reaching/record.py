@@ -1,4 +1,4 @@
-"""What a run of task 2.1 records beside its series: numbers of movements that training has not seen, and an example."""
+"""Final numbers of a run of task 2.1, on movements not used in training, and an example."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ FINAL = 100  # the last iterations, over which the training series are averaged
 
 
 def summary(series: Mapping[str, Any], config: ArmReachingConfig) -> Numbers:
-    """What training itself ended with, as means over its last iterations."""
+    """Training metrics as means over the last iterations."""
     return {f"last_{name}": float(np.mean(series[name][-FINAL:])) for name in ("test_mse", "training_mse")}
 
 
@@ -24,7 +24,7 @@ def observers(config: ArmReachingConfig) -> list[Observer]:
 
 
 class Tested(Observer):
-    """The final numbers, from movements that training has not seen, and what panels 3c and 3d draw."""
+    """The final numbers, on movements not used in training, and the arrays of panels 3c and 3d."""
 
     def results(self, trainer: pl.Trainer, pl_module: Any) -> tuple[Numbers, Arrays]:
         """See `Observer.results`."""

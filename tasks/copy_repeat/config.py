@@ -1,4 +1,4 @@
-"""Copy-repeat task 3.1 (Fig. 4c, e, g): what the paper says, what it leaves open, the variants.
+"""Copy-repeat task 3.1 (Fig. 4c, e, g): values that the paper prints, values that it leaves open, the variants.
 
 One iteration is a batch of sequences of the level that the curriculum is at, walked through in windows of four steps,
 with an update after each of them; `tasks/copy_repeat/sequences.py` shows a sequence.
@@ -78,7 +78,7 @@ TASK = Task(
     name="copy_repeat",
     figure="fig4",
     panels=("4c", "4e", "4g"),
-    about="a network of LSTM units copies a pattern as often as it is told (Fig. 4c, e, g)",
+    about="a network of LSTM units copies a pattern a given number of times (Fig. 4c, e, g)",
     config=CopyRepeatConfig,
     variants=VARIANTS,
     profiles=PROFILES,

@@ -73,7 +73,7 @@ class CopyRepeatData(pl.LightningDataModule):
         return self.curriculum.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at the level of a checkpoint."""
+        """Restore the level of a checkpoint."""
         self.curriculum.load_state_dict(state_dict)
 
 

@@ -1,4 +1,4 @@
-"""What a run of task 3.1 records beside its series: final numbers, and a sequence of each level that it solved."""
+"""Final numbers of a run of task 3.1, and a sequence of each level that it solved."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ def observers(config: CopyRepeatConfig) -> list[EachIteration]:
 
 
 class SolvedLevels(EachIteration):
-    """Keeps one sequence of a level when it is solved: while it learns the next one a network may lose the last."""
+    """Keeps one sequence of a level when it is solved: a network may forget that level while it learns the next."""
 
     def after_iteration(
         self, recorder: Recorder, trainer: pl.Trainer, pl_module: Any, outputs: Mapping[str, Any]

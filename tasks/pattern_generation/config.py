@@ -1,4 +1,4 @@
-"""Pattern generation task 1.1 (Fig. 1c-e): what the paper says, what it leaves open, the bars of the figure.
+"""Pattern generation task 1.1 (Fig. 1c-e): values that the paper prints, values that it leaves open, the bars.
 
 One trial, 1000 ms, batch of one:
 

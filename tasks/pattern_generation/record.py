@@ -1,4 +1,4 @@
-"""What a run of task 1.1 records beside its series: final numbers, and the trials that panel 1c shows."""
+"""Final numbers of a run of task 1.1, and the trials that panel 1c shows."""
 
 from collections.abc import Mapping
 from typing import Any

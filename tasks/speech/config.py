@@ -1,4 +1,4 @@
-"""Framewise phone classification, task 1.3 (Fig. 2c): what the paper says, what it leaves open, the variants.
+"""Framewise phone classification, task 1.3 (Fig. 2c): values of the paper, values that it leaves open, variants.
 
 One utterance, 16 kHz, of about 3 s on TIMIT:
 

@@ -23,7 +23,7 @@ from tasks.speech.phones import INDEX, PHONES
 RATE = 16_000  # samples/s
 SLACK = 160  # samples, 10 ms: labels may end so far beyond the audio; no frame's centre lies there
 LAYOUT = re.compile(r"(?:^|/)((?:(?:train|test)/dr\d/|dr\d-)(\w+)/(\w+))\.wav$")
-HEADER = 1024  # bytes of a SPHERE header, whose second line says so
+HEADER = 1024  # bytes of a SPHERE header; its second line has this number
 
 
 class Utterance(NamedTuple):
@@ -91,7 +91,7 @@ def _recordings(root: Path) -> Iterator[tuple[Path, Path | None]]:
 def count_samples(path: Path) -> int:
     """Samples in an audio file, by its header and its size alone.
 
-    Raises UserError where it cannot be read, is not 16 kHz, mono and 16 bit, or ends before its header says.
+    Raises UserError where it cannot be read, is not 16 kHz, mono and 16 bit, or is shorter than its header states.
     """
     try:
         info = soundfile.info(path)
@@ -108,12 +108,12 @@ def count_samples(path: Path) -> int:
     if info.subtype != "PCM_16":
         raise UserError(f"{path} holds samples of {info.subtype_info}; wanted: 16 bit PCM")
     if info.frames < promised:
-        raise UserError(f"{path} is truncated: {info.frames} samples of the {promised} that its header says")
+        raise UserError(f"{path} is truncated: {info.frames} samples of the {promised} in its header")
     return promised
 
 
 def _promised(path: Path, form: str) -> int:
-    """What the header says: libsndfile counts what is there."""
+    """The number of samples in the header; libsndfile counts those in the file."""
     if form != "NIST":
         with wave.open(str(path)) as riff:
             return riff.getnframes()

@@ -40,7 +40,7 @@ def corpus(config: SpeechConfig) -> Corpus:
     root = timit_dir()
     if root is None:
         raise UserError(
-            "corpus=timit, and no TIMIT is named: set TIMIT_DIR to its folder, or run `repro data timit DIR` once"
+            "corpus=timit, but no folder is given: set TIMIT_DIR to that of TIMIT, or run `repro data timit DIR` once"
         )
     return timit(root)
 
@@ -59,7 +59,7 @@ def batch_of(split: Features, chosen: Sequence[int], frame_steps: int) -> Batch:
 
 @functools.lru_cache(maxsize=2)  # a batch may span two epochs
 def order(seed: int, utterances: int, epoch: int) -> Tensor:
-    """In which order an epoch goes through the training utterances."""
+    """The order of the training utterances in an epoch."""
     return torch.randperm(utterances, generator=generator(seed, "training", epoch))
 
 

@@ -1,4 +1,4 @@
-"""What panel 2c shows beside the bars: one test utterance, and the trained network's response."""
+"""The example of panel 2c: one test utterance, and the trained network's response."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ class Features(NamedTuple):
 
 
 def prepared(corpus: Corpus, scaling: str, sizes: Mapping[str, int]) -> dict[str, Features]:
-    """The features of every split in `sizes`, which says of how many utterances; "train" is always one of them.
+    """The features of every split in `sizes`, a map from split to number of utterances; "train" is always one of them.
 
     A larger split is cut to a fixed pseudo-random subset before anything is read; smaller subsets lie within larger
     ones. `scaling`: "min_max" maps each channel's minimum and maximum over the training set to 0 and 1 (other splits

@@ -1,4 +1,4 @@
-"""The comparison of Fig. 2c: one bidirectional layer of torch's LSTM, trained on torch's own tape."""
+"""The comparison of Fig. 2c: one bidirectional layer of torch's LSTM, trained by autograd."""
 
 import torch
 from torch import Tensor, nn

@@ -6,7 +6,7 @@ SYMBOLS = """
 """
 
 PHONES: tuple[str, ...] = tuple(SYMBOLS.split())
-"""The 61 symbols of TIMIT's .PHN files in alphabetical order: closures ("bcl") apart from releases ("b"), "h#" the
+"""The 61 symbols of TIMIT's .PHN files in alphabetical order: closures ("bcl") separate from releases ("b"), "h#" the
 silence before and after an utterance, "pau" a pause within, "epi" an epenthetic silence. None is folded into another:
 task 1.3 has "61 readout neurons, one for each class"."""
 

@@ -1,4 +1,4 @@
-"""What a run of task 1.3 records beside its series: accuracies now and then, and a test utterance."""
+"""Validation and test accuracy during a run of task 1.3, and one test utterance."""
 
 from collections.abc import Mapping
 from typing import Any

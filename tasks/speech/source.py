@@ -1,4 +1,4 @@
-"""Which speech this machine has: TIMIT where the user says, or synthesised speech in its place. No torch in here."""
+"""Which speech this machine has: TIMIT in the user's folder, or synthesised speech. No torch in here."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from repro.records import store
 from repro.runs.config import Value
 
-REMEMBERED = "timit.path"  # in the data folder: what `repro data timit DIR` found good
+REMEMBERED = "timit.path"  # in the data folder: the folder that `repro data timit DIR` has checked
 
 
 def data_folder() -> Path:
@@ -17,8 +17,8 @@ def data_folder() -> Path:
 
 def timit_dir() -> Path | None:
     """TIMIT_DIR, else the folder that `repro data timit DIR` was given; None where there is neither."""
-    if named := os.environ.get("TIMIT_DIR"):
-        return Path(named)
+    if folder := os.environ.get("TIMIT_DIR"):
+        return Path(folder)
     remembered = data_folder() / REMEMBERED
     return Path(remembered.read_text(encoding="utf-8").strip()) if remembered.exists() else None
 

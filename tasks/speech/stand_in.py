@@ -30,7 +30,7 @@ from tasks.speech.source import data_folder
 
 PACKAGE = "espeakng_loader"
 LABEL = "synthesised speech (espeak-ng 1.52)"
-RECIPE = 1  # counts what changes any sentence, label or sound; tasks.speech.config tells it in every record
+RECIPE = 1  # goes up with every change of a sentence, label or sound; in every record by tasks.speech.config
 
 
 class Voice(NamedTuple):
@@ -77,7 +77,7 @@ PART = {"train": "TRAIN", "validation": "TEST", "test": "TEST"}  # of TIMIT, as 
 def stand_in(train: int, validation: int, test: int) -> Corpus:
     """So many synthesised utterances in each split, made where they are not there.
 
-    Raises UserError where the package that speaks is not installed, and where more sentences are asked for than there
+    Raises UserError where the speech synthesiser is not installed, and where more sentences are asked for than there
     are.
     """
     if importlib.util.find_spec(PACKAGE) is None:
@@ -91,12 +91,12 @@ def stand_in(train: int, validation: int, test: int) -> Corpus:
 
 
 def key() -> str:
-    """Of what decides what a split of a given size holds."""
+    """Versions that determine the contents of a split of a given size: of the recipe and of espeak-ng."""
     return f"{RECIPE}-espeakng-loader-{importlib.metadata.version(PACKAGE)}"
 
 
 def orders(split: str, size: int) -> list[dict[str, str | int]]:
-    """What the helper process is to say, in order: the voices take turns, and no two say the same sentence."""
+    """The helper process's utterances in order: the voices take turns, and no two have the same sentence."""
     texts = sentences.sentences(split, size)
     voices = [VOICES[split][number % len(VOICES[split])] for number in range(size)]
     return [
@@ -137,7 +137,7 @@ def _make(folder: Path, wanted: list[dict[str, str | int]], what: str) -> None:
 
 
 def speak(folder: Path, wanted: list[dict[str, str | int]], what: str) -> None:
-    """A helper process writes the utterances into the folder. Raises UserError with its words where it could not."""
+    """A helper process writes the utterances into the folder. Raises UserError with its message where it failed."""
     with tempfile.TemporaryFile("w+") as lines, tempfile.TemporaryFile("w+") as errors:
         lines.writelines(json.dumps(order) + "\n" for order in wanted)
         lines.seek(0)

@@ -1,11 +1,11 @@
-"""The helper process that speaks: python -m tasks.speech.synthesis, one utterance a line of JSON on standard input.
+"""The process that synthesises speech: python -m tasks.speech.synthesis, one utterance per line of JSON on stdin.
 
     {"stem": "TRAIN/DR1/FANN0/SX1", "text": "...", "variant": "Annie", "rate": 180, "pitch": 50, "range": 50}
 
 writes stem + .WAV (RIFF, 16 kHz, mono, 16 bit), .PHN and .TXT, laid out as TIMIT's, and answers with a line.
 
 espeak-ng is GPL-3: this process alone loads it, and this module is the one that is run, never imported, by ours. Its
-output may depend on what it said before: the same lines in the same order to a fresh process give the same files.
+output may depend on the utterances before: the same lines in the same order to a fresh process give the same files.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 class Order(NamedTuple):
-    """One utterance to speak."""
+    """One utterance to synthesise."""
 
     stem: str
     text: str
@@ -110,7 +110,7 @@ class Espeak:
             self.library.espeak_SetParameter(number, values[name], 0)
         text = order.text.encode()
         if self.library.espeak_Synth(text, len(text) + 1, 0, 1, 0, UTF8, None, None) or not self.chunks:
-            raise UserError(f"espeak-ng could not say {order.text!r}")
+            raise UserError(f"espeak-ng could not synthesise {order.text!r}")
         return np.concatenate(self.chunks), self.phonemes
 
 
@@ -141,7 +141,7 @@ def write(stem: Path, audio: np.ndarray[Any, np.dtype[np.int16]], labels: list[L
 
 
 def main() -> int:
-    """Speaks every line of standard input; 2 and a sentence where that cannot be done."""
+    """Synthesises every line of standard input; returns 2 and prints a sentence if that fails."""
     try:
         espeak = Espeak()
         for number, line in enumerate(sys.stdin):

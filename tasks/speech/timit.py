@@ -3,7 +3,7 @@
 Every speaker of TRAIN, and of TEST the 50 and 24 of timit_speakers.toml, without the two SA sentences that all
 speakers read: 3696, 400 and 192 utterances.
 
-NLTK's sample of TIMIT (160 utterances, all from training speakers) is taken too, under a label of its own: its last
+NLTK's sample of TIMIT (160 utterances, all from training speakers) is taken too, under a separate label: its last
 four speakers are held out.
 """
 
@@ -45,8 +45,8 @@ def timit(root: Path, wanted: Counts | None = None) -> Corpus:
     utterances = find_utterances(root)
     sample = not any(_part(utterance) in ("train", "test") for utterance in utterances)
     label, splits = ("NLTK's sample of TIMIT", _sampled(utterances)) if sample else ("TIMIT", _halberstadt(utterances))
-    found = Counts(len({u.speaker for u in utterances}), len(utterances), *map(len, splits))
-    _check(label, root, found, wanted or (SAMPLE if sample else WHOLE))
+    counts = Counts(len({u.speaker for u in utterances}), len(utterances), *map(len, splits))
+    _check(label, root, counts, wanted or (SAMPLE if sample else WHOLE))
     return Corpus(label, root, dict(zip(("train", "validation", "test"), map(tuple, splits), strict=True)))
 
 
@@ -80,12 +80,12 @@ def _own(utterances: Sequence[Utterance]) -> list[Utterance]:
     return [utterance for utterance in utterances if utterance.sentence not in READ_BY_ALL]
 
 
-def _check(label: str, root: Path, found: Counts, wanted: Counts) -> None:
-    if found != wanted:
-        raise UserError(f"{root} is not the whole of {label}: it has {_told(found)}; wanted: {_told(wanted)}")
+def _check(label: str, root: Path, counts: Counts, wanted: Counts) -> None:
+    if counts != wanted:
+        raise UserError(f"{root} is not the whole of {label}: it has {_text(counts)}; wanted: {_text(wanted)}")
 
 
-def _told(counts: Counts) -> str:
+def _text(counts: Counts) -> str:
     return (
         f"{counts.speakers} speakers, {counts.utterances} utterances, of them {counts.train} to train, "
         f"{counts.validation} to validate and {counts.test} to test"

@@ -1,4 +1,4 @@
-"""espeak-ng's phonemes and their times -> segments in TIMIT's 61 symbols, by what can be heard and no more.
+"""espeak-ng's phonemes and their times -> segments in TIMIT's 61 symbols, only where the sound shows them.
 
 espeak-ng reports where a phoneme begins and speaks of stops as wholes; TIMIT splits each into closure and release.
 Both parts are in the sound, so that is where the boundary between them is read from:
@@ -7,7 +7,7 @@ Both parts are in the sound, so that is where the boundary between them is read 
     voiced stops       begin with a murmur, which has nothing above 800 Hz: up to its end they are closure
 
 The silent tail of a phone before a pause belongs to the pause; before any other phone it is epenthetic ("epi"). No
-rule here makes ax-h, em, eng, hv, nx or ux, which espeak-ng does not tell apart from ax, m, ng, hh, n and uw.
+rule here makes ax-h, em, eng, hv, nx or ux, which espeak-ng does not distinguish from ax, m, ng, hh, n and uw.
 """
 
 from collections.abc import Sequence
@@ -42,14 +42,14 @@ SYMBOLS = {
 JOINED = (";",)  # the glide at the end of a vowel: a part of it
 VOWELS = ("aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "eh", "er", "ey", "ih", "ix", "iy", "ow", "oy", "uh", "uw")
 LIQUIDS = ("l", "r")  # before a consonant espeak-ng blends them into the vowel and reports them at their end
-FIRST = 0.6  # of a sequence's time is its first symbol's: no boundary within is to be heard
+FIRST = 0.6  # of a sequence's time is its first symbol's: no boundary within is audible
 
 SILENT = 0.004  # of the utterance's loudest moment, as amplitude: espeak-ng's silences are all but digital zeros
 MURMUR = 0.03  # the same above MURMUR_HZ: a murmur has less, a release more
 MURMUR_HZ = 800.0
 SHORTEST_S = 0.015  # of a closure, and of a liquid that is not blended
 WINDOW_S = 0.004  # over which loudness is taken
-EDGE_S = 0.004  # at a boundary, where that window hears the neighbour
+EDGE_S = 0.004  # at a boundary, where that window overlaps the neighbour
 
 
 class Phoneme(NamedTuple):
@@ -68,7 +68,7 @@ class Labelled(NamedTuple):
 
 
 class Sound(NamedTuple):
-    """What the rules need of the audio."""
+    """Measures of the audio that the rules use."""
 
     silent: np.ndarray[Any, np.dtype[np.bool_]]  # [sample]
     low: np.ndarray[Any, np.dtype[np.bool_]]  # [sample]: nothing above MURMUR_HZ

@@ -1,4 +1,4 @@
-"""Store-recall task 1.2 (Fig. 2a, b): what the paper says, what it leaves open, the variants of the figure.
+"""Store-recall task 1.2 (Fig. 2a, b): values that the paper prints, values that it leaves open, variants.
 
 One trial, 2400 ms, twelve periods of 200 ms; 128 of them are a batch:
 

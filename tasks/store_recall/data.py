@@ -1,4 +1,4 @@
-"""Trials of task 1.2: when to store, when to recall, and the Poisson spikes that say so."""
+"""Trials of task 1.2: when to store, when to recall, and the Poisson spikes that encode the commands."""
 
 from typing import NamedTuple
 
@@ -29,14 +29,14 @@ class Schedule(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A batch of trials: input spikes, and what they say."""
+    """A batch of trials: input spikes, and the commands and values that they encode."""
 
     inputs: SpikeTrains
     schedule: Schedule
 
 
 def schedule(config: StoreRecallConfig, batch: int, random: torch.Generator) -> Schedule:
-    """Commands and values of `batch` trials; where a trial may not be what came out, it is drawn again."""
+    """Commands and values of `batch` trials; a trial that is not allowed is drawn again."""
     kept: list[Schedule] = []
     while sum(len(s.value) for s in kept) < batch:
         drawn = _draw(config, 4 * batch, random)

@@ -1,4 +1,4 @@
-"""Fig. 2b: how much the eligibility traces know of a stored bit, and for how long.
+"""Fig. 2b: decoding of a stored bit from the eligibility traces, against the delay.
 
 One STORE period, then up to 6 s in which only the traces can remember. For a window of 100 ms at every multiple of
 50 ms a logistic regression with a squared regulariser predicts the bit from the traces' means over the window; it is
@@ -6,7 +6,7 @@ fitted to 150 simulations and tested on 50 others.
 
 Which trace is open. Without input the voltage comes to rest, h_j = gamma max(0, -beta a_j / v_th) = 0, and with it
 every e_ji is zero, so that e itself can carry nothing through silence; its slow component epsilon_a (Eq. 27) can. Both
-are decoded, after the STORE with and without values that go on: four curves an age, all in the record.
+are decoded, after the STORE with and without further values: four curves per age, all in the record.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from tasks.store_recall.data import Schedule, active_groups, poisson
 
 WINDOW_MS, EVERY_MS = 100, 50  # Store-recall task 1.2
 STRENGTH = 1.0  # scikit-learn's C for standardised traces; the text leaves the regulariser's strength open
-AT_4_S = (3800.0, 4200.0)  # windows that stand for "4 s": fifty tests alone are coarse
+AT_4_S = (3800.0, 4200.0)  # windows averaged for "4 s": fifty tests alone are coarse
 LONG_MS = 2 * 1200.0  # "much longer than tau_a"
 TRACES, INPUTS = ("adaptation", "trace"), ("silence", "values")
 
@@ -45,15 +45,15 @@ def decode(
     curves: Curves = {"decode_ages": np.array(ages), "decode_delay_ms": delays_ms(config)}
     decay: dict[str, float] = {}
     for source in INPUTS:
-        found: dict[str, list[Any]] = {trace: [] for trace in TRACES}
+        by_trace: dict[str, list[Any]] = {trace: [] for trace in TRACES}
         for weights in snapshots:
             _set_weights(module.network, weights)
             means, bits = window_means(module, source)
             for trace in TRACES:
-                found[trace].append(accuracies(means[trace], bits, config.decode_fitted))
+                by_trace[trace].append(accuracies(means[trace], bits, config.decode_fitted))
             if source == "silence":
                 decay = decay_ms(means["adaptation"], config)
-        curves |= {f"decode_{trace}_{source}": np.array(found[trace], np.float32) for trace in TRACES}
+        curves |= {f"decode_{trace}_{source}": np.array(by_trace[trace], np.float32) for trace in TRACES}
     return summary(curves, config) | decay, curves
 
 
@@ -64,9 +64,9 @@ def _set_weights(network: Any, weights: Mapping[str, Tensor]) -> None:
 
 
 def summary(curves: Curves, config: StoreRecallConfig) -> dict[str, float]:
-    """What the claims ask of the chosen reading, and of the others by name; none for delays that were not tried."""
+    """The claims' metrics for the chosen reading, and for the others by name; none for delays that were not tested."""
     delay = curves["decode_delay_ms"]
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for trace in TRACES:
         for source in INPUTS:
             accuracy = curves[f"decode_{trace}_{source}"]
@@ -74,9 +74,9 @@ def summary(curves: Curves, config: StoreRecallConfig) -> dict[str, float]:
             spans = {"decode_4s": (delay >= AT_4_S[0]) & (delay <= AT_4_S[1]), "decode_long": delay >= LONG_MS}
             numbers |= {name: float(accuracy[-1][span].mean()) for name, span in spans.items() if span.any()}
             if (trace, source) == (config.decode_from, config.decode_input):
-                found |= numbers
-            found |= {f"{name}_{trace}_{source}": value for name, value in numbers.items()}
-    return found
+                metrics |= numbers
+            metrics |= {f"{name}_{trace}_{source}": value for name, value in numbers.items()}
+    return metrics
 
 
 def delays_ms(config: StoreRecallConfig) -> np.ndarray[Any, Any]:
@@ -110,7 +110,7 @@ def window_means(module: Any, source: str) -> tuple[dict[str, np.ndarray[Any, An
     both = [halves(layer.neuron, trajectory, pre, first, after) for pre in (inputs.dense(), sent)]
     means = {}
     for k, trace in enumerate(TRACES):
-        pieces = np.concatenate([found[k].flatten(2).numpy() for found in both], axis=2)
+        pieces = np.concatenate([halves[k].flatten(2).numpy() for halves in both], axis=2)
         means[trace] = (pieces[:-1] + pieces[1:]) / 2
     return means, bits.numpy()
 
@@ -138,25 +138,25 @@ def halves(neuron: ALIF, trajectory: Trajectory, presynaptic: Tensor, first: int
 
 
 def accuracies(means: np.ndarray[Any, Any], bits: np.ndarray[Any, Any], fitted: int) -> list[float]:
-    """A classifier a window, fitted to the first `fitted` simulations: the share of the others whose bit it names."""
+    """One classifier per window, fitted to the first `fitted` simulations: its accuracy on the others."""
     from sklearn.linear_model import LogisticRegression
 
-    found = []
+    shares = []
     for window in means:
         spread = window[:fitted].std(axis=0)
         varies = spread > 0
         if not varies.any():  # all simulations are the same
-            found.append(float(np.mean(bits[fitted:] == round(float(bits[:fitted].mean())))))
+            shares.append(float(np.mean(bits[fitted:] == round(float(bits[:fitted].mean())))))
             continue
         scaled = (window[:, varies] - window[:fitted, varies].mean(axis=0)) / spread[varies]
         classifier = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaled[:fitted], bits[:fitted])
-        found.append(float(classifier.score(scaled[fitted:], bits[fitted:])))
-    return found
+        shares.append(float(classifier.score(scaled[fitted:], bits[fitted:])))
+    return shares
 
 
 def decay_ms(adapted: np.ndarray[Any, Any], config: StoreRecallConfig) -> dict[str, float]:
-    """The time constant with which epsilon_a dies away in silence: least squares on the log of its mean size. No number
-    where nothing was there to die away."""
+    """The time constant with which epsilon_a decays in silence: least squares on the log of its mean size. Empty
+    if epsilon_a is zero in a window."""
     size = np.abs(adapted).mean(axis=(1, 2))
     if not (size > 0).all():
         return {}

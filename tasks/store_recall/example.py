@@ -1,4 +1,4 @@
-"""What panel 2a shows: one validation trial of the trained network."""
+"""The example of panel 2a: one validation trial of the trained network."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ RECALLS = 2
 
 
 def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """A validation trial that training has not seen: input spikes [channel, time], spikes [neuron, time] (LIF first),
+    """A validation trial not used in training: input spikes [channel, time], spikes [neuron, time] (LIF first),
     thresholds [adaptive neuron, time], the probability of each bit [time, 2], and the schedule [period]."""
     network, config = module.network, module.config
     batch, index = _with_recalls(module)

@@ -59,15 +59,15 @@ class StoreRecallModule(SpikingModule):
             mean, wanted = self._means(readout, target)
             return torch.nn.functional.cross_entropy(mean, wanted, reduction="sum") / recalls
         of_step = target.repeat_interleave(self.period_steps, dim=1)[:, first_step : first_step + readout.shape[1]]
-        asked = of_step >= 0
-        loss = torch.nn.functional.cross_entropy(readout[asked], of_step[asked], reduction="sum")
+        has_target = of_step >= 0
+        loss = torch.nn.functional.cross_entropy(readout[has_target], of_step[has_target], reduction="sum")
         return loss / (recalls * self.period_steps)
 
     def _means(self, readout: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Mean readout [recall, 2] over each RECALL period, and the bits to be reported [recall]."""
         by_period = readout.unflatten(1, (target.shape[1], self.period_steps))
-        asked = target >= 0
-        return by_period[asked].mean(dim=1), target[asked]
+        has_target = target >= 0
+        return by_period[has_target].mean(dim=1), target[has_target]
 
     def metrics(self, readout: Tensor, batch: Trial) -> dict[str, Tensor]:
         """The share of RECALL periods in which the readout of higher mean activation is the wrong one."""
@@ -106,7 +106,7 @@ class StoreRecallModule(SpikingModule):
             checkpoint[STATE_KEY] = [*self.state.variables, self.state.z, self.state.refractory]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on in that state."""
+        """Restore that state."""
         if STATE_KEY in checkpoint:
             *variables, z, refractory = checkpoint[STATE_KEY]
             self.state = NeuronState(tuple(variables), z, refractory)

@@ -1,4 +1,4 @@
-"""What a run of task 1.2 records beside its series: when it was solved, a trial, and the decoding of Fig. 2b."""
+"""Final numbers of a run of task 1.2 (when it was solved), a trial, and the decoding of Fig. 2b."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

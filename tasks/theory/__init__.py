@@ -1,1 +1,1 @@
-"""The paper's statements about gradients, held against autograd; and a map of where Eq. 10 holds."""
+"""The paper's statements about gradients, compared with autograd; and a map of where Eq. 10 holds."""

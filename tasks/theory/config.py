@@ -1,4 +1,4 @@
-"""What the paper states and proves, or leaves the proof out of: measured on small networks in float64. No training.
+"""The paper's theoretical statements, proved there or not, measured on small networks in float64. No training.
 
 eq1     sum_t L e is the gradient, for LIF and ALIF neurons and for every gate of an LSTM
 eq70    with ideal boundaries e-prop 3's windows add up to it
@@ -46,7 +46,7 @@ class TheoryConfig:
         5, "shares of their ideal's variance that synthetic gradients explain, from 0 to 1", low=2, high=1000
     )
     tau_m_ms: float = paper(20.0, "e-prop 1: LIF and ALIF", low=1e-3, high=1e6)
-    tau_out_ms: float = assumed(40.0, "not tau_m, or one could stand for the other unseen", low=1e-3, high=1e6)
+    tau_out_ms: float = assumed(40.0, "different from tau_m, so that a swap of the two would show", low=1e-3, high=1e6)
     tau_a_ms: float = assumed(90.0, "a threshold that moves within the sequence", low=1e-3, high=1e6)
     beta: float = assumed(0.1, "moves it by a third, so that an error in it could not be overlooked", low=0, high=1e3)
     v_th: float = paper(0.61, "Pattern generation task 1.1", low=1e-6, high=1e6)

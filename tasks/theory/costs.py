@@ -1,4 +1,4 @@
-"""What e-prop costs: floats that are kept as trials grow longer, operations a step as networks grow larger."""
+"""Costs of e-prop: floats kept against the length of a trial, operations per step against the size of a network."""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -28,10 +28,10 @@ PRODUCTS = ("mm", "mv", "bmm")
 
 
 class Tally(TorchDispatchMode):
-    """What torch does inside `with`: multiplications and other operations on single numbers (`operations`), and the
+    """Counts torch's work inside `with`: multiplications and other operations on single numbers (`operations`), and the
     largest number of bytes that were held at a time of what was made inside (`peak`).
 
-    A product of matrices counts its inner length for every number that it gives, everything else one; views are free.
+    A product of matrices counts its inner length for every number of its result, everything else one; views are free.
     Compiled kernels count what they return.
     """
 
@@ -43,7 +43,7 @@ class Tally(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Let torch do it, and count."""
+        """Run the function and count its operations."""
         result = func(*args, **(kwargs or {}))
         inner = args[0].shape[-1] if func.overloadpacket.__name__ in PRODUCTS else 1
         for tensor in tree_leaves(result) if not func.is_view else ():

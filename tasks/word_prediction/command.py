@@ -56,8 +56,8 @@ def _ptb(args: argparse.Namespace) -> None:
         _put(folder, files)
         corpus = ptb(folder)
     _print_corpus(corpus, folder)
-    if named := os.environ.get("PTB_DIR"):
-        print(f"PTB_DIR is set, and goes first: runs of the task word_prediction train on what {named} has")
+    if ptb_dir := os.environ.get("PTB_DIR"):
+        print(f"PTB_DIR is set and comes first: runs of the task word_prediction train on the text in {ptb_dir}")
     else:
         print("runs of the task word_prediction train on it from now on")
 
@@ -81,7 +81,7 @@ def _download(url: str) -> bytes:
                 parts.append(part)
                 line.show(f"{url}: {sum(map(len, parts)) / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)  # urllib wraps what the system said
+        reason = getattr(error, "reason", error)  # urllib wraps the system's message
         why = f"HTTP {error.code} {reason}" if hasattr(error, "code") else getattr(reason, "strerror", None) or reason
         raise UserError(f"cannot download {url}: {why} (--from URL takes the files from elsewhere)") from error
     finally:

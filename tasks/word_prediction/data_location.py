@@ -20,8 +20,8 @@ def own_text_folder() -> Path:
 
 def ptb_dir() -> Path | None:
     """PTB_DIR, else the folder of the download; None where there is neither."""
-    if named := os.environ.get("PTB_DIR"):
-        return Path(named)
+    if folder := os.environ.get("PTB_DIR"):
+        return Path(folder)
     return download_folder() if download_folder().is_dir() else None
 
 

@@ -1,4 +1,4 @@
-"""The probability that a network gives to a text, by torch's own LSTM: a text has far more steps than a window."""
+"""The probability of a text under a network, by torch's LSTM: a text has far more steps than a window."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a run of task 3.2 records beside its series: perplexities after each epoch, an example of its predictions."""
+"""Perplexities of a run of task 3.2 after each epoch, and an example of its predictions."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Torch's own LSTM, trained by autograd: the tutorial's network of two layers, and the one that reads texts."""
+"""Torch's own LSTM, trained by autograd: the tutorial's network of two layers, and the evaluation of texts."""
 
 import torch
 from torch import Tensor, nn

@@ -74,7 +74,7 @@ def test_another_bptt_is_not_timed(task, learner, who, monkeypatch) -> None:
 
 def test_the_embedding_is_compared_too(monkeypatch) -> None:
     problem = tiny("word_prediction")
-    module = problem.taught(problem.config("bptt_4"))
+    module = problem.learning_module(problem.config("bptt_4"))
     assert "embedding" in lstm.StockLSTM(module).learn(problem.windows[0])[1]
     embedded = type(module)._embedded
 
@@ -96,7 +96,7 @@ def test_the_window_that_is_timed_has_all_that_algorithm_1_needs(task) -> None:
     assert window.this.next_input is not None
     assert window.following.next_input is not None
     assert window.this.inputs.shape[:2] == window.following.inputs.shape[:2] == (3, steps)
-    module = problem.taught(problem.config())
+    module = problem.learning_module(problem.config())
     module.window_loss(window).loss.backward()
     assert all(weight.grad.any() for name, weight in module.predictor.named_parameters())
 
@@ -105,8 +105,8 @@ def test_the_window_that_is_timed_has_all_that_algorithm_1_needs(task) -> None:
 @pytest.mark.parametrize("who", [catalogue.CELL, catalogue.PRINTED, catalogue.E_PROP_3])
 def test_every_turn_costs_the_same(task, who, monkeypatch) -> None:
     problem = tiny(task)
-    module = problem.taught(problem.config(catalogue.WINDOWS.get(who, "")))
-    monkeypatch.setattr(WindowProblem, "taught", lambda *_: module)
+    module = problem.learning_module(problem.config(catalogue.WINDOWS.get(who, "")))
+    monkeypatch.setattr(WindowProblem, "learning_module", lambda *_: module)
     before = {name: weight.detach().clone() for name, weight in module.named_parameters()}
     contenders.build(who, problem)()
     assert module.network.layer.w_rec.grad.any()
@@ -146,6 +146,6 @@ def test_ratios_and_windows_a_second_are_said(monkeypatch, capsys) -> None:
     assert "ours: e-prop 3 took 2.5 times as long as truncated BPTT, eager." in out
     assert "textbook e-prop 3, eager took 4.0 times as long as ours: e-prop 3." in out
     assert "an iteration takes 1.20 times one without" in out
-    assert "In a second" not in out
+    assert "per second" not in out
     assert run.main("word_prediction", as_json=False) == 0
-    assert "In a second, so many windows: truncated BPTT, torch.nn.LSTM 10," in capsys.readouterr().out
+    assert "Windows per second: truncated BPTT, torch.nn.LSTM 10," in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Runs that never got where a metric measures: their values are lower bounds."""
+"""Runs that did not reach the threshold of a metric: their values are lower bounds."""
 
 import math
 

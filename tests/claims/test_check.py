@@ -176,7 +176,7 @@ def test_licensed_data_is_no_data_until_it_is_there(tmp_path):
     assert with_data.verdict == "reproduced"
 
 
-def test_readings_and_causes_are_told(tmp_path):
+def test_readings_and_causes_are_printed(tmp_path):
     row = VALUE + '; readings = 12; cause = "the text leaves the loss open"'
     (missed,) = judged(tmp_path, records({"a": around(0.03, 5)}), row)
     (hit,) = judged(tmp_path, records({"a": around(0.01, 5)}), row)

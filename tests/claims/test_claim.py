@@ -37,7 +37,7 @@ def test_claims_name_variants_that_their_task_has():
             assert named <= set(get_task(claim.task).variants), claim.id
 
 
-def test_every_tolerance_says_why():
+def test_every_tolerance_has_a_reason():
     assert all(claim.tolerance.why for claim in load_claims() if claim.tolerance)
 
 

@@ -60,13 +60,13 @@ def test_runs_too_early_are_neither_failures_nor_lack_of_data(tmp_path):
     assert none.verdict == "no data"
 
 
-def test_the_terminal_says_why_below_the_claims_that_were_not_run(tmp_path):
+def test_the_terminal_prints_why_below_the_claims_that_were_not_run(tmp_path):
     text = format_table(judged(tmp_path, rising({"a": {0, 1, 2}}), VALUE, head=HEAD))
     assert "): c0\n    c0 3 of 3 runs of a still rose (at 12 to 19)\n1 claims: 1 not run" in text
     assert "rose" not in format_table(judged(tmp_path, rising({}), VALUE, head=HEAD))
 
 
-def test_smaller_runs_are_told_with_what_they_lack(tmp_path):
+def test_smaller_runs_are_printed_with_what_they_lack(tmp_path):
     frame = rising({"a": {0, 1, 2}}).assign(config_hash="small")
     small = {("toy", variant): ("at a smaller size", "small") for variant in "abc"}
     value, order = check(claims(tmp_path, VALUE, ORDER, head=HEAD), frame, HASHES, small)
@@ -95,10 +95,10 @@ def test_a_requirement_that_could_not_be_judged_is_refused(tmp_path, head, says)
 def unfinished(seeds: set[int], came: str = "13 of 20 iterations") -> pd.DataFrame:
     """Records of which some seeds of variant a are unfinished, with values that would decide."""
     frame, runs = records(LENGTHS), "unfinished"
-    apart = (frame["variant"] == "a") & frame["seed"].isin(seeds)
-    values = frame["mse"].where(~apart, 1000.0)
+    selected = (frame["variant"] == "a") & frame["seed"].isin(seeds)
+    values = frame["mse"].where(~selected, 1000.0)
     return frame.assign(
-        mse=values, status=frame["status"].where(~apart, runs), reason=frame["reason"].where(~apart, came)
+        mse=values, status=frame["status"].where(~selected, runs), reason=frame["reason"].where(~selected, came)
     )
 
 

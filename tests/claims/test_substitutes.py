@@ -1,4 +1,4 @@
-"""What runs on data in place of the paper's say is told, and changes no verdict."""
+"""Results of runs on substitutes of the paper's data are printed as notes and change no verdict."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ HEAD = TOLERANCES + '\n[licences]\ntoy = "bring your own"\n'
 VALUE = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 0.01; tolerance = "mse"'
 ORDER = 'kind = "order"; variant = "a"; metric = "mse"; relations = ["a < b"]'
 SUBSTITUTES = {("toy", variant): ("on made-up data", "made up") for variant in "abc"}
-TOLD = "on synthesised speech in place of TIMIT, quick size: "
+BEFORE = "on synthesised speech in place of TIMIT, quick size: "
 
 
 def made_up(a: float, b: float, seeds: int = 3, failed: range = range(0)) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def judged(tmp_path: Path, *frames: pd.DataFrame) -> list[ClaimResult]:
     return check(claims(tmp_path, VALUE, ORDER, head=HEAD), frame, HASHES, SUBSTITUTES)
 
 
-def test_the_order_is_told_and_turns_with_the_values(tmp_path):
+def test_the_order_is_printed_and_follows_the_values(tmp_path):
     (value, order), (_, turned) = (judged(tmp_path, made_up(*both)) for both in ((0.01, 0.02), (0.02, 0.01)))
     assert (value.verdict, value.reason, value.substitute_note) == ("no data", "bring your own.", "")
     assert order.verdict == turned.verdict == "no data" and order.n_seeds == 0
@@ -50,7 +50,7 @@ def test_enough_seeds_are_tested(tmp_path):
 
 
 @pytest.mark.parametrize("ours", [0.01, 0.1])
-def test_a_verdict_on_the_paper_s_data_neither_changes_nor_tells_of_others(tmp_path, ours):
+def test_a_verdict_on_the_paper_s_data_is_independent_of_other_data(tmp_path, ours):
     paper = records({"a": around(ours, 6), "b": around(0.02, 6, seed=1)})
     alone = judged(tmp_path, paper)
     assert {r.verdict for r in alone} == ({"reproduced"} if ours == 0.01 else {"not reproduced"})
@@ -61,7 +61,7 @@ def test_a_verdict_on_the_paper_s_data_neither_changes_nor_tells_of_others(tmp_p
         assert [r.observed for r in beside] == [r.observed for r in alone]
 
 
-def test_runs_that_failed_there_are_told(tmp_path):
+def test_runs_that_failed_there_are_printed(tmp_path):
     _, some = judged(tmp_path, made_up(0.01, 0.02, failed=range(1)))
     _, all_of_b = judged(tmp_path, made_up(0.01, 0.02, failed=range(3)))
     assert "2 of 2 agree); 1 of 3 runs of b failed (seed 0: the loss is NaN)" in some.substitute_note
@@ -69,26 +69,26 @@ def test_runs_that_failed_there_are_told(tmp_path):
     assert all_of_b.verdict == "no data"
 
 
-def test_the_terminal_tells_it_below_the_claims_without_data(tmp_path):
+def test_the_terminal_prints_it_below_the_claims_without_data(tmp_path):
     text = format_table(judged(tmp_path, made_up(0.01, 0.02)))
     assert "): c0, c1\n    c1 on made-up data: a < b holds" in text
     assert text.endswith("2 claims: 2 no data")
     assert "made-up" not in format_table(judged(tmp_path, records({"a": [0.01]}, config_hash="other")))
 
 
-def told(where: Path) -> dict[str, str]:
-    """Claim of figure 2c -> what is told of substituted data; every verdict on them is "no data"."""
+def notes(where: Path) -> dict[str, str]:
+    """Claim of figure 2c -> the note on runs on substituted data; every verdict on them is "no data"."""
     results = judge(where, "fig2", ["2c", "text"])
     ours = {r.id: r for r in results if r.id.startswith("2c-")}
     assert {r.verdict for r in ours.values()} == {"no data"}
     assert all("set TIMIT_DIR" in r.reason for r in ours.values())
-    return {name: r.substitute_note.removeprefix(TOLD) for name, r in ours.items() if r.substitute_note}
+    return {name: r.substitute_note.removeprefix(BEFORE) for name, r in ours.items() if r.substitute_note}
 
 
 def test_the_chain_of_figure_2c(tmp_path):
     write_runs(tmp_path / "a")
-    found = told(tmp_path / "a")
-    assert {name: text.partition(" (")[0] for name, text in found.items()} == {
+    printed = notes(tmp_path / "a")
+    assert {name: text.partition(" (")[0] for name, text in printed.items()} == {
         "2c-readout": "readout_only < e_prop_1 holds",
         "2c-eprop1s": "e_prop_1 < e_prop_1_symmetric holds",
         "2c-bptt": "e_prop_1_symmetric < bptt holds",
@@ -97,7 +97,7 @@ def test_the_chain_of_figure_2c(tmp_path):
     }
     swapped = {"readout_only": TYPICAL["e_prop_1"], "e_prop_1": TYPICAL["readout_only"]}
     write_runs(tmp_path / "b", accuracy=swapped)
-    turned = {name for name, text in told(tmp_path / "b").items() if "does not hold" in text}
+    turned = {name for name, text in notes(tmp_path / "b").items() if "does not hold" in text}
     assert turned == {"2c-readout", "2c-variance"}
 
 
@@ -128,7 +128,7 @@ def test_with_timit_s_own_runs_the_verdicts_are_theirs(tmp_path):
     assert [list(row) for row in json.loads(as_json(both))] == [fields] * len(both)
 
 
-def test_a_smaller_size_is_told_with_its_value_and_gives_no_verdict(tmp_path):
+def test_a_smaller_size_is_printed_with_its_value_and_gives_no_verdict(tmp_path):
     instead = {("toy", variant): ("small: not the paper's size", "made up") for variant in "abc"}
     value, order = check(claims(tmp_path, VALUE, ORDER), made_up(0.01, 0.02), HASHES, instead)
     assert value.verdict == order.verdict == "not run"

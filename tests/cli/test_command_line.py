@@ -96,7 +96,7 @@ def test_check_without_torch(runs: Path) -> None:
     assert rows["1d-norec"]["verdict"] == "not reproduced"
 
 
-def test_check_says_what_fell(runs: Path) -> None:
+def test_check_prints_which_claims_fell(runs: Path) -> None:
     (runs / "accepted" / "verdicts.json").write_text(json.dumps({"1d-norec": "reproduced"}))
     done = repro("check", "--figure", "fig1", "--records", "runs", results=runs)
     assert done.returncode == 1
@@ -119,7 +119,7 @@ def test_accept_then_regress(runs: Path) -> None:
     assert {cell["verdict"] for cell in json.loads(done.stdout)} == {"same"}
 
 
-def test_regress_tells_a_move(runs: Path, write: Callable[..., object]) -> None:
+def test_regress_prints_a_move(runs: Path, write: Callable[..., object]) -> None:
     assert repro("accept", str(runs / "runs"), results=runs).returncode == 0
     for job in plan([get_task("pattern_generation")], "quick", (0, 1, 2)):
         write(job, nmse=0.5 + 0.001 * job.seed)
@@ -142,7 +142,7 @@ def test_reproduce_ends_with_figure_and_verdicts(runs: Path, capsys: pytest.Capt
     assert "1d-eprop1" in said and "1c-nmse" not in said
 
 
-def test_reproduce_says_why_it_cannot_draw(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reproduce_prints_why_it_cannot_draw(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reproduce.conclude("fig1", None)
     assert "no figure and no verdicts: no records" in capsys.readouterr().out
 

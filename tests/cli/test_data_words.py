@@ -105,7 +105,7 @@ def test_ptb_dir_goes_first_and_is_said_to(
 ) -> None:
     monkeypatch.setenv("PTB_DIR", str(served))
     assert main(["data", "ptb"]) == 0
-    assert f"PTB_DIR is set, and goes first: runs of the task word_prediction train on what {served} has" in (
+    assert f"PTB_DIR is set and comes first: runs of the task word_prediction train on the text in {served}" in (
         capsys.readouterr().out
     )
 

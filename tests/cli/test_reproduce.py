@@ -25,7 +25,7 @@ Write = Callable[..., object]
 
 
 def prepared(write: Write, variants: int = 9) -> list[PlannedRun]:
-    """Jobs whose finished records wait beside their place; the fake runner moves them there."""
+    """Jobs whose finished records wait in another folder; the fake runner moves them there."""
     jobs = plan([TASK], "quick")[:variants]
     for job in jobs:
         write(job)
@@ -49,9 +49,9 @@ def test_one_failure_does_not_stop_the_rest(results: Path, write: Write, capsys:
     assert all(is_finished(job.folder) for job in jobs if job not in failed)
     assert [line[: len("[1/9]")] for line in said] == [f"[{i}/9]" for i in range(1, 10)]
     assert sum(bool(re.search(r": finished in \d+ s, nmse 0.012$", line)) for line in said) == 7
-    told = re.sub(r"\d+ s:", "N s:", "\n".join(said))
-    assert f"{bad}: failed after N s: the loss is NaN at trial 7 (log: {bad.folder}/log.txt)" in told
-    assert f"{killed}: failed after N s: killed by SIGKILL" in told
+    lines = re.sub(r"\d+ s:", "N s:", "\n".join(said))
+    assert f"{bad}: failed after N s: the loss is NaN at trial 7 (log: {bad.folder}/log.txt)" in lines
+    assert f"{killed}: failed after N s: killed by SIGKILL" in lines
 
 
 def test_a_runner_that_leaves_no_record_has_failed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,9 +120,9 @@ def test_reproduce_then_again(
     prepared(write)
     assert reproduce.execute(arguments(), fake) == 0
     first = capsys.readouterr().out
-    assert "fig1, profile quick: 9 runs, none of them there yet; 9 to train\nexpected: about " in first
+    assert "fig1, profile quick: 0 of 9 runs finished; 9 to train\nexpected: about " in first
     assert reproduce.execute(arguments(), lambda job: ["/no/such/command"]) == 0
-    assert capsys.readouterr().out == f"nothing to train: all 9 runs are in {results}/runs\n"
+    assert capsys.readouterr().out == f"nothing to train: 9 of 9 finished in {results}/runs\n"
     assert concluded == ["fig1", "fig1"]
 
 
@@ -131,10 +131,10 @@ def test_reproduce_with_a_failure_still_draws(
 ) -> None:
     prepared(write)
     assert reproduce.execute(arguments(), lambda job: fake(job, "sys.exit(1)" * (job.variant == "binary"))) == 1
-    assert "1 run of 9 failed; `repro runs` says why" in capsys.readouterr().out
+    assert "1 run of 9 failed; `repro runs` prints why" in capsys.readouterr().out
     assert concluded == ["fig1"]
     assert reproduce.execute(arguments(), fake) == 0  # only the failed one is trained again
-    assert "9 runs, 8 already there; 1 to train" in capsys.readouterr().out
+    assert "8 of 9 runs finished; 1 to train" in capsys.readouterr().out
 
 
 def test_a_dry_run_touches_nothing(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What became of every run, as `repro runs` tells it."""
+"""`repro runs` prints the status of every run."""
 
 import fcntl
 from argparse import Namespace
@@ -64,7 +64,7 @@ def test_the_table(jobs: list[PlannedRun], write: Callable[..., object], capsys:
     assert lines[1 + len(jobs) :] == [
         "",
         "1 finished, 8 interrupted",
-        "an interrupted or unfinished run goes on when the command that started it is called again",
+        "to resume an interrupted or unfinished run, run the command that started it again",
     ]
 
 

@@ -1,4 +1,4 @@
-"""How the front door writes."""
+"""Text output of the command line."""
 
 import io
 from pathlib import Path

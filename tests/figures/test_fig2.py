@@ -72,7 +72,7 @@ def test_bars_carry_the_median_of_their_records_and_the_paper_s_values(records, 
     assert {"28", "50"} < set(found)
 
 
-def test_runs_that_never_got_there_are_counted_as_endless(drawn, words):
+def test_runs_that_did_not_reach_5_percent_count_as_infinite(drawn, words):
     full = texts(drawn["fig2a.svg"])
     assert full.count("3 of 3 never") == full.count("&gt; 2000") == 3
     assert "iterations (given up after 2000)" in full
@@ -161,9 +161,9 @@ def test_a_task_without_records_is_drawn_as_missing(drawn, tmp_path):
     synthetic_speech.write_runs(tmp_path / "speech", seeds=(0,))
     for there, missing in (("recall", "fig2c"), ("speech", "fig2b")):
         files = paper_figures.draw("fig2", tmp_path / there, ["2b", "2c"], tmp_path / f"{there} drawn")
-        told = {path.stem: texts(path.read_bytes()) for path in files if path.suffix == ".svg"}
-        assert [stem for stem in told if any("not run: make" in word for word in told[stem])] == [missing]
-        assert f"not run: make fig2 PANELS={missing[3:]}" in told[missing]
+        drawn_texts = {path.stem: texts(path.read_bytes()) for path in files if path.suffix == ".svg"}
+        assert [stem for stem in drawn_texts if any("not run: make" in word for word in drawn_texts[stem])] == [missing]
+        assert f"not run: make fig2 PANELS={missing[3:]}" in drawn_texts[missing]
     assert not any("not run" in word for word in texts(drawn["fig2.svg"]))
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match="no records of store_recall or speech to draw in .*; run: make fig2"):

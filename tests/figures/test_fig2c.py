@@ -45,7 +45,7 @@ def test_bars_carry_the_mean_of_their_records(words, tmp_path):
     assert f"{runs.validation_accuracy.mean():.3f}" not in found
 
 
-def test_on_a_substitute_the_paper_s_values_are_told_and_not_drawn(words, tmp_path):
+def test_on_a_substitute_the_paper_s_values_are_printed_and_not_drawn(words, tmp_path):
     found = words({"accuracy": dict.fromkeys(TYPICAL, 0.8)})
     assert found.count(f"{SUBSTITUTE}, quick size") == 1  # the stamp
     assert found.count(SUBSTITUTE) == 1  # the head
@@ -136,11 +136,11 @@ def test_where_the_adaptive_neurons_begin(n_lif, n_alif, rows, lif, tmp_path):
     assert [text.get_text() for text in axes.texts] == ["LIF"] * (n_lif > 0) + ["ALIF"] * (n_alif > 0)
 
 
-def test_the_utterance_says_how_much_of_it_was_named_rightly(words, tmp_path):
+def test_the_utterance_has_its_frame_accuracy(words, tmp_path):
     found = " ".join(words({"seeds": (2, 4)}))
     _, arrays = gather(TASK, next(tmp_path.glob("records*"))).example("e_prop_1", "example_labels", "example_predicted")
     right = np.mean(arrays["example_labels"] == arrays["example_predicted"])
-    assert f"e-prop 1, seed 2: one test utterance, {100 * right:.0f} % of its frames named rightly" in found
+    assert f"e-prop 1, seed 2: one test utterance, {100 * right:.0f} % of its frames are right" in found
     assert 0.2 < right < 0.9
 
 
@@ -165,7 +165,7 @@ def test_what_was_not_run_or_failed_is_drawn_as_missing(words):
     assert broken.count("failed") == 6 and "no run finished" in broken and "e-prop 1: failed" in broken
 
 
-def test_the_variant_that_the_paper_does_not_show_is_set_apart():
+def test_the_variant_that_the_paper_does_not_show_is_an_open_bar():
     axes = Figure().subplots()
     for row, faint in enumerate((False, True)):
         fig2c._bar(axes, row, np.array([0.5, 0.6]), style.COLOURS["e_prop_1"], faint)

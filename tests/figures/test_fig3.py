@@ -91,21 +91,21 @@ def test_runs_of_the_paper_s_size_meet_it(words, tmp_path):
     assert [np.asarray(line.get_xdata())[0] for line in diamonds] == [0.005]
 
 
-def test_the_outer_loss_is_told_from_the_record(words):
+def test_the_outer_loss_is_printed_from_the_record(words):
     quick, paper = TASK.resolve("e_prop_2_spiking", "quick"), TASK.config()
-    (told,) = [word for word in words("3e", {"seeds": (0,)}) if word.startswith("outer loss")]
-    assert told.startswith("outer loss, not as printed: mean squared error of the tip + ")
+    (text,) = [word for word in words("3e", {"seeds": (0,)}) if word.startswith("outer loss")]
+    assert text.startswith("outer loss, not as printed: mean squared error of the tip + ")
     for value in (quick.motor_weight, quick.rate_cost, quick.rate_loss, f"{quick.batch_size} movements a batch"):
-        assert str(value) in told or f"{value:g}" in told
+        assert str(value) in text or f"{value:g}" in text
     printed = fig3e.outer_loss(vars(paper))
     assert printed.startswith("outer loss: summed squared error of the tip + 1 × that of the velocities + 0.25 × rates")
-    assert "ω a frequency; target as coordinates" in printed and "200 movements" in printed
+    assert "reading: ω is a frequency (Eq. 60); target as coordinates" in printed and "200 movements" in printed
     other = vars(TASK.resolve("e_prop_2_spiking", "paper", {"omega_reading": "period", "target_input": "population"}))
-    assert "ω a period; target as spikes" in fig3e.outer_loss(other)
+    assert "ω is a period (Eq. 60); target as spikes" in fig3e.outer_loss(other)
 
 
 @pytest.mark.parametrize(("profile", "colour"), [("quick", style.WARNING), ("paper", style.GREY)])
-def test_another_outer_loss_is_told_in_the_colour_of_the_stamp(profile, colour, tmp_path):
+def test_another_outer_loss_is_printed_in_the_colour_of_the_stamp(profile, colour, tmp_path):
     write_runs(tmp_path, seeds=(0,), variants=["no_inner_update"], profile=profile)
     figure = Figure(figsize=(style.WIDTH, 2.75))
     fig3e._settings(figure, gather(TASK, tmp_path))
@@ -138,8 +138,8 @@ def test_curves_are_means_over_seeds_of_their_own_variant(table):
     assert np.allclose(ys(training), fig3e.windows(table.curves("training_mse")["e_prop_2_spiking"])[1].mean(0))
     assert [line.get_color() for line in axes.lines if np.allclose(ys(line), AT_REST)] == [style.GREY]
     assert axes.get_yscale() == axes.get_xscale() == "log"
-    told = {text.get_text() for text in axes.texts}
-    assert {*LABELS, "arm at rest", "training trial (spiking)"} < told
+    labels = {text.get_text() for text in axes.texts}
+    assert {*LABELS, "arm at rest", "training trial (spiking)"} < labels
 
 
 def test_a_bar_is_the_test_error_and_a_ring_the_training_error():
@@ -165,8 +165,8 @@ def test_3c_shows_the_arm_of_the_record(tmp_path):
     for shoulder, joint, tip in links:
         assert np.hypot(*(joint - shoulder)) == pytest.approx(0.5) == np.hypot(*(tip - joint))
     assert np.allclose(arm.lines[-1].get_xydata(), target)
-    told = [text.get_text() for text in arm.texts]
-    assert told == ["shoulder φ₁", "elbow φ₂", "0 ms", f"{len(target)} ms"]
+    labels = [text.get_text() for text in arm.texts]
+    assert labels == ["shoulder φ₁", "elbow φ₂", "0 ms", f"{len(target)} ms"]
 
 
 def test_one_scale_for_both_coordinates_and_all_points_inside():
@@ -222,8 +222,8 @@ def test_what_was_not_run_or_failed_is_drawn_as_missing(words):
     assert found.count("not run:") == found.count("failed:") == 1 and {"0 of 3", "3"} < set(found)
     assert "training trial (spiking)" not in found and "arm at rest" in found
     for panel in ("3c", "3d"):
-        told = " ".join(words(panel, *made))
-        assert "spiking error module:" in told and "not run" in told
+        text = " ".join(words(panel, *made))
+        assert "spiking error module:" in text and "not run" in text
         assert "not run" not in " ".join(words(panel, smoke))
     broken = words("3e", smoke | {"failed": True})
     assert broken.count("failed") == 4 and "no run finished" in broken

@@ -71,10 +71,10 @@ def test_one_task_alone_is_enough(tmp_path):
     for there, make in (("copy", copies), ("words", texts_of)):
         make(tmp_path / there, seeds=(0,), profile="smoke")
         files = paper_figures.draw("fig4", tmp_path / there, None, tmp_path / f"{there} drawn")
-        told = {path.stem: texts(path.read_bytes()) for path in files if path.suffix == ".svg"}
-        missing = {panel for panel in "cdefgh" if f"not run: make fig4 PANELS=4{panel}" in told[f"fig4{panel}"]}
+        labels = {path.stem: texts(path.read_bytes()) for path in files if path.suffix == ".svg"}
+        missing = {panel for panel in "cdefgh" if f"not run: make fig4 PANELS=4{panel}" in labels[f"fig4{panel}"]}
         assert missing == set("dfh" if there == "copy" else "ceg")
-        assert sum("not run: make" in word for word in told["fig4"]) == 3
+        assert sum("not run: make" in word for word in labels["fig4"]) == 3
 
 
 def test_small_runs_are_stamped_and_meet_no_value_of_the_paper(drawn, words):
@@ -129,8 +129,8 @@ def test_a_run_that_still_rose_is_a_triangle(tmp_path):
         fig4e._bar(place, 0, fig4e._lengths(table, variant), "#123456")
     counts = [[len(np.asarray(dots.get_offsets())) for dots in place.collections[-2:]] for place in axes]
     assert counts == [[0, 3], [3, 0]]  # dots, triangles
-    told = axes_of(fig4e.panel_e, table)[0].get_xlabel()
-    assert "still rose" in told
+    label = axes_of(fig4e.panel_e, table)[0].get_xlabel()
+    assert "still rose" in label
     only = {"bptt_4": (4, 0.1)}
     assert "rose" not in axes_of(fig4e.panel_e, copies(tmp_path / "flat", variants=only, rungs=only))[0].get_xlabel()
 
@@ -200,7 +200,7 @@ def test_seeds_of_unequal_ends_have_a_mean_as_far_as_all_of_them_came():
     assert [np.asarray(line.get_xdata())[-1] for line in axes.lines] == [3, 2, 2]
 
 
-def test_single_seeds_are_told_only_where_there_are_several(words):
+def test_single_seeds_are_named_only_if_there_are_several(words):
     for panel in ("4g", "4h"):
         assert any("single seeds" in word for word in words(panel, {"profile": "smoke", "seeds": (0, 1)}))
         assert not any("single seeds" in word for word in words(panel, {"profile": "smoke", "seeds": (0,)}))
@@ -213,8 +213,8 @@ def test_what_was_not_run_or_failed_is_drawn_as_missing(words, drawn):
         found = words(bars, *made)
         assert found.count("not run") == len(task.variants) - 2 and found.count("failed") == 1
         assert "0 of 1" in found
-        told = words(curves, *made)
-        assert told.count("not run:") == told.count("failed:") == 1
+        labels = words(curves, *made)
+        assert labels.count("not run:") == labels.count("failed:") == 1
     for panel in ("4c", "4d", "4g", "4h"):
         assert "no run finished" in words(panel, smoke | {"failed": True})
     for panel, task in (("4e", COPY), ("4f", WORDS)):
@@ -222,5 +222,5 @@ def test_what_was_not_run_or_failed_is_drawn_as_missing(words, drawn):
     assert not any(re.search("not run|failed|finished", word) for word in texts(drawn["fig4.svg"]))
 
 
-def test_the_readings_are_told(drawn):
+def test_the_readings_are_printed(drawn):
     assert fig4e.READING in texts(drawn["fig4f.svg"]) and PAPER["corpus"] == "ptb"

@@ -72,14 +72,14 @@ def test_4d_shows_every_word_with_its_own_probability(tmp_path):
     table = texts_of(tmp_path, seeds=(1,), profile="smoke")
     _, arrays = table.example("e_prop_3", "example_words", "example_probability")
     axes = axes_of(fig4d.panel_d, table)[0]
-    told = [text.get_text() for text in axes.texts]
+    labels = [text.get_text() for text in axes.texts]
     for k, probability in enumerate(arrays["example_probability"].astype(float)):
-        word, number = told[2 * k + 2 : 2 * k + 4]
+        word, number = labels[2 * k + 2 : 2 * k + 4]
         assert (word, number) == (arrays["example_words"][k + 1], fig4d.percent(probability))
         assert to_hex(axes.patches[k].get_facecolor()) == to_hex(fig4d.shade(probability, style.COLOURS["e_prop_3"]))
-    assert told[:2] == [arrays["example_words"][0], ""]  # nobody predicts the first
+    assert labels[:2] == [arrays["example_words"][0], ""]  # the first word is not predicted
     mean = np.exp(-np.log(arrays["example_probability"].astype(float)).mean())
-    assert f"after 2 epochs; these words: perplexity {format_number(mean)}" in told
+    assert f"after 2 epochs; these words: perplexity {format_number(mean)}" in labels
 
 
 def test_shades_and_per_cents_grow_with_the_logarithm():

@@ -47,7 +47,7 @@ def test_tests_get_fewer() -> None:
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_colours_are_told_apart_by_every_eye(sight):
+def test_colours_differ_for_every_kind_of_sight(sight):
     assert nearest(sorted(set(style.COLOURS.values())), sight) > 12  # about 2 is just noticeable
 
 
@@ -60,9 +60,9 @@ def test_every_variant_that_is_trained_has_a_colour():
     assert {variant for task in trained for variant in task.variants} <= set(style.COLOURS)
 
 
-def test_labels_move_apart_and_no_further():
-    assert style.apart([0.1, 0.5, 0.9], gap=0.1) == [0.1, 0.5, 0.9]
-    moved = style.apart([0.50, 0.51, 0.52, 0.9], gap=0.1)
+def test_labels_move_until_they_do_not_overlap():
+    assert style.spread([0.1, 0.5, 0.9], gap=0.1) == [0.1, 0.5, 0.9]
+    moved = style.spread([0.50, 0.51, 0.52, 0.9], gap=0.1)
     assert np.diff(moved).min() == pytest.approx(0.1, abs=1e-3)
     assert np.mean(moved[:3]) == pytest.approx(0.51) and moved[3] == 0.9
 

@@ -83,7 +83,7 @@ def test_an_interrupt_leaves_no_run_behind(results: Path, write: Callable[[str],
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "repro: stopped; the same command goes on where the study stopped" in said
+    assert "repro: stopped; run the same command again to resume" in said
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
     assert queue.workers() == ([], {})

@@ -97,7 +97,7 @@ def _feedback_weights(seed: int) -> Tensor:
     return (drawn / 12**0.5)[None].double()
 
 
-def test_a_checkpoint_goes_on_under_its_own_rule_alone(tmp_path: Path) -> None:
+def test_a_checkpoint_resumes_under_its_own_rule_only(tmp_path: Path) -> None:
     keep = ModelCheckpoint(tmp_path, save_last=True)
     trainer_of(e_prop(), keep, enable_checkpointing=True).fit(module(), loader(BATCHES))
     last = tmp_path / "last.ckpt"

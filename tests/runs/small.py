@@ -134,6 +134,3 @@ def largest_difference(one: torch.nn.Module | dict[str, Tensor], other: torch.nn
     a, b = (weights(x) if isinstance(x, torch.nn.Module) else x for x in (one, other))
     assert a.keys() == b.keys()
     return max(float((a[name] - b[name]).abs().max()) for name in a)
-
-
-apart = largest_difference  # its name in the tests of windows

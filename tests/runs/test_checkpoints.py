@@ -1,4 +1,4 @@
-"""Checkpoints of a plain Trainer: training goes on where it was."""
+"""Checkpoints of a plain Trainer: training resumes at the saved iteration."""
 
 from pathlib import Path
 from typing import Any

@@ -93,11 +93,11 @@ class Interrupt(pl.Callback):
 def is_unfinished(folder: Path, iterations: int, whole: RunRecord, arrays: dict[str, np.ndarray]) -> bool:
     """Whether a folder's record is of the first iterations of a run, and its checkpoint is there."""
     record = read_record(folder)
-    told = (record.status, record.reason) == ("unfinished", f"{iterations} of 40 iterations")
+    as_expected = (record.status, record.reason) == ("unfinished", f"{iterations} of 40 iterations")
     series = read_arrays(folder, record)
     first = all(np.array_equal(values, arrays[name][:iterations]) for name, values in series.items())
     last = record.metrics["nmse"] == pytest.approx(arrays["nmse"][:iterations][-whole.config["final_trials"] :].mean())
-    return told and first and last and "loss" in series and (folder / LAST).exists()
+    return as_expected and first and last and "loss" in series and (folder / LAST).exists()
 
 
 def go_on(out: Path, **options: float) -> RunRecord:
@@ -110,7 +110,7 @@ def arrays(undisturbed: RunRecord, tmp_path_factory: pytest.TempPathFactory) -> 
     return read_arrays(only_run(next(tmp_path_factory.getbasetemp().glob("undisturbed*"))), undisturbed)
 
 
-def test_an_interrupted_run_is_recorded_as_unfinished_and_goes_on(
+def test_an_interrupted_run_is_recorded_as_unfinished_and_resumes(
     undisturbed: RunRecord, arrays: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     for iteration in (23, 31):  # a checkpoint every second one

@@ -81,9 +81,9 @@ def test_bounds_are_marked(study: Study) -> None:
     states = states_of(study)
     job = study.search[0]
     states[job] = finished(nmse=3.0, nmse_at_least=1.0)
-    told = report.table(study, states)
-    assert told.count("| ≥ ") == 1
-    assert told.count("≥") == 2  # and the legend
+    page = report.table(study, states)
+    assert page.count("| ≥ ") == 1
+    assert page.count("≥") == 2  # and the legend
     states[job] = finished(nmse=3.0, nmse_at_least=0.0)
     assert report.table(study, states).count("≥") == 1
 

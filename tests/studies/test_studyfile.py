@@ -59,10 +59,10 @@ def test_a_mistake_is_one_sentence(
     assert before in GOOD
     path = write(GOOD.replace(before, after))
     assert main(["sweep", str(path)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"repro: error: {path}") and told.err.count("\n") == 1
-    assert said in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"repro: error: {path}") and printed.err.count("\n") == 1
+    assert said in printed.err
     assert not results.exists()
 
 

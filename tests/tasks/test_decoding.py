@@ -61,9 +61,9 @@ def test_a_bit_that_is_there_is_found_and_one_that_is_not_is_not() -> None:
     random = np.random.default_rng(0)
     bits = random.integers(2, size=200)
     noise = random.normal(size=(3, 200, 40))
-    told = noise + np.array([0.0, 0.0, 4.0])[:, None, None] * bits[:, None] * (np.arange(40) < 5)
-    told[1] = 0
-    found = decoding.accuracies(told, bits, 150)
+    informative = noise + np.array([0.0, 0.0, 4.0])[:, None, None] * bits[:, None] * (np.arange(40) < 5)
+    informative[1] = 0
+    found = decoding.accuracies(informative, bits, 150)
     assert found[2] > 0.95
     assert 0.3 < found[0] < 0.7
     assert 0.3 < found[1] < 0.7  # nothing at all

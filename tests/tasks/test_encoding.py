@@ -1,4 +1,4 @@
-"""How the error module of task 2.1 is told where the tip should be."""
+"""Encoding of the target position as an input of the error module (task 2.1)."""
 
 import math
 
@@ -21,13 +21,13 @@ def test_rates_say_where_the_tip_is() -> None:
     rates = rates_hz(position, 100)
     assert rates.shape == (4, 50, 200)
     halves = rates.unflatten(-1, (2, 100))
-    told = (halves * CENTRES).sum(dim=-1) / halves.sum(dim=-1)
-    assert (told - position).abs().max() < 0.012
-    assert (told - position)[position.abs() < 0.6].abs().max() < 1e-3
-    assert (told.flip(-1) - position).abs().max() > 0.1  # control: x comes first
+    decoded = (halves * CENTRES).sum(dim=-1) / halves.sum(dim=-1)
+    assert (decoded - position).abs().max() < 0.012
+    assert (decoded - position)[position.abs() < 0.6].abs().max() < 1e-3
+    assert (decoded.flip(-1) - position).abs().max() > 0.1  # control: x comes first
 
 
-def test_a_neuron_fires_at_200_hz_for_its_own_place_and_less_beside_it() -> None:
+def test_a_neuron_fires_at_200_hz_at_its_preferred_position_and_less_elsewhere() -> None:
     place = CENTRES[[60, 20]]
     rates = rates_hz(place[None, None], 100)[0, 0]
     assert float(rates[60]) == pytest.approx(200, abs=1e-3)
@@ -66,13 +66,13 @@ def test_spikes_depend_on_the_generator_alone() -> None:
 )
 def test_encodings_by_name(encoding: str, neurons: int, width: int) -> None:
     position = torch.rand(3, 20, 2, generator=random())
-    heard = encoded(encoding, position, neurons, 1.0, random())
-    assert heard.shape == (3, 20, width)
+    features = encoded(encoding, position, neurons, 1.0, random())
+    assert features.shape == (3, 20, width)
     assert n_features(encoding, neurons) == width
-    assert torch.equal(heard, position) == (encoding == "analogue")
+    assert torch.equal(features, position) == (encoding == "analogue")
 
 
-def test_another_encoding_is_told() -> None:
-    for told in (lambda: n_features("rate", 100), lambda: encoded("rate", torch.zeros(1, 1, 2), 100, 1.0, random())):
+def test_another_encoding_is_refused() -> None:
+    for call in (lambda: n_features("rate", 100), lambda: encoded("rate", torch.zeros(1, 1, 2), 100, 1.0, random())):
         with pytest.raises(UserError, match="known: analogue, population"):
-            told()
+            call()

@@ -141,6 +141,6 @@ def test_an_amplitude_of_zero_is_a_joint_at_rest() -> None:
     assert made.velocities[..., 1].any()
 
 
-def test_another_reading_is_told() -> None:
+def test_another_reading_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean period"):
         family("periods")

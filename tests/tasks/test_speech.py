@@ -116,7 +116,7 @@ def test_accuracy_counts_real_frames_alone() -> None:
     assert float(module.metrics(readout, batch)["accuracy"]) == pytest.approx(5 / 6)
 
 
-def test_the_lstm_hears_no_padding_in_either_direction() -> None:
+def test_the_lstm_receives_no_padding_in_either_direction() -> None:
     lstm = BidirectionalLSTM(CHANNELS, 6, 61, torch.Generator().manual_seed(0)).double()
     frames = torch.randn(1, 7, CHANNELS, dtype=torch.float64)
     alone = lstm(frames[:, :4], torch.tensor([4]))
@@ -230,7 +230,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path, monkeypat
         ({"algorithm": "readout_only", "trace": "truncated"}, "no eligibility trace"),
     ],
 )
-def test_bad_values_are_told_before_anything_is_written(
+def test_bad_values_are_refused_before_anything_is_written(
     settings: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=sentence):

@@ -31,7 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield stand_in.stand_in(**SIZES)
 
 
-def heard(utterance: Utterance) -> tuple[np.ndarray, list[Segment]]:
+def audio_and_phones(utterance: Utterance) -> tuple[np.ndarray, list[Segment]]:
     audio = read_audio(utterance.audio)
     return audio, read_phones(utterance.phones, len(audio))
 
@@ -64,7 +64,7 @@ def test_what_is_made_is_what_the_recipes_number_stands_for(corpus: Corpus) -> N
 @speaks
 def test_labels_run_from_the_first_sample_to_the_last(corpus: Corpus) -> None:
     for utterance in (each for split in corpus.splits.values() for each in split):
-        audio, segments = heard(utterance)
+        audio, segments = audio_and_phones(utterance)
         assert segments[0].start == 0 and segments[-1].end == len(audio)
         assert segments[0].phone == segments[-1].phone == "h#"
         assert min(segment.end - segment.start for segment in (segments[0], segments[-1])) >= 0.1 * RATE
@@ -78,7 +78,7 @@ def test_the_corpus_is_whole_and_says_what_it_is(corpus: Corpus) -> None:
     assert {split: len(utterances) for split, utterances in corpus.splits.items()} == SIZES
     assert corpus.label.startswith("synthesised speech")
     assert stand_in.stand_in(**SIZES) == corpus, "what is there is not made again"
-    phones = {segment.phone for each in corpus.splits["train"] for segment in heard(each)[1]}
+    phones = {segment.phone for each in corpus.splits["train"] for segment in audio_and_phones(each)[1]}
     assert len(phones) > 40
     assert stand_in.PACKAGE not in sys.modules, "only the helper process loads espeak-ng"
 
@@ -87,7 +87,7 @@ def level(corpus: Corpus, phones: set[str], above_hz: float, shift_s: float = 0.
     """Median over segments: mean power in dB above a frequency, with the labels moved by so much."""
     powers = []
     for utterance in corpus.splits["train"]:
-        audio, segments = heard(utterance)
+        audio, segments = audio_and_phones(utterance)
         for segment in segments:
             sound = audio[max(0, segment.start + int(shift_s * RATE)) :][: segment.end - segment.start]
             if segment.phone in phones and len(sound) > 100:

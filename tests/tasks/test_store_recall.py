@@ -70,7 +70,7 @@ def test_the_stated_delay_is_that_of_endless_trials_alone() -> None:
         assert np.mean(delays) == pytest.approx(wanted, abs=tolerance)
 
 
-def test_groups_of_channels_say_what_the_schedule_says() -> None:
+def test_groups_of_channels_follow_the_schedule() -> None:
     plan = schedule(CONFIG, 50, torch.Generator().manual_seed(3))
     active = active_groups(plan)
     assert torch.equal(active[..., STORE], plan.store)
@@ -157,7 +157,7 @@ def test_solved_by_one_batch_or_by_the_mean_of_twenty() -> None:
     assert (never["iterations"], never["iterations_at_least"]) == (46, 1)
 
 
-def test_training_stops_when_solved_and_trains_on_when_told() -> None:
+def test_training_stops_when_solved_unless_the_config_says_otherwise() -> None:
     assert is_solved([0.9], small(solved_error=1.0))
     assert not is_solved([1.0], small(solved_error=1.0))
     assert not is_solved([0.9], small(solved_error=1.0, stop_when_solved=False))
@@ -240,7 +240,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(variant: str, tmp_path: Pat
         ({"task_loss": "per_second"}, "is one of"),
     ],
 )
-def test_values_that_do_not_go_together_are_told(settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
+def test_values_that_do_not_go_together_are_refused(settings: dict[str, str], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=sentence):
         run(TASK, "e_prop_1", "paper", 0, settings, tmp_path)
     assert not list(tmp_path.iterdir())

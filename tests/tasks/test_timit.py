@@ -97,7 +97,7 @@ def test_a_wrong_folder(tmp_path: Path) -> None:
         timit(write(tmp_path) / "TRAIN")
 
 
-def test_labels_that_end_a_little_beside_the_audio_are_no_fault(tmp_path: Path) -> None:
+def test_labels_that_end_close_to_the_end_of_the_audio_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "sx1.phn"
     write_phones(path, [(0, 3000, "h#"), (3000, 7900, "sh")])
     for samples in (7740, 7900, 9000):

@@ -44,7 +44,7 @@ def of(x: Tensor) -> Operators:
 def exponential_filter(x: Tensor, decay: float, reverse: bool = False) -> Tensor:
     """y^t = decay y^(t-1) + x^t along time, or from the end to the beginning; x and y [batch, time, ...].
 
-    Differentiable. Raises nothing of its own.
+    Differentiable. Raises no exceptions of its own.
     """
     filtered: Tensor = _Filter.apply(x, decay, reverse)
     return filtered

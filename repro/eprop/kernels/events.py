@@ -1,4 +1,4 @@
-"""Spikes as lists of events: what need not be done for silent channels and neurons is most of the work.
+"""Spikes as lists of events: the products skip silent channels and neurons, which saves most of the work.
 
 `linear` and `outer` take spikes in either form, as events or as an array, and inputs that are held for some steps. On a
 GPU they make an array of events: a product is fast there, and sums over events would come in another order each time.
@@ -162,7 +162,7 @@ def delayed_outer(delta: Tensor, spikes: Spikes, before: Tensor) -> Tensor:
 
 
 def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
-    """As `linear`, each trial by weights of its own [batch, post, pre]; off the tape."""
+    """As `linear`, with separate weights for each trial [batch, post, pre]; off the tape."""
     if not isinstance(spikes, SpikeTrains):
         return times(spikes.to(weights.dtype), weights.mT)
     if spikes.device.type == "cuda":
@@ -172,7 +172,7 @@ def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
 
 
 def outer_each(delta: Tensor, spikes: Spikes) -> Tensor:
-    """As `outer`, a sum of its own for each trial [batch, post, pre]: over time alone; off the tape."""
+    """As `outer`, a separate sum for each trial [batch, post, pre]: over time alone; off the tape."""
     if not isinstance(spikes, SpikeTrains):
         return delta.mT @ spikes.to(delta.dtype)
     if spikes.device.type == "cuda":
@@ -198,8 +198,10 @@ def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     if x.device.type == "cuda":
         return x @ weights
     y = series(x, x.shape[0], x.shape[1], weights.shape[2])
-    for trial, own, out in zip(x, weights, y, strict=True):  # one product of all trials would come batch first
-        torch.mm(trial, own, out=out)
+    for trial, trial_weights, out in zip(
+        x, weights, y, strict=True
+    ):  # one product of all trials would come batch first
+        torch.mm(trial, trial_weights, out=out)
     return y
 
 

@@ -1,4 +1,4 @@
-"""The heap below all arrays: what a process does with memory that it has freed."""
+"""Settings of malloc: whether a process keeps the memory that it has freed."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""Trials of unequal length in one batch: padding stands at the end of each, and is no part of it."""
+"""Trials of unequal length in one batch: padding is at the end of each and does not count."""
 
 from typing import Any, NamedTuple
 
@@ -45,8 +45,8 @@ def without_padding(spikes: SpikeTrains, lengths: Tensor) -> SpikeTrains:
 
 
 def flip(x: Any, lengths: Tensor) -> Any:
-    """Turn each trial of `x` [batch, time, ...] round within its own length [batch, in steps of x]; padding stays where
-    it is. Its own inverse. On the tape for an array; `Held` inputs are turned by the frame."""
+    """Reverse each trial of `x` [batch, time, ...] in time within its length [batch, in steps of x]; padding stays
+    where it is. Applied twice, it returns `x`. Differentiable for an array; `Held` inputs are reversed by frames."""
     if isinstance(x, Held):
         return x._replace(frames=flip(x.frames, torch.div(lengths, x.steps_each, rounding_mode="floor")))
     flipped: Tensor = _Flip.apply(x, lengths)
@@ -84,7 +84,7 @@ class KnownSpikes(NamedTuple):
 
 
 def remember(z: Tensor, events: SpikeTrains | None, lengths: Tensor | None) -> None:
-    """Keep the events of an array of spikes beside it, so that what reads it need not search for them.
+    """Attach the events of an array of spikes to it, so that later functions need not search for them.
 
     Not in torch's inference mode, in which arrays have no version counter."""
     if z.is_inference():

@@ -32,7 +32,7 @@ def lif_forward(
     """A network of LIF and ALIF neurons over a whole sequence (Eq. 20, 21, 25, 26; `step` of those neurons).
 
     `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or [batch, post, pre] where each trial
-    has weights of its own, or of no elements for a network without recurrence; `v`, `a`, `z`, `refractory`
+    has separate weights, or of no elements for a network without recurrence; `v`, `a`, `z`, `refractory`
     [batch, neuron] the state before the first step. Returns z, h, v [batch, time, neuron] (v of no elements unless
     `keep_v`); voltage, adaptation and refractory counter after the last step [batch, neuron]; and the spikes as events,
     `channel` and `start` (of no elements where they are not made).

@@ -1,7 +1,7 @@
 """Sparse products compiled by numba: with spikes as events, or with a result that is needed in few places; and
 eligibility vectors that are carried from window to window. `repro.eprop.kernels.reference` has what each computes.
 
-Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Where each trial has weights of its own
+Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Where each trial has separate weights
 the loop over trials is outside, so that these stay in the cache.
 """
 
@@ -70,13 +70,13 @@ def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  
     not zero, and with zero elsewhere."""
     n_time, n_batch, n = y.shape
     for b in range(n_batch):
-        own = b % weights_t.shape[0]
+        weight_set = b % weights_t.shape[0]
         for t in range(n_time):
             for i in range(n):
                 total = x.dtype.type(0)
                 if where[t, b, i] != 0:
                     for j in range(x.shape[2]):
-                        total += weights_t[own, i, j] * x[t, b, j]
+                        total += weights_t[weight_set, i, j] * x[t, b, j]
                 y[t, b, i] = total
 
 
@@ -91,12 +91,12 @@ def carry(
         for b in range(n_batch):
             for g in range(n_gates):
                 vector, total = vectors[j, b, g], gradient[j, g]
-                decay, heard = keep[b, j], left[b, j]
+                decay, d_cell = keep[b, j], left[b, j]
                 for t in range(0, pre.shape[0], 4):
                     x0, x1, x2, x3 = pre[t, b], pre[t + 1, b], pre[t + 2, b], pre[t + 3, b]
                     r0, r1, r2, r3 = rows[t, b, g, j], rows[t + 1, b, g, j], rows[t + 2, b, g, j], rows[t + 3, b, g, j]
                     for i in range(n_pre):
                         before = vector[i]
-                        total[i] += heard * before
+                        total[i] += d_cell * before
                         vector[i] = decay * before + r0 * x0[i] + r1 * x1[i] + r2 * x2[i] + r3 * x3[i]
-                    decay, heard = vectors.dtype.type(1), vectors.dtype.type(0)
+                    decay, d_cell = vectors.dtype.type(1), vectors.dtype.type(0)

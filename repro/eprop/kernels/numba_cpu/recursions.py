@@ -64,9 +64,9 @@ def lif_forward(
         if w_rec_t.size:
             for s in range(count):
                 b = active[s] // n
-                size, i, own = zs[active[s]], active[s] - b * n, b % w_rec_t.shape[0]
+                size, i, weight_set = zs[active[s]], active[s] - b * n, b % w_rec_t.shape[0]
                 for j in range(n):
-                    arriving[b, j] += size * w_rec_t[own, i, j]
+                    arriving[b, j] += size * w_rec_t[weight_set, i, j]
         z_t, h_t = z_out[t].reshape(cells), h_out[t].reshape(cells)
         if adapts:
             for k in range(cells):
@@ -143,7 +143,7 @@ def bptt_reverse(
     through = np.zeros(n, h.dtype)
     strength = beta if beta.size else np.zeros(n, h.dtype)
     for b in range(n_batch):  # outside: a trial's own weights stay in the cache
-        own = b % max(w_rec_t.shape[0], 1)
+        weight_set = b % max(w_rec_t.shape[0], 1)
         for t in range(n_time - 1, -1, -1):
             for i in range(n):
                 through[i] = 0
@@ -151,7 +151,7 @@ def bptt_reverse(
                     back = signal[t, b, i] + onward[b, i] - v_th * later[b, i]
                     if w_rec_t.size:
                         for j in range(n):
-                            back += w_rec_t[own, i, j] * later[b, j]
+                            back += w_rec_t[weight_set, i, j] * later[b, j]
                     through[i] = h[t, b, i] * back
                     if direct.size:
                         through[i] += direct[t, b, i]
@@ -165,29 +165,30 @@ def bptt_reverse(
 def bptt_reverse_few(
     h: Array, signal: Array, w_rec: Array, beta: Array, alpha: float, rho: float, v_th: float, delta: Array
 ) -> None:  # pragma: no cover - compiled
-    """Fills delta, as `bptt_reverse`, whole products at a time and SIMD along trials: [neuron, batch] inside."""
+    """Fills delta, as `bptt_reverse`, whole products at a time and SIMD along trials: [neuron, batch] inside.
+    `through` holds the signal, then h dE/dz."""
     n_time, n_batch, n = h.shape
     later, onward = np.zeros((n, n_batch), h.dtype), np.zeros((n, n_batch), h.dtype)
-    heard, slope = np.empty((n, n_batch), h.dtype), np.empty((n, n_batch), h.dtype)
+    through, slope = np.empty((n, n_batch), h.dtype), np.empty((n, n_batch), h.dtype)
     back, strength = np.empty(n_batch, h.dtype), beta if beta.size else np.zeros(n, h.dtype)
     for t in range(n_time - 1, -1, -1):
         for b in range(n_batch):
             for i in range(n):
-                heard[i, b], slope[i, b] = signal[t, b, i], h[t, b, i]
+                through[i, b], slope[i, b] = signal[t, b, i], h[t, b, i]
         for i in range(n):
             for b in range(n_batch):
-                back[b] = heard[i, b] + onward[i, b] - v_th * later[i, b]
+                back[b] = through[i, b] + onward[i, b] - v_th * later[i, b]
             if w_rec.size:
                 for j in range(n):
                     w = w_rec[j, i]
                     for b in range(n_batch):
                         back[b] += w * later[j, b]
             for b in range(n_batch):
-                heard[i, b] = slope[i, b] * back[b]
+                through[i, b] = slope[i, b] * back[b]
         for i in range(n):
             for b in range(n_batch):
-                later[i, b] = alpha * later[i, b] + heard[i, b]
-                onward[i, b] = rho * onward[i, b] - strength[i] * heard[i, b]
+                later[i, b] = alpha * later[i, b] + through[i, b]
+                onward[i, b] = rho * onward[i, b] - strength[i] * through[i, b]
         for b in range(n_batch):
             for i in range(n):
                 delta[t, b, i] = later[i, b]

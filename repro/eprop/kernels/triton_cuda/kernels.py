@@ -1,6 +1,6 @@
-"""The kernels in Triton, for CUDA; `repro.eprop.kernels.reference` says what each computes.
+"""The kernels in Triton, for CUDA; `repro.eprop.kernels.reference` has what each computes.
 
-A whole sequence is one launch. Neurons hear each other, so a trial of a network is one program, which holds its state
+A whole sequence is one launch. The neurons of a trial are connected: a trial is one program, which holds its state
 in registers; a filter has a program for each few cells, a cell being a trial's neuron. Of few neurons the recurrent
 weights too stay on chip; of many they are read from the cache, and only the rows of neurons that spike or, backwards,
 of those that could. Every sum has one order, so that two runs on one device are bit-identical. Inside, arrays are
@@ -102,7 +102,7 @@ def bptt_reverse(
     beta: "Any",
     delta: "Any",
     excitable: "Any",
-    heard: "Any",
+    recurrent_sum: "Any",
     numbers: "Any",
     steps: tl.constexpr,
     n: tl.constexpr,
@@ -113,8 +113,8 @@ def bptt_reverse(
     DIRECT: tl.constexpr,
     ADAPTS: tl.constexpr,
 ) -> None:  # pragma: no cover - compiled
-    """`w_rec` as in `lif_forward`; `excitable` and `heard` [batch, neuron] list who
-    could spike, and what these hear. A neuron that could not passes nothing on, so its row is never read."""
+    """`w_rec` as in `lif_forward`; `excitable` [batch, neuron] lists the neurons with h != 0, and `recurrent_sum`
+    [batch, neuron] is, for these, the sum over post of w_rec times `later`. Rows of other neurons are not read."""
     alpha, rho, v_th = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
     cell = tl.arange(0, N)
     inside, first = cell < n, tl.program_id(0).to(tl.int64) * n
@@ -141,10 +141,10 @@ def bptt_reverse(
                 pre = tl.load(excitable + first + k, k < count, 0)
                 wanted = (k < count)[:, None] & inside[None, :]
                 rows = tl.load(w_rec + pre[:, None] * n + cell[None, :], wanted, 0)
-                tl.store(heard + first + pre, tl.sum(rows * later[None, :], axis=1), k < count)
+                tl.store(recurrent_sum + first + pre, tl.sum(rows * later[None, :], axis=1), k < count)
                 begin += ROWS
             tl.debug_barrier()
-            back += tl.load(heard + first + cell, slope != 0, 0)
+            back += tl.load(recurrent_sum + first + cell, slope != 0, 0)
         through = slope * back
         if DIRECT:
             through += tl.load(direct + at, inside & (slope != 0), 0)

@@ -75,9 +75,10 @@ def bptt_reverse(
     delta, numbers = torch.empty_like(slope), _numbers(h.dtype, h.device, alpha, rho, v_th)
     shape = _shape(n, recurrent)
     weights = (w_rec.mT if shape["ROWS"] else w_rec).contiguous()
-    excitable, heard = torch.empty(batch, n, dtype=torch.int32, device=h.device), slope.new_empty(batch, n)
-    own = _inner(direct) if direct.numel() else direct
-    arrays = slope, _inner(signal), own, weights, beta.contiguous(), delta, excitable, heard, numbers
+    excitable = torch.empty(batch, n, dtype=torch.int32, device=h.device)
+    recurrent_sum = slope.new_empty(batch, n)
+    direct_inner = _inner(direct) if direct.numel() else direct
+    arrays = slope, _inner(signal), direct_inner, weights, beta.contiguous(), delta, excitable, recurrent_sum, numbers
     flags = {"RECURRENT": recurrent, "PER_TRIAL": w_rec.ndim == 3, "DIRECT": direct.numel() > 0}
     flags["ADAPTS"] = beta.numel() > 0
     with torch.cuda.device_of(h):
