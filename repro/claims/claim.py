@@ -167,7 +167,7 @@ def _validate(figure: str, row: Mapping[str, Any], named: Mapping[str, Mapping[s
     name = row.get("id", f"a claim of {figure}")
     for key, value in row.items():
         if key not in KEYS:
-            raise UserError(f"{name}: unknown key {key!r}; a claim knows {', '.join(KEYS)}")
+            raise UserError(f"{name}: unknown key {key!r}; the keys of a claim are {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not bool):
             raise UserError(f"{name}: {key} = {value!r} is of the wrong type")
     if missing := [key for key in REQUIRED if key not in row]:

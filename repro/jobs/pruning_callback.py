@@ -1,4 +1,4 @@
-"""The callback that lets a study stop a run early; it knows a report function, not Optuna's storage."""
+"""The callback that lets a study stop a run early; it uses a report function, not Optuna's storage."""
 
 from collections.abc import Callable
 from typing import Any

@@ -114,7 +114,7 @@ class Queue:
         return None
 
     def _started(self, trial: optuna.Trial, job: Job) -> Attempt:
-        """Optuna knows a trial's parameters once they have been suggested."""
+        """Suggest a trial's parameters, so that Optuna stores them."""
         for key, choices in self.study.choices.items():
             trial.suggest_categorical(key, choices)
         return Attempt(job, trial)

@@ -9,7 +9,7 @@ ENDLESS = 2**40  # batches: with a length, even this one, Lightning fetches none
 
 
 class IndexedLoader:
-    """Yields `batch_of(index)` for index 0 .. length - 1; knows where it is, for Lightning's checkpoints.
+    """Yields `batch_of(index)` for index 0 .. length - 1; its position is in Lightning's checkpoints.
 
     Of several processes (DDP) each gets its part of the batch's trials. Raises UserError where these cannot be shared
     evenly.

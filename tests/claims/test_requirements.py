@@ -1,4 +1,4 @@
-"""Runs that have not come to what a claim requires of them have no say."""
+"""Runs that do not meet the requirement of a claim do not count."""
 
 import pandas as pd
 import pytest

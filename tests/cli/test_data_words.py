@@ -25,7 +25,7 @@ BROKEN = "/cut"  # below it, the server breaks off in the middle of a file
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without a word; half of each file where the path says so."""
+    """Serves a folder without printing; half of each file if the path asks for it."""
 
     def log_message(self, *_: object) -> None:
         """Nothing."""

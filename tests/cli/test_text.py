@@ -32,7 +32,7 @@ def test_paths_are_as_short_as_they_can_be(tmp_path: Path, monkeypatch: pytest.M
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
+    """A stream whose `isatty` is true."""
 
     def isatty(self) -> bool:
         """Always."""

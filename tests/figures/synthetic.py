@@ -95,7 +95,7 @@ def write(
     arrays: dict[str, np.ndarray],
     unfinished: str = "",
 ) -> None:
-    """Write one record; a run without arrays has failed, and one that came no further than `unfinished` says so."""
+    """Write one record; a run without arrays has failed, and one with `unfinished` has this as its progress."""
     folder = run_folder(task.name, variant, config_hash(config), seed, where)
     folder.mkdir(parents=True, exist_ok=True)
     packed = pack_arrays(arrays)

@@ -88,7 +88,7 @@ def make_example(
 
 
 def reach(velocities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tip and elbow [time, (x, y)] of an arm that starts as the text says; velocities [time, joint] in rad/s."""
+    """Tip and elbow [time, (x, y)] of an arm that starts as in the paper; velocities [time, joint] in rad/s."""
     first, second = (np.array([0, np.pi / 2]) + velocities.cumsum(0) / 1000).cumsum(1).T
     elbow = 0.5 * np.stack([np.cos(first), np.sin(first)], axis=1)
     return elbow + 0.5 * np.stack([np.cos(second), np.sin(second)], axis=1), elbow

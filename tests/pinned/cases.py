@@ -98,7 +98,7 @@ class Case:
 
     @property
     def settings(self) -> Settings:
-        """What `--set` would say."""
+        """The values as arguments of `--set`."""
         return {**SMALL[self.task], **self.extra}
 
 

@@ -1,4 +1,4 @@
-"""The records in the repository still mean what they say: names, hashes, provenance."""
+"""The records in the repository are consistent: names, hashes, provenance."""
 
 import dataclasses
 

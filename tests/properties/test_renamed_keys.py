@@ -15,7 +15,7 @@ from tests.studies.conftest import GOOD
 
 
 def made_up(name: str, **names: object) -> type:
-    """A config class with one key of that name beside the task's."""
+    """A config class with the task's keys and one of that name."""
     key = assumed(0.5, "a key of the test", low=0.0, high=1.0, **names)
     return dataclasses.make_dataclass(TASK.config.__name__, [(name, float, key)], bases=(TASK.config,), frozen=True)
 

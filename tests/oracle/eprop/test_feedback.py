@@ -132,7 +132,7 @@ def test_b_is_a_function_of_seed_and_window_alone() -> None:
     assert torch.equal(long[:4], short)
     assert torch.equal(one.feedback_weights(200), long)  # grown after a short trial
     assert torch.equal(one.feedback_weights(11), long[:3])
-    torch.rand(5)  # no stream of random numbers has a say
+    torch.rand(5)  # the result does not depend on the global random numbers
     one.feedback = one.feedback
     assert torch.equal(one.feedback_weights(20), short)
     assert all(relative(long[i], long[j]) > WRONG for i in range(6) for j in range(i))
