@@ -94,7 +94,7 @@ def panel_d(figure: style.Panel, table: Table) -> None:
         hue="variant",
         hue_order=variants,
         legend=False,
-        palette=style.COLOURS,
+        palette={variant: style.COLOURS[variant] for variant in variants},
         saturation=1,
         alpha=0.45,
         width=0.74,

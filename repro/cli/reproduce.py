@@ -113,14 +113,19 @@ def itemised(jobs: Sequence[PlannedRun]) -> str:
 
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
     """Draw the figure and print the verdicts on its claims, or the reason why it cannot be drawn."""
+    from repro.claims.claim import load_claims
     from repro.claims.table import format_table
     from repro.cli.check import judge
 
     try:
         print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
-        print(f"\n{format_table(judge('runs', figure, panels))}")
     except UserError as error:
         print(f"\nno figure and no verdicts: {error}")
+        return
+    if figure not in {claim.figure for claim in load_claims()}:
+        print(f"\n{figure} has no claims, so there are no verdicts")
+        return
+    print(f"\n{format_table(judge('runs', figure, panels))}")
 
 
 def _free(root: Path) -> float:

@@ -61,7 +61,7 @@ def _load(group: str, kind: str, name: str) -> Any:
     entry = entries(group)[name]
     try:
         return entry.load()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, UserError) as error:
         raise UserError(f"cannot load the {kind} {name}, registered as {entry.value!r}: {error}") from error
 
 

@@ -12,6 +12,9 @@ from repro.errors import UserError
 from repro.runs.rule_settings import RuleSettings, WindowSettings
 from repro.runs.seeds import generator
 
+# The rules that need the true gradient of the readout, by the config's name for them.
+WITHOUT_TRACE: dict[str, Rule] = {"bptt": BPTT(), "autograd": BPTT(), "readout_only": Frozen()}
+
 
 def learning_rules(config: Any, seed: int) -> list[pl.Callback]:
     """The callback that a config's rule settings describe; none for a config without any, and for algorithm=autograd.
@@ -36,7 +39,9 @@ def rule_of(settings: RuleSettings) -> Rule:
                 f"algorithm={settings.algorithm} has no eligibility trace: leave trace, evaluator and "
                 "feedback_window_ms alone"
             )
-        return Frozen() if settings.algorithm == "readout_only" else BPTT()
+        if settings.algorithm not in WITHOUT_TRACE:
+            raise UserError(f"algorithm={settings.algorithm}: repro/runs/rules.py makes no rule of it")
+        return WITHOUT_TRACE[settings.algorithm]
     if settings.evaluator == "online" and settings.trace != "full":
         raise UserError(f"evaluator=online keeps the full eligibility trace; for trace={settings.trace} use factored")
     if settings.evaluator == "online" and settings.feedback_time == "slice":
@@ -46,7 +51,7 @@ def rule_of(settings: RuleSettings) -> Rule:
 
 def feedback_of(settings: RuleSettings) -> Feedback:
     """The feedback of the readout. Raises UserError for a combination that has no meaning."""
-    if settings.algorithm != "eprop":
+    if settings.algorithm in WITHOUT_TRACE:
         return Feedback("symmetric")
     if settings.feedback_window_ms and settings.feedback != "random":
         raise UserError(f"feedback_window_ms resamples random feedback; feedback={settings.feedback} has none")

@@ -65,6 +65,11 @@ class Task:
     data_here: Callable[[], Mapping[str, Value]] = dict
     substitutes: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raises UserError where a variant's cost is not given."""
+        if missing := [name for name in self.variants if name not in self.seconds]:
+            raise UserError(f"the task {self.name} does not say how many `seconds` a run of {missing[0]} takes")
+
     def resolve(
         self,
         variant: str,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ PANELS = ("a",)
 def draw(where, panels, out):
     return [out / "drawn.svg"]
 """
-OWN = ["pattern_generation", "store_recall", "speech", "arm_reaching", "copy_repeat", "word_prediction", "theory"]
+OWN = list(tomllib.loads(registry.PYPROJECT.read_text())["project"]["entry-points"]["repro.tasks"])
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import paper_figures
 from repro.errors import UserError
 from repro.records.record import RECORD
 from repro.records.store import run_folder
+from repro.runs.registry import FIGURES, entries
 from tasks.pattern_generation.config import TASK
 from tests.figures.synthetic import write_runs
 
@@ -25,7 +26,7 @@ def refused(where, out, panels=None, figure="fig1") -> str:
 def test_unknown_figure_and_panel(one_run, tmp_path):
     out = tmp_path / "out"
     assert refused(one_run[0], out, ["9z"]) == "unknown panel '9z' of fig1; known: 1c, 1d, 1e"
-    known = "fig1, fig2, fig3, fig4, theory"
+    known = ", ".join(entries(FIGURES))
     assert refused(one_run[0], out, figure="fig9") == f"unknown figure 'fig9'; did you mean fig4? known: {known}"
     paper_figures.draw("fig1", one_run[0], ["1d"], out)  # the same call with a name that exists
     assert out.exists()
