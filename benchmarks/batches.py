@@ -9,12 +9,12 @@ from torch import Tensor
 from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
 from repro.runs.seeds import generator
 from tasks.speech.config import SpeechConfig
-from tasks.speech.data import Batch
+from tasks.speech.data import SpeechBatch
 from tasks.speech.features import CHANNELS
 from tasks.speech.phones import PHONES
 
 
-def noise(config: SpeechConfig, frames: int) -> Batch:
+def noise(config: SpeechConfig, frames: int) -> SpeechBatch:
     """In place of speech, which costs the same and may not be here: noise in [0, 1], and a phone drawn for each frame.
 
     All utterances have as many `frames`.
@@ -23,7 +23,7 @@ def noise(config: SpeechConfig, frames: int) -> Batch:
     features = torch.rand(*size, CHANNELS, generator=random)
     labels = torch.randint(len(PHONES), size, generator=random)
     lengths = torch.full(size[:1], frames * config.frame_steps)
-    return Batch(Held(features, config.frame_steps), labels, lengths)
+    return SpeechBatch(Held(features, config.frame_steps), labels, lengths)
 
 
 def doubled(batch: Any) -> Any:

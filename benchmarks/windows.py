@@ -12,11 +12,9 @@ from benchmarks.problem import Problem
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import window_rule
 from tasks import get_task
-from tasks.copy_repeat.data import WindowBatch as Copying
-from tasks.copy_repeat.data import in_windows
+from tasks.copy_repeat.data import CopyWindow, in_windows
 from tasks.copy_repeat.sequences import Level, sequences
-from tasks.word_prediction.data import Segment
-from tasks.word_prediction.data import WindowBatch as Reading
+from tasks.word_prediction.data import WordSegment, WordWindow
 
 PREDICTED = 0.02  # the standard deviation of a last layer that, as it begins, would predict zero
 LEVEL = Level(pattern=4, repeats=4)  # 23 steps; the second window has the last inputs and the first targets
@@ -55,19 +53,19 @@ class WindowProblem(Problem):
         return self.windows[1]
 
 
-def _copying(config: Any) -> list[Copying]:
+def _copying(config: Any) -> list[CopyWindow]:
     made = sequences(LEVEL, config.batch_size, 0, "benchmark", 0)
     return in_windows(made, config.truncation_steps)
 
 
-def _reading(config: Any) -> list[Reading]:
+def _reading(config: Any) -> list[WordWindow]:
     """Of words that are drawn at random."""
     random, steps = torch.Generator().manual_seed(0), config.truncation_steps
     text = torch.randint(config.vocabulary, (config.batch_size, 4 * steps + 1), generator=random)
     starts = range(0, 4 * steps, steps)
-    segments = [Segment(text[:, k : k + steps], text[:, k + 1 : k + steps + 1], text[:, k + steps]) for k in starts]
+    segments = [WordSegment(text[:, k : k + steps], text[:, k + 1 : k + steps + 1], text[:, k + steps]) for k in starts]
     pairs = itertools.pairwise(segments)
-    return [Reading(this, later, this is segments[0], False, 0, 4 * steps) for this, later in pairs]
+    return [WordWindow(this, later, this is segments[0], False, 0, 4 * steps) for this, later in pairs]
 
 
 MADE: dict[str, Callable[[Any], list[Any]]] = {"copy_repeat": _copying, "word_prediction": _reading}

@@ -14,7 +14,7 @@ from tasks.arm_reaching.movements import Family, Movements, movements
 from tasks.clock import clock
 
 
-class Batch(NamedTuple):
+class ArmBatch(NamedTuple):
     """Movements to learn in one shot each.
 
     The clock `inputs` [batch, time, input] of both trials; y* [batch, time, feature] as the error module receives it
@@ -42,7 +42,7 @@ def family(config: ArmReachingConfig) -> Family:
     )
 
 
-def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: int) -> Batch:
+def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: int) -> ArmBatch:
     """Batch number `index` for "training" or "test", of `size` movements: a pure function of its arguments."""
     moved = movements(family(config), size, seed, purpose, index)
     random = generator(seed, purpose, "encoding", index)
@@ -50,7 +50,7 @@ def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: 
         encoded(config.target_input, moved.positions, config.target_neurons, config.dt_ms, random) for _ in range(2)
     )
     ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms).expand(size, -1, -1)
-    return Batch(spike_trains(ticks), target_input, test_target_input, moved)
+    return ArmBatch(spike_trains(ticks), target_input, test_target_input, moved)
 
 
 class ArmReachingData(pl.LightningDataModule):

@@ -16,7 +16,7 @@ from repro.errors import RunFailed
 from repro.runs.task_module import TaskModule
 from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import ArmReachingConfig
-from tasks.arm_reaching.data import Batch
+from tasks.arm_reaching.data import ArmBatch
 from tasks.arm_reaching.encoding import n_features
 
 
@@ -71,7 +71,7 @@ class ArmReachingModule(TaskModule):
         sizes = c.n_in, c.n_rec, features, c.n_module
         return SpikingErrorModule(self._neuron(), *sizes, decay=decay, generator=random)
 
-    def inner_loop(self, batch: Batch, test_output: bool) -> InnerLoop:
+    def inner_loop(self, batch: ArmBatch, test_output: bool) -> InnerLoop:
         """Both trials of a batch of tasks, on the tape; with `test_output` the error module receives the test trial
         too."""
         c, network = self.config, self.network
@@ -84,25 +84,25 @@ class ArmReachingModule(TaskModule):
         output = self.error_module(received) if test_output else None
         return InnerLoop(result.training, result.test, result.module_output, output)
 
-    def loss_of(self, readout: Tensor, batch: Batch) -> Tensor:
+    def loss_of(self, readout: Tensor, batch: ArmBatch) -> Tensor:
         """Eq. 61 without its rate term, of velocities [batch, time, joint] in rad/s of whole trials: a sum over time
         and coordinates and a mean over tasks, or a mean over all of them."""
         reached, motor = self.squared_errors(readout, batch)
         squared = reached + self.config.motor_weight * motor
         return squared.mean() if self.config.task_loss == "mean" else squared.sum(dim=(1, 2)).mean()
 
-    def squared_errors(self, readout: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def squared_errors(self, readout: Tensor, batch: ArmBatch) -> tuple[Tensor, Tensor]:
         """(y - y*)^2 [batch, time, (x, y)] of the tip, and of the velocities [batch, time, joint] in (rad/s)^2."""
         reached = tip(integrate(readout, self.config.dt_ms))
         target = batch.movements
         return (reached - target.positions).square(), (readout - target.velocities).square()
 
-    def metrics(self, readout: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def metrics(self, readout: Tensor, batch: ArmBatch) -> dict[str, Tensor]:
         """The mean squared error of the tip (over time, x and y), and that of the velocities in (rad/s)^2."""
         reached, motor = self.squared_errors(readout, batch)
         return {"test_mse": reached.mean(), "motor_mse": motor.mean()}
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: ArmBatch, batch_idx: int) -> dict[str, Any]:
         """A batch of tasks learned in one shot each, and the outer loss of their test trials (Eq. 61)."""
         both = self.config.rate_trials == "both"
         inner = self.inner_loop(batch, test_output=both)

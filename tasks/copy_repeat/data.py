@@ -13,7 +13,7 @@ from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.sequences import Curriculum, Sequences, sequences
 
 
-class Segment(NamedTuple):
+class CopySegment(NamedTuple):
     """Some steps of a batch of sequences: inputs and targets [batch, step, channel], the first step that has a target
     (the number of steps if none has), and the input of the step after them [batch, channel], None at the end."""
 
@@ -23,33 +23,33 @@ class Segment(NamedTuple):
     next_input: Tensor | None
 
 
-class WindowBatch(NamedTuple):
+class CopyWindow(NamedTuple):
     """A window and the next one (None at the end of the sequences); whether it is the first or the last; and the length
     of its sequences in steps."""
 
-    this: Segment
-    following: Segment | None
+    this: CopySegment
+    following: CopySegment | None
     begins: bool
     ends: bool
     length: int
 
 
-def in_windows(made: Sequences, steps: int) -> list[WindowBatch]:
+def in_windows(made: Sequences, steps: int) -> list[CopyWindow]:
     """The windows of a batch of sequences, of `steps` steps each (0: the whole); the last may be shorter."""
     length = made.level.length
     starts = range(0, length, steps or length)
     segments = [_segment(made, start, min(start + (steps or length), length)) for start in starts]
-    following: list[Segment | None] = [*segments[1:], None]
+    following: list[CopySegment | None] = [*segments[1:], None]
     return [
-        WindowBatch(segment, later, segment is segments[0], later is None, length)
+        CopyWindow(segment, later, segment is segments[0], later is None, length)
         for segment, later in zip(segments, following, strict=True)
     ]
 
 
-def _segment(made: Sequences, start: int, end: int) -> Segment:
+def _segment(made: Sequences, start: int, end: int) -> CopySegment:
     first_target_step = min(max(made.level.first_target_step - start, 0), end - start)
     next_input = made.inputs[:, end] if end < made.level.length else None
-    return Segment(made.inputs[:, start:end], made.target[:, start:end], first_target_step, next_input)
+    return CopySegment(made.inputs[:, start:end], made.target[:, start:end], first_target_step, next_input)
 
 
 class CopyRepeatData(pl.LightningDataModule):
@@ -64,7 +64,7 @@ class CopyRepeatData(pl.LightningDataModule):
         """One iteration after the other, window by window."""
         return SequenceLoader(self._iteration, self.config.iterations)
 
-    def _iteration(self, index: int) -> Iterator[WindowBatch]:
+    def _iteration(self, index: int) -> Iterator[CopyWindow]:
         made = sequences(self.curriculum.level, self.config.batch_size, self.seed, "training", index)
         return iter(in_windows(made, self.config.truncation_steps))
 

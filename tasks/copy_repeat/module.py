@@ -10,7 +10,7 @@ from repro.eprop.rules.synthetic import Window
 from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.windowed_module import WindowedModule
 from tasks.copy_repeat.config import CopyRepeatConfig
-from tasks.copy_repeat.data import Segment, WindowBatch, bits
+from tasks.copy_repeat.data import CopySegment, CopyWindow, bits
 from tasks.copy_repeat.sequences import CHANNELS
 
 
@@ -27,7 +27,7 @@ class CopyRepeatModule(WindowedModule):
         self.build(LSTMNetwork(unit, CHANNELS, c.units, CHANNELS, scale, self.generator("weights")))
         self._bits: Tensor | float = 0.0  # of the sequences so far, per sequence
 
-    def window(self, segment: Segment) -> Window:
+    def window(self, segment: CopySegment) -> Window:
         """See `WindowedModule.window`."""
         return Window(segment.inputs, (segment.target, segment.first_target_step), segment.next_input)
 
@@ -35,7 +35,7 @@ class CopyRepeatModule(WindowedModule):
         """Bits, added up over channels, steps and sequences."""
         return bits(readout, *target)
 
-    def training_step(self, batch: WindowBatch, batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: CopyWindow, batch_idx: int) -> dict[str, Any]:
         """One window; the last one of its sequences reports their bits a sequence to the curriculum."""
         result = self.window_loss(batch)
         self._bits = result.error + (0.0 if batch.begins else self._bits)

@@ -15,7 +15,7 @@ from tasks.pattern_generation.config import PatternGenerationConfig
 FREQUENCIES_HZ = (1.0, 2.0, 3.0, 5.0)  # Pattern generation task 1.1
 
 
-class Trial(NamedTuple):
+class PatternTrial(NamedTuple):
     """Input spikes [batch, time, input] and target patterns [batch, time, readout]."""
 
     inputs: Tensor
@@ -45,7 +45,7 @@ class PatternGenerationData(pl.LightningDataModule):
         self.config = config
         inputs = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms)
         target = patterns(config, generator(seed, "targets"))
-        self.trial = Trial(
+        self.trial = PatternTrial(
             inputs.expand(config.batch_size, -1, -1).contiguous(), target.expand(config.batch_size, -1, -1).contiguous()
         )
 

@@ -6,7 +6,7 @@ from repro.eprop import LIF, Readout, RecurrentLayer, SpikingNetwork
 from repro.runs.sharing import shared_mean
 from repro.runs.spiking_module import SpikingModule
 from tasks.pattern_generation.config import PatternGenerationConfig
-from tasks.pattern_generation.data import Trial
+from tasks.pattern_generation.data import PatternTrial
 
 
 class PatternGenerationModule(SpikingModule):
@@ -31,7 +31,7 @@ class PatternGenerationModule(SpikingModule):
             ),
         )
 
-    def loss_of(self, readout: Tensor, batch: Trial, first_step: int = 0) -> Tensor:
+    def loss_of(self, readout: Tensor, batch: PatternTrial, first_step: int = 0) -> Tensor:
         """The target-mse over time and readouts, or the half sum above Eq. 42, as a mean over trials."""
         target = batch.target[:, first_step : first_step + readout.shape[1]]
         squared = (readout - target).square().sum()
@@ -39,7 +39,7 @@ class PatternGenerationModule(SpikingModule):
             return squared / batch.target.numel()
         return squared / (2 * batch.target.shape[0])
 
-    def metrics(self, readout: Tensor, batch: Trial) -> dict[str, Tensor]:
+    def metrics(self, readout: Tensor, batch: PatternTrial) -> dict[str, Tensor]:
         """The mean squared error, and the normalised one: over the mean variance of the targets."""
         variance = shared_mean(batch.target.var(dim=1, unbiased=False).mean())
         mse = (readout - batch.target).square().mean()

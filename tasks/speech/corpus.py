@@ -44,7 +44,7 @@ class Corpus(NamedTuple):
     splits: Mapping[str, tuple[Utterance, ...]]
 
 
-class Segment(NamedTuple):
+class PhoneSegment(NamedTuple):
     """One phone: samples start, ..., end - 1."""
 
     start: int
@@ -131,7 +131,7 @@ def read_audio(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
     return samples
 
 
-def read_phones(path: Path, samples: int) -> list[Segment]:
+def read_phones(path: Path, samples: int) -> list[PhoneSegment]:
     """The phones of an utterance with so many samples of audio, each beginning where the one before ends.
 
     TIMIT's last segment often ends some ms before the audio does. So audio without a label at either end is no error
@@ -159,10 +159,10 @@ def read_phones(path: Path, samples: int) -> list[Segment]:
     return segments
 
 
-def _segment(path: Path, number: int, line: str) -> Segment:
+def _segment(path: Path, number: int, line: str) -> PhoneSegment:
     match = re.fullmatch(r"\s*(\d+)\s+(\d+)\s+(\S+)\s*", line)
     if not match or int(match[2]) < int(match[1]):
         raise UserError(f"{path}, line {number}: {line.strip()!r}; wanted: start, end and symbol, such as '0 2240 h#'")
     if match[3] not in INDEX:
         raise UserError(f"{path}, line {number}: {unknown('phone', match[3], PHONES)}")
-    return Segment(int(match[1]), int(match[2]), match[3])
+    return PhoneSegment(int(match[1]), int(match[2]), match[3])

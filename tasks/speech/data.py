@@ -20,7 +20,7 @@ from tasks.speech.source import timit_dir
 PADDING = -1  # a label that is none
 
 
-class Batch(NamedTuple):
+class SpeechBatch(NamedTuple):
     """Utterances: features held for some steps each, the phone of each frame [batch, frame] (-1 in the padding), the
     real `lengths` [batch] in steps."""
 
@@ -45,12 +45,12 @@ def corpus(config: SpeechConfig) -> Corpus:
     return timit(root)
 
 
-def batch_of(split: Features, chosen: Sequence[int], frame_steps: int) -> Batch:
+def batch_of(split: Features, chosen: Sequence[int], frame_steps: int) -> SpeechBatch:
     """The utterances at the indices `chosen`."""
     frames, labels = [split.frames[i] for i in chosen], [split.labels[i] for i in chosen]
     pad = torch.nn.utils.rnn.pad_sequence
     lengths = torch.tensor([len(x) for x in labels]) * frame_steps
-    return Batch(
+    return SpeechBatch(
         Held(pad(frames, batch_first=True), frame_steps),
         pad(labels, batch_first=True, padding_value=PADDING),
         lengths,
@@ -75,14 +75,14 @@ class SpeechData(pl.LightningDataModule):
         sizes = {name: getattr(config, f"{name}_utterances") for name in ("train", "validation", "test")}
         self.splits = prepared(corpus(config), config.scaling, sizes)
 
-    def training_batch(self, index: int) -> Batch:
+    def training_batch(self, index: int) -> SpeechBatch:
         """Training batch number `index`: a pure function of the seed and it."""
         size, utterances = self.config.batch_size, len(self.splits["train"].labels)
         places = range(index * size, (index + 1) * size)
         chosen = [int(order(self.seed, utterances, place // utterances)[place % utterances]) for place in places]
         return batch_of(self.splits["train"], chosen, self.config.frame_steps)
 
-    def evaluation_batches(self, split: str) -> Iterator[Batch]:
+    def evaluation_batches(self, split: str) -> Iterator[SpeechBatch]:
         """All utterances of a split, those of similar length together: little padding."""
         part = self.splits[split]
         order = sorted(range(len(part.labels)), key=lambda i: len(part.labels[i]))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tasks.speech.corpus import RATE, read_audio
-from tasks.speech.data import Batch, batch_of, corpus
+from tasks.speech.data import SpeechBatch, batch_of, corpus
 from tasks.speech.features import HOP, N_FFT, WINDOW
 
 SHOWN_S = 2.0  # the utterance of about this length that the panel has room for
@@ -31,7 +31,7 @@ def arrays(module: Any, data: Any) -> dict[str, np.ndarray[Any, Any]]:
     return shown if module.config.model == "lstm" else shown | {"example_spikes": _spikes(module, here)}
 
 
-def _spikes(module: Any, batch: Batch) -> np.ndarray[Any, Any]:
+def _spikes(module: Any, batch: SpeechBatch) -> np.ndarray[Any, Any]:
     c, shown = module.config, []
     with torch.no_grad():
         z = module.network.layer(batch.inputs, batch.lengths)[0].T.cpu().numpy().astype(np.uint8)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from repro.errors import UserError
-from tasks.speech.corpus import RATE, Corpus, Segment, Utterance, read_audio, read_phones
+from tasks.speech.corpus import RATE, Corpus, PhoneSegment, Utterance, read_audio, read_phones
 from tasks.speech.phones import INDEX
 from tasks.speech.source import data_folder
 
@@ -135,7 +135,7 @@ def _frames(utterance: Utterance, transform: Callable[[Tensor], Tensor]) -> tupl
     return channels.T.numpy()[inside], classes
 
 
-def label_frames(segments: Sequence[Segment], frames: int) -> tuple[slice, Array]:
+def label_frames(segments: Sequence[PhoneSegment], frames: int) -> tuple[slice, Array]:
     """Which of an utterance's frames have a label, and these labels: the phone at each frame's centre sample."""
     centres = HOP * np.arange(frames)
     inside = slice(*np.searchsorted(centres, (segments[0].start, segments[-1].end)))

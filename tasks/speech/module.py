@@ -10,7 +10,7 @@ from repro.eprop.kernels.padding import real_steps
 from repro.runs.sharing import shared_count
 from repro.runs.spiking_module import SpikingModule
 from tasks.speech.config import SpeechConfig
-from tasks.speech.data import PADDING, Batch
+from tasks.speech.data import PADDING, SpeechBatch
 from tasks.speech.features import CHANNELS
 from tasks.speech.lstm import BidirectionalLSTM
 from tasks.speech.phones import PHONES
@@ -49,7 +49,7 @@ class SpeechModule(SpikingModule):
             readout.w_out.copy_(torch.cat(halves, dim=1))
         self.network = SpikingNetwork(Bidirectional(*layers), readout)
 
-    def loss_of(self, readout: Tensor, batch: Batch, first_step: int = 0) -> Tensor:
+    def loss_of(self, readout: Tensor, batch: SpeechBatch, first_step: int = 0) -> Tensor:
         """Cross entropy (Eq. 51) of `readout` [batch, time or frame, phone] over the real steps of each utterance, as a
         sum over them or their mean; then the mean over utterances."""
         steps_each = readout.shape[1] // batch.labels.shape[1]
@@ -63,23 +63,23 @@ class SpeechModule(SpikingModule):
         return of_utterance.mean()
 
     @staticmethod
-    def predicted(readout: Tensor, batch: Batch) -> Tensor:
+    def predicted(readout: Tensor, batch: SpeechBatch) -> Tensor:
         """The phone of the highest mean readout in each frame, [batch, frame]."""
         return readout.unflatten(1, (batch.labels.shape[1], -1)).mean(dim=2).argmax(dim=-1)
 
-    def metrics(self, readout: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def metrics(self, readout: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """Frame accuracy."""
         right, frames = self.right_frames(readout, batch)
         return {"accuracy": right / shared_count(frames).to(right)}
 
-    def read(self, batch: Batch) -> Tensor:
+    def read(self, batch: SpeechBatch) -> Tensor:
         """The readout [batch, time or frame, phone] of a batch."""
         if self.config.model == "lstm":
             return self.lstm(batch.inputs.frames, batch.lengths // batch.inputs.steps_each)
         readout: Tensor = self.network(batch.inputs, lengths=batch.lengths)[0]
         return readout
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: SpeechBatch, batch_idx: int) -> dict[str, Any]:
         """One batch; LSTM units have no firing rate and no spikes, and learn by autograd."""
         if self.config.model == "lsnn":
             return super().training_step(batch, batch_idx)
@@ -88,24 +88,24 @@ class SpeechModule(SpikingModule):
         metrics = {"loss": loss.detach()} | self.metrics(readout.detach(), batch)
         return {"loss": loss, "metrics": self.log_shared(metrics, len(readout))}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def validation_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Frame accuracy on a batch of validation utterances, weighted by their frames."""
         return self._evaluated("validation_accuracy", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def test_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """Frame accuracy on a batch of test utterances, weighted by their frames."""
         return self._evaluated("test_accuracy", batch)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         """The phone of each frame [batch, frame]; -1 in the padding."""
         return self.predicted(self.read(batch), batch).masked_fill(batch.labels == PADDING, PADDING)
 
-    def _evaluated(self, name: str, batch: Batch) -> Tensor:
+    def _evaluated(self, name: str, batch: SpeechBatch) -> Tensor:
         right, frames = self.right_frames(self.read(batch), batch)
         self.log(name, right / frames, batch_size=int(frames), on_epoch=True, on_step=False, sync_dist=True)
         return right / frames
 
-    def right_frames(self, readout: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def right_frames(self, readout: Tensor, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
         """How many frames are predicted right, and how many there are."""
         real = real_steps(batch.lengths // batch.inputs.steps_each, batch.labels.shape[1])
         return ((self.predicted(readout, batch) == batch.labels) & real).sum().float(), real.sum().float()

@@ -28,7 +28,7 @@ class Schedule(NamedTuple):
     target: Tensor
 
 
-class Trial(NamedTuple):
+class RecallTrial(NamedTuple):
     """A batch of trials: input spikes, and the commands and values that they encode."""
 
     inputs: SpikeTrains
@@ -99,11 +99,11 @@ def _bernoulli_places(places: int, chance: float, random: torch.Generator) -> Te
     return at[at < places]
 
 
-def trials(config: StoreRecallConfig, seed: int, purpose: str, index: int) -> Trial:
+def trials(config: StoreRecallConfig, seed: int, purpose: str, index: int) -> RecallTrial:
     """Batch number `index` for "training", "validation" or "test": a pure function of its arguments."""
     random = generator(seed, purpose, index)
     plan = schedule(config, config.batch_size, random)
-    return Trial(poisson(config, active_groups(plan), random), plan)
+    return RecallTrial(poisson(config, active_groups(plan), random), plan)
 
 
 class StoreRecallData(pl.LightningDataModule):
@@ -129,5 +129,5 @@ class StoreRecallData(pl.LightningDataModule):
         """Those of the test."""
         return self.test_dataloader()
 
-    def _trials(self, purpose: str, index: int) -> Trial:
+    def _trials(self, purpose: str, index: int) -> RecallTrial:
         return trials(self.config, self.seed, purpose, index)

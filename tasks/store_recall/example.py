@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from repro.eprop.neurons.alif import ALIF
-from tasks.store_recall.data import Trial, trials
+from tasks.store_recall.data import RecallTrial, trials
 
 SEARCHED = 20  # batches, for a trial with as many RECALLs as the paper's example shows
 RECALLS = 2
@@ -35,9 +35,9 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _with_recalls(module: Any) -> tuple[Trial, int]:
+def _with_recalls(module: Any) -> tuple[RecallTrial, int]:
     """The first trial with RECALLs enough, or the one that has most; from batches after those that a run can reach."""
-    best: tuple[int, Trial, int] | None = None
+    best: tuple[int, RecallTrial, int] | None = None
     for extra in range(SEARCHED):
         batch = trials(module.config, module.seed, "validation", module.config.iterations + extra)
         counts = batch.schedule.recall.sum(dim=1)

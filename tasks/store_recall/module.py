@@ -11,7 +11,7 @@ from repro.errors import UserError
 from repro.runs.sharing import process_of, shared_count
 from repro.runs.spiking_module import SpikingModule
 from tasks.store_recall.config import StoreRecallConfig
-from tasks.store_recall.data import GROUPS, Trial
+from tasks.store_recall.data import GROUPS, RecallTrial
 
 STATE_KEY = "store_recall_state"
 
@@ -38,7 +38,7 @@ class StoreRecallModule(SpikingModule):
         """Time steps of a period."""
         return round(self.config.period_ms / self.config.dt_ms)
 
-    def simulate(self, batch: Trial) -> tuple[Tensor, Any]:
+    def simulate(self, batch: RecallTrial) -> tuple[Tensor, Any]:
         """See `SpikingModule.simulate`; with carried states the next batch begins where this one ends.
 
         Raises UserError for carried states of several processes: a checkpoint would keep those of one.
@@ -50,7 +50,7 @@ class StoreRecallModule(SpikingModule):
             self.state = after
         return readout, z
 
-    def loss_of(self, readout: Tensor, batch: Trial, first_step: int = 0) -> Tensor:
+    def loss_of(self, readout: Tensor, batch: RecallTrial, first_step: int = 0) -> Tensor:
         """Cross entropy of the reported bit, as a mean over the RECALL periods of the batch; of a piece of a trial only
         where it is a loss at every ms."""
         target = batch.schedule.target
@@ -69,32 +69,32 @@ class StoreRecallModule(SpikingModule):
         has_target = target >= 0
         return by_period[has_target].mean(dim=1), target[has_target]
 
-    def metrics(self, readout: Tensor, batch: Trial) -> dict[str, Tensor]:
+    def metrics(self, readout: Tensor, batch: RecallTrial) -> dict[str, Tensor]:
         """The share of RECALL periods in which the readout of higher mean activation is the wrong one."""
         wrong, recalls = self.wrong_recalls(readout, batch)
         return {"error": wrong / shared_count(recalls, at_least=0).to(wrong)}
 
-    def wrong_recalls(self, readout: Tensor, batch: Trial) -> tuple[Tensor, Tensor]:
+    def wrong_recalls(self, readout: Tensor, batch: RecallTrial) -> tuple[Tensor, Tensor]:
         """In how many RECALL periods the readout of higher mean activation is the wrong one, and how many there are."""
         mean, wanted = self._means(readout, batch.schedule.target)
         return (mean.argmax(dim=1) != wanted).sum().float(), torch.tensor(float(len(wanted)), device=mean.device)
 
-    def validation_step(self, batch: Trial, batch_idx: int) -> Tensor:
+    def validation_step(self, batch: RecallTrial, batch_idx: int) -> Tensor:
         """The error on trials that are never trained on, with the weights and the state as they are."""
         return self._evaluated("validation_error", batch, self.state)
 
-    def test_step(self, batch: Trial, batch_idx: int) -> Tensor:
+    def test_step(self, batch: RecallTrial, batch_idx: int) -> Tensor:
         """The error on trials that are neither trained on nor validated with, from rest."""
         return self._evaluated("test_error", batch, None)
 
-    def predict_step(self, batch: Trial, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: RecallTrial, batch_idx: int) -> Tensor:
         """The bit that is reported in each RECALL period [batch, period], from rest; -1 in other periods."""
         readout, _ = self.network(batch.inputs)
         target = batch.schedule.target
         reported = readout.unflatten(1, (target.shape[1], self.period_steps)).mean(dim=2).argmax(dim=-1)
         return reported.masked_fill(target < 0, -1)
 
-    def _evaluated(self, name: str, batch: Trial, state: NeuronState | None) -> Tensor:
+    def _evaluated(self, name: str, batch: RecallTrial, state: NeuronState | None) -> Tensor:
         readout, _ = self.network(batch.inputs, state)
         wrong, recalls = self.wrong_recalls(readout, batch)
         self.log(name, wrong / recalls, batch_size=int(recalls), on_epoch=True, on_step=False, sync_dist=True)

@@ -31,7 +31,7 @@ KINDS = ("rate", "lstm")
 E_PROP_3 = EProp3().window_rule()
 
 
-class Window(NamedTuple):
+class TrueWindow(NamedTuple):
     """A window of full BPTT: its trajectory, its backward pass with the ideal boundary, and the mean square over units
     [batch] of dE/dc^(t+1) at the step after it, which a synthetic gradient is to predict."""
 
@@ -100,7 +100,7 @@ def squared_errors(case: Case, steps: int) -> np.ndarray:
     return torch.stack([bias.square().sum(dim=(2, 3)).mean(dim=1), noise]).numpy()
 
 
-def backward_pass(case: Case, steps: int) -> list[Window]:
+def backward_pass(case: Case, steps: int) -> list[TrueWindow]:
     """Full BPTT in windows of `steps` steps; the gradient at the left edge of one is the boundary of the one before."""
     w_rec, trajectories, series = case.network.layer.w_rec.detach(), case.windows(steps), []
     boundary = windows.zero_boundary(trajectories[-1].state_after)
@@ -108,13 +108,13 @@ def backward_pass(case: Case, steps: int) -> list[Window]:
     for m, trajectory in reversed(list(enumerate(trajectories))):
         d_h = case.by_outputs(trajectory.h, m * steps)
         back = windows.backward_window(w_rec, trajectory.jacobians, d_h, boundary, E_PROP_3)
-        series.append(Window(trajectory, back, boundary, square))
+        series.append(TrueWindow(trajectory, back, boundary, square))
         boundary = BoundaryGradient(back.d_current[0].flatten(start_dim=1) @ w_rec, back.d_cell_before_window)
         square = back.d_cell_first_step.square().mean(dim=1)
     return series[::-1]
 
 
-def responses(case: Case, window: Window, next_input: Tensor, before: Tensor, after: Tensor) -> Tensor:
+def responses(case: Case, window: TrueWindow, next_input: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """The change of a window's estimates by boundary values, [BPTT or e-prop 3, batch, value, 4 * unit, pre].
 
     The values are a prediction of 1 for each unit in turn, 0 for the others, and last the ideal boundary. `next_input`

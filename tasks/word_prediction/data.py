@@ -15,7 +15,7 @@ from tasks.word_prediction.corpus import corpus
 from tasks.word_prediction.streams import streams, windows_per_epoch
 
 
-class Segment(NamedTuple):
+class WordSegment(NamedTuple):
     """Some steps of all streams: words and the words after them, as numbers [batch, step]; the word after the last step
     [batch], None at the end of the text."""
 
@@ -24,12 +24,12 @@ class Segment(NamedTuple):
     next_input: Tensor | None
 
 
-class WindowBatch(NamedTuple):
+class WordWindow(NamedTuple):
     """A window and the next one (None at the end of the text); whether it is the first or the last of its epoch; the
     epoch, from 0, and its number of steps."""
 
-    this: Segment
-    following: Segment | None
+    this: WordSegment
+    following: WordSegment | None
     begins: bool
     ends: bool
     epoch: int
@@ -85,12 +85,12 @@ class WordPredictionData(pl.LightningDataModule):
         """One batch: the test text as one stream [1, word]."""
         return DataLoader([self.evaluated["test"]], batch_size=None)  # type: ignore[arg-type]
 
-    def _epoch(self, epoch: int) -> Iterator[WindowBatch]:
+    def _epoch(self, epoch: int) -> Iterator[WordWindow]:
         text, steps, last = self._share(), self.config.truncation_steps, self.windows - 1
         for k in range(self.windows):
             this = _segment(text, k * steps, steps, k == last)
             following = None if k == last else _segment(text, (k + 1) * steps, steps, k + 1 == last)
-            yield WindowBatch(this, following, k == 0, k == last, epoch, self.windows * steps)
+            yield WordWindow(this, following, k == 0, k == last, epoch, self.windows * steps)
 
     def _share(self) -> Tensor:
         """This process's streams [stream, word]. Raises UserError where processes cannot share them evenly."""
@@ -102,6 +102,6 @@ class WordPredictionData(pl.LightningDataModule):
         return self.streams.chunk(trainer.world_size)[trainer.global_rank]
 
 
-def _segment(text: Tensor, start: int, steps: int, last: bool) -> Segment:
+def _segment(text: Tensor, start: int, steps: int, last: bool) -> WordSegment:
     end = start + steps
-    return Segment(text[:, start:end], text[:, start + 1 : end + 1], None if last else text[:, end])
+    return WordSegment(text[:, start:end], text[:, start + 1 : end + 1], None if last else text[:, end])

@@ -10,7 +10,7 @@ from repro.eprop.rules.synthetic import Window
 from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.windowed_module import WindowedModule
 from tasks.word_prediction.config import WordPredictionConfig
-from tasks.word_prediction.data import Segment, WindowBatch
+from tasks.word_prediction.data import WordSegment, WordWindow
 from tasks.word_prediction.evaluation import perplexity, perplexity_of
 from tasks.word_prediction.torch_lstm import StackedLSTM, State
 
@@ -38,7 +38,7 @@ class WordPredictionModule(WindowedModule):
         self._nats: Tensor | float = 0.0  # of the epoch so far, per stream
         self._stack_state: State | None = None
 
-    def window(self, segment: Segment) -> Window:
+    def window(self, segment: WordSegment) -> Window:
         """See `WindowedModule.window`."""
         after = None if segment.next_input is None else self._embedded(segment.next_input).detach()
         return Window(self._embedded(segment.inputs), segment.target, after)
@@ -50,7 +50,7 @@ class WordPredictionModule(WindowedModule):
     def _embedded(self, words: Tensor) -> Tensor:
         return nn.functional.embedding(words, self.embedding)
 
-    def training_step(self, batch: WindowBatch, batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: WordWindow, batch_idx: int) -> dict[str, Any]:
         """One window; the last one of an epoch has the perplexity of the epoch."""
         if batch.begins:
             self._begin(batch.epoch)
@@ -80,7 +80,7 @@ class WordPredictionModule(WindowedModule):
             rate = c.synthetic_learning_rate
         return rate * c.decay_factor ** max(epoch + 1 - c.full_epochs, 0)
 
-    def _stack_loss(self, stack: StackedLSTM, segment: Segment) -> Tensor:
+    def _stack_loss(self, stack: StackedLSTM, segment: WordSegment) -> Tensor:
         logits, (h, c) = stack(self._embedded(segment.inputs), self._stack_state)
         self._stack_state = h.detach(), c.detach()
         return self.error_of(logits, segment.target) / len(logits)

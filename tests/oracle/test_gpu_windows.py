@@ -8,7 +8,7 @@ from repro.eprop.kernels.cuda_graph import Replayed
 from repro.eprop.layers import algorithm_1
 from repro.runs.rules import window_rule
 from tasks.copy_repeat.config import VARIANTS, CopyRepeatConfig
-from tasks.copy_repeat.data import WindowBatch, in_windows
+from tasks.copy_repeat.data import CopyWindow, in_windows
 from tasks.copy_repeat.module import CopyRepeatModule
 from tasks.copy_repeat.sequences import Level, sequences
 from tests.oracle.eprop.emulated import Emulated
@@ -27,7 +27,7 @@ def trained(variant: str, device: str = "cpu", updates: int = UPDATES) -> dict[s
     optimizer = torch.optim.SGD(module.parameters(), 0.01)
     for update in range(updates):
         for batch in in_windows(sequences(Level(3, 2), 4, 0, "training", update % 2), config.truncation_steps):
-            here: WindowBatch = module.transfer_batch_to_device(batch, torch.device(device), 0)
+            here: CopyWindow = module.transfer_batch_to_device(batch, torch.device(device), 0)
             optimizer.zero_grad()
             module.window_loss(here).loss.backward()
             optimizer.step()

@@ -10,7 +10,7 @@ from torch import Tensor
 from repro.eprop.kernels.events import Held
 from repro.runs.rules import feedback_of, rule_of
 from tasks.speech.config import SpeechConfig
-from tasks.speech.data import PADDING, Batch
+from tasks.speech.data import PADDING, SpeechBatch
 from tasks.speech.features import CHANNELS
 from tasks.speech.module import SpeechModule
 from tests.oracle.conftest import relative
@@ -36,7 +36,7 @@ def make(**values: Any) -> SpeechModule:
     return module
 
 
-def make_batch(padding: int = 0) -> Batch:
+def make_batch(padding: int = 0) -> SpeechBatch:
     """Three utterances; `padding` more frames than the longest has, filled with noise."""
     random = torch.Generator().manual_seed(5)
     width = max(FRAMES) + padding
@@ -48,10 +48,10 @@ def make_batch(padding: int = 0) -> Batch:
     )
     labels[:, : max(FRAMES)] = torch.randint(61, (3, max(FRAMES)), generator=torch.Generator().manual_seed(7))
     labels[torch.arange(width) >= real[:, None]] = PADDING
-    return Batch(Held(frames, SMALL.frame_steps), labels, real * SMALL.frame_steps)
+    return SpeechBatch(Held(frames, SMALL.frame_steps), labels, real * SMALL.frame_steps)
 
 
-def gradients(module: SpeechModule, batch: Batch) -> dict[str, Tensor]:
+def gradients(module: SpeechModule, batch: SpeechBatch) -> dict[str, Tensor]:
     """Of all parameters, by name."""
     module.zero_grad()
     output = module.step(batch)
@@ -69,7 +69,9 @@ def filtered(drive: Tensor, kappa: float) -> Tensor:
     return torch.stack(out)
 
 
-def reference(module: SpeechModule, batch: Batch, detach: bool, feedback: Tensor | None = None) -> dict[str, Tensor]:
+def reference(
+    module: SpeechModule, batch: SpeechBatch, detach: bool, feedback: Tensor | None = None
+) -> dict[str, Tensor]:
     """By autograd, an utterance at a time, as the text describes it. With `feedback` [neuron, readout] an error reaches
     the neurons through it and not through the readout's weights."""
     network, c = module.network, module.config

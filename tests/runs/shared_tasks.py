@@ -18,11 +18,11 @@ from tasks.arm_reaching.config import ArmReachingConfig
 from tasks.arm_reaching.data import batch
 from tasks.arm_reaching.module import ArmReachingModule
 from tasks.speech.config import SpeechConfig
-from tasks.speech.data import Batch, batch_of
+from tasks.speech.data import ArmBatch, batch_of
 from tasks.speech.features import CHANNELS, Features
 from tasks.speech.module import SpeechModule
 from tasks.store_recall.config import StoreRecallConfig
-from tasks.store_recall.data import Trial, trials
+from tasks.store_recall.data import RecallTrial, trials
 from tasks.store_recall.module import StoreRecallModule
 from tests.library.pair import rates_of_one_process
 from tests.runs.pair import meet
@@ -80,7 +80,7 @@ def module(way: str) -> Any:
     return module_of(small(**values))
 
 
-def utterances(index: int) -> Batch:
+def utterances(index: int) -> ArmBatch:
     """Four utterances of unequal length."""
     random = torch.Generator().manual_seed(50 + index)
     frames = [0.5 * torch.randn(length, CHANNELS, generator=random).double() for length in (4, 9, 6, 5)]
@@ -114,7 +114,7 @@ def evaluated(way: str, **options: Any) -> float:
     return float(value)
 
 
-def recalls(batch: Trial) -> int:
+def recalls(batch: RecallTrial) -> int:
     """How many RECALL periods a batch has."""
     return int((batch.schedule.target >= 0).sum())
 

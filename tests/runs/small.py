@@ -13,7 +13,7 @@ from repro.runs.rules import feedback_of, learning_rules, rule_of
 from repro.runs.seeds import generator
 from repro.runs.task_module import TaskModule
 from tasks.pattern_generation.config import PatternGenerationConfig
-from tasks.pattern_generation.data import Trial
+from tasks.pattern_generation.data import PatternTrial
 from tasks.pattern_generation.module import PatternGenerationModule
 
 warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -43,16 +43,16 @@ def small(**values: Any) -> PatternGenerationConfig:
     return PatternGenerationConfig(**(defaults | values))
 
 
-def trial(index: int, dtype: torch.dtype = torch.float64) -> Trial:
+def trial(index: int, dtype: torch.dtype = torch.float64) -> PatternTrial:
     """Trial number `index`: random input spikes, more of them in later trials, and random targets."""
     random = generator(11, "trial", index)
     inputs = torch.rand(1, 60, 5, generator=random) < 0.1 + 0.03 * index
-    return Trial(inputs.to(dtype), torch.randn(1, 60, 2, generator=random).to(dtype))
+    return PatternTrial(inputs.to(dtype), torch.randn(1, 60, 2, generator=random).to(dtype))
 
 
-def together(trials: Sequence[Trial]) -> Trial:
+def together(trials: Sequence[PatternTrial]) -> PatternTrial:
     """One batch of several trials."""
-    return Trial(*(torch.cat(parts) for parts in zip(*trials, strict=True)))
+    return PatternTrial(*(torch.cat(parts) for parts in zip(*trials, strict=True)))
 
 
 class Descends(TaskModule):
@@ -100,14 +100,14 @@ def train(module: Any, batches: Sequence[Any], *callbacks: pl.Callback, **option
 
 
 def fit(
-    config: PatternGenerationConfig, batches: Sequence[Trial], dtype: torch.dtype = torch.float64, **options: Any
+    config: PatternGenerationConfig, batches: Sequence[PatternTrial], dtype: torch.dtype = torch.float64, **options: Any
 ) -> Module:
     """The same of the small network."""
     trained: Module = train(module_of(config, dtype), batches, **options)
     return trained
 
 
-def by_hand(config: PatternGenerationConfig, batches: Sequence[Trial]) -> Module:
+def by_hand(config: PatternGenerationConfig, batches: Sequence[PatternTrial]) -> Module:
     """Gradient descent without callback, Lightning or the fused network: the layer, then its readout."""
     module = module_of(config)
     layer, readout, parameters = module.network.layer, module.network.readout, list(module.parameters())

@@ -14,7 +14,7 @@ from repro.records.record import read_arrays
 from repro.runs.run import run
 from tasks.arm_reaching.arm import integrate, tip
 from tasks.arm_reaching.config import LEARNS_EARLY, PROFILES, TASK, VARIANTS, ArmReachingConfig
-from tasks.arm_reaching.data import Batch, batch
+from tasks.arm_reaching.data import ArmBatch, batch
 from tasks.arm_reaching.module import ArmReachingModule
 from tests.tasks.watching import LearningRates, Weights
 
@@ -32,7 +32,7 @@ def config(**values: Any) -> ArmReachingConfig:
     return ArmReachingConfig(**(SMALL | values))
 
 
-def made(**values: Any) -> tuple[ArmReachingModule, Batch]:
+def made(**values: Any) -> tuple[ArmReachingModule, ArmBatch]:
     c = config(**values)
     return ArmReachingModule(c, 0), batch(c, 0, "training", 0, c.batch_size)
 

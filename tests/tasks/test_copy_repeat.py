@@ -18,7 +18,7 @@ from repro.runs.run import run
 from repro.runs.task import Profile
 from tasks.copy_repeat.config import TASK as REGISTERED
 from tasks.copy_repeat.config import VARIANTS, CopyRepeatConfig
-from tasks.copy_repeat.data import CopyRepeatData, WindowBatch, bits, in_windows
+from tasks.copy_repeat.data import CopyRepeatData, CopyWindow, bits, in_windows
 from tasks.copy_repeat.module import CopyRepeatModule
 from tasks.copy_repeat.record import summary
 from tasks.copy_repeat.sequences import Level, sequences
@@ -39,7 +39,7 @@ def made(variant: str, **values: Any) -> CopyRepeatModule:
     return module
 
 
-def gradients(module: CopyRepeatModule, windows: list[WindowBatch]) -> dict[str, Tensor]:
+def gradients(module: CopyRepeatModule, windows: list[CopyWindow]) -> dict[str, Tensor]:
     """The sum over windows, with no update between them."""
     module.zero_grad()
     for window in windows:

@@ -11,7 +11,7 @@ import torch
 from repro.errors import UserError
 from repro.records import store
 from tasks.speech import features
-from tasks.speech.corpus import Corpus, Segment, find_utterances, read_audio, read_phones
+from tasks.speech.corpus import Corpus, PhoneSegment, find_utterances, read_audio, read_phones
 from tasks.speech.features import Features, label_frames, prepared
 from tasks.speech.phones import INDEX, PHONES
 from tests.tasks.miniature import lines, sound, sphere, utterance, write_phones
@@ -121,12 +121,12 @@ def test_labels_are_the_phones_at_the_centres(corpus: Corpus) -> None:
 
 
 def test_a_boundary_at_a_centre_belongs_to_the_phone_that_begins() -> None:
-    segments = [Segment(0, 160, "h#"), Segment(160, 320, "aa"), Segment(320, 400, "b")]
+    segments = [PhoneSegment(0, 160, "h#"), PhoneSegment(160, 320, "aa"), PhoneSegment(320, 400, "b")]
     inside, labels = label_frames(segments, 10)
     assert [PHONES[label] for label in labels] == ["h#", "aa", "b"]
     assert (inside.start, inside.stop) == (0, 3)
-    assert label_frames([Segment(161, 400, "b")], 10)[0] == slice(2, 3)  # and none before the first
-    assert label_frames([Segment(0, 900, "b")], 4)[1].tolist() == [INDEX["b"]] * 4
+    assert label_frames([PhoneSegment(161, 400, "b")], 10)[0] == slice(2, 3)  # and none before the first
+    assert label_frames([PhoneSegment(0, 900, "b")], 4)[1].tolist() == [INDEX["b"]] * 4
 
 
 def test_the_training_set_alone_sets_the_scale(corpus: Corpus) -> None:

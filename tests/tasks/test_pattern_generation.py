@@ -12,7 +12,7 @@ import torch
 from repro.records.record import RunRecord, read_arrays
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK, PatternGenerationConfig
-from tasks.pattern_generation.data import PatternGenerationData, Trial
+from tasks.pattern_generation.data import PatternGenerationData, PatternTrial
 from tasks.pattern_generation.module import PatternGenerationModule
 from tests.tasks.watching import Gradients, LearningRates, Weights
 
@@ -44,7 +44,7 @@ def test_nmse_divides_by_the_mean_variance_over_the_readouts() -> None:
     target = torch.tensor([[[1.0, 2.0, 0.0], [-1.0, -2.0, 8.0], [1.0, 2.0, 0.0], [-1.0, -2.0, 8.0]]])
     off_by = torch.tensor([[[3.0, 0.0, 0.0]] * 4])  # squares of 9, 0 and 0: a mean squared error of 3
     module = PatternGenerationModule(PatternGenerationConfig(n_rec=4, trial_ms=5), 0)
-    metrics = module.metrics(target + off_by, Trial(torch.zeros(1, 4, 20), target))
+    metrics = module.metrics(target + off_by, PatternTrial(torch.zeros(1, 4, 20), target))
     assert float(metrics["mse"]) == pytest.approx(3.0)
     assert float(metrics["nmse"]) == pytest.approx(3 / 7)
 
@@ -52,7 +52,7 @@ def test_nmse_divides_by_the_mean_variance_over_the_readouts() -> None:
 def test_a_readout_of_the_target_s_mean_has_an_nmse_of_one() -> None:
     target = torch.tensor([[[5.0], [7.0], [5.0], [7.0]]])
     module = PatternGenerationModule(PatternGenerationConfig(n_rec=4, n_out=1, trial_ms=5), 0)
-    metrics = module.metrics(torch.full_like(target, 6.0), Trial(torch.zeros(1, 4, 20), target))
+    metrics = module.metrics(torch.full_like(target, 6.0), PatternTrial(torch.zeros(1, 4, 20), target))
     assert float(metrics["nmse"]) == pytest.approx(1.0)
 
 

@@ -17,7 +17,7 @@ from repro.runs.rules import learning_rules
 from repro.runs.run import run
 from tasks.speech import data as speech_data
 from tasks.speech.config import TASK, VARIANTS, SpeechConfig
-from tasks.speech.data import PADDING, Batch, SpeechData, batch_of
+from tasks.speech.data import PADDING, SpeechBatch, SpeechData, batch_of
 from tasks.speech.features import CHANNELS, Features
 from tasks.speech.lstm import BidirectionalLSTM
 from tasks.speech.module import SpeechModule
@@ -85,7 +85,7 @@ def test_evaluation_covers_a_split_whole(data: SpeechData) -> None:
     assert sorted(lengths) == [4, 6, 9]
 
 
-def loss_of(task_loss: str, readout: torch.Tensor, batch: Batch) -> float:
+def loss_of(task_loss: str, readout: torch.Tensor, batch: SpeechBatch) -> float:
     return float(SpeechModule(dataclasses.replace(CONFIG, task_loss=task_loss), 0).loss_of(readout, batch))
 
 

@@ -15,7 +15,7 @@ from repro.errors import UserError
 from repro.records import store
 from tasks.speech import sentences, stand_in
 from tasks.speech.config import SpeechConfig
-from tasks.speech.corpus import RATE, Corpus, Segment, Utterance, read_audio, read_phones
+from tasks.speech.corpus import RATE, Corpus, PhoneSegment, Utterance, read_audio, read_phones
 from tasks.speech.phones import INDEX
 
 PINNED = "0d1bdfbbe0e6ab01"  # of the labels that recipe makes
@@ -31,7 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield stand_in.stand_in(**SIZES)
 
 
-def audio_and_phones(utterance: Utterance) -> tuple[np.ndarray, list[Segment]]:
+def audio_and_phones(utterance: Utterance) -> tuple[np.ndarray, list[PhoneSegment]]:
     audio = read_audio(utterance.audio)
     return audio, read_phones(utterance.phones, len(audio))
 

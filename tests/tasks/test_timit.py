@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from repro.errors import UserError
-from tasks.speech.corpus import Segment, find_utterances, read_audio, read_phones
+from tasks.speech.corpus import PhoneSegment, find_utterances, read_audio, read_phones
 from tasks.speech.phones import INDEX, PHONES
 from tasks.speech.timit import SAMPLE, SPEAKERS, WHOLE, timit
 from tests.tasks.miniature import check, sound, sphere, utterance, write, write_phones
@@ -40,7 +40,7 @@ def test_a_miniature_passes_in_every_form(tmp_path: Path, form: str, lower: bool
     expected = sound(8000, seed=2)  # the third that was written
     np.testing.assert_array_equal(read_audio(first.audio), expected.astype(np.float32) / 32768)
     assert read_audio(first.audio).dtype == np.float32
-    assert read_phones(first.phones, 8000)[:2] == [Segment(0, 1002, "h#"), Segment(1002, 2002, PHONES[2])]
+    assert read_phones(first.phones, 8000)[:2] == [PhoneSegment(0, 1002, "h#"), PhoneSegment(1002, 2002, PHONES[2])]
 
 
 def test_samples_with_the_high_byte_first_are_the_same(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from repro.errors import UserError
 from repro.runs.rules import learning_rules, window_rule
 from tasks.word_prediction.config import TASK, VARIANTS
-from tasks.word_prediction.data import WindowBatch, WordPredictionData
+from tasks.word_prediction.data import WordPredictionData, WordWindow
 from tasks.word_prediction.encoding import Corpus
 from tasks.word_prediction.evaluation import perplexity
 from tasks.word_prediction.module import WordPredictionModule
@@ -43,7 +43,7 @@ def made(variant: str, **values: Any) -> WordPredictionModule:
     return module
 
 
-def gradients(module: WordPredictionModule, windows: list[WindowBatch]) -> dict[str, Tensor]:
+def gradients(module: WordPredictionModule, windows: list[WordWindow]) -> dict[str, Tensor]:
     """The sum over windows, with no update between them."""
     module.zero_grad()
     for window in windows:
