@@ -18,7 +18,7 @@ from tasks.arm_reaching.config import ArmReachingConfig
 from tasks.arm_reaching.data import batch
 from tasks.arm_reaching.module import ArmReachingModule
 from tasks.speech.config import SpeechConfig
-from tasks.speech.data import ArmBatch, batch_of
+from tasks.speech.data import SpeechBatch, batch_of
 from tasks.speech.features import CHANNELS, Features
 from tasks.speech.module import SpeechModule
 from tasks.store_recall.config import StoreRecallConfig
@@ -80,7 +80,7 @@ def module(way: str) -> Any:
     return module_of(small(**values))
 
 
-def utterances(index: int) -> ArmBatch:
+def utterances(index: int) -> SpeechBatch:
     """Four utterances of unequal length."""
     random = torch.Generator().manual_seed(50 + index)
     frames = [0.5 * torch.randn(length, CHANNELS, generator=random).double() for length in (4, 9, 6, 5)]
