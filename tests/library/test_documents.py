@@ -23,8 +23,18 @@ def run(*arguments: str, folder: Path) -> str:
     return process.stdout
 
 
+def blocks_of(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_code_of_the_readme_on_your_own_network_runs(tmp_path: Path) -> None:
+    (block,) = [block for block in blocks_of("README.md") if "repro.eprop" in block]
+    run("-c", block, folder=tmp_path)
+
+
 def test_the_code_of_the_library_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = blocks_of("docs/library.md")
     assert len(blocks) > 5
     (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
     run("page.py", folder=tmp_path)
