@@ -79,7 +79,7 @@ test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6
 	@test -n "$(TORCH)" || { echo "which torch? make test-torch TORCH=2.6.0"; exit 1; }
 	@test -d .venv-torch-$(TORCH) || $(PYTHON) -m venv .venv-torch-$(TORCH)
 	@.venv-torch-$(TORCH)/bin/python -m pip --disable-pip-version-check install --quiet 'torch==$(TORCH)' '.[lightning]' pytest
-	OMP_NUM_THREADS=1 .venv-torch-$(TORCH)/bin/python -m pytest tests/library/test_own_module.py tests/oracle/eprop
+	OMP_NUM_THREADS=1 .venv-torch-$(TORCH)/bin/python -m pytest tests/library tests/oracle/eprop
 
 lint: .venv/.stamp ## style, types, import rules; no tests
 	$(BIN)/ruff check .
