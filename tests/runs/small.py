@@ -15,8 +15,10 @@ from repro.runs.task_module import TaskModule
 from tasks.pattern_generation.config import PatternGenerationConfig
 from tasks.pattern_generation.data import PatternTrial
 from tasks.pattern_generation.module import PatternGenerationModule
+from tests.library.own import trainer_of as trainer_of
 
 warnings.filterwarnings("ignore", module="pytorch_lightning")
+
 LEARNING_RATE = 0.003
 RULES: dict[str, dict[str, Any]] = {
     "eprop": {"algorithm": "eprop"},
@@ -69,21 +71,6 @@ class Module(Descends, PatternGenerationModule):
 def module_of(config: PatternGenerationConfig, dtype: torch.dtype = torch.float64) -> Module:
     """The module that every test of a config begins with."""
     return Module(config, seed=3).to(dtype)
-
-
-def trainer_of(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
-    """A silent Trainer on the CPU."""
-    defaults: dict[str, Any] = {
-        "accelerator": "cpu",
-        "devices": 1,
-        "max_epochs": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "use_distributed_sampler": False,
-    }
-    return pl.Trainer(callbacks=list(callbacks), **(defaults | options))
 
 
 def loader(batches: Sequence[Any]) -> IndexedLoader:

@@ -21,7 +21,9 @@ def first_order(backward: Backward) -> Backward:
 
     @functools.wraps(backward)
     def wrapped(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        (device,) = {each.device.type for each in grads if isinstance(each, Tensor)}
+        if all(each is None for each in grads):
+            return (None,) * len(ctx.needs_input_grad)
+        device = next(each.device.type for each in grads if each is not None)
         with torch.no_grad(), torch.autocast(device, enabled=False):
             results = backward(ctx, *grads)
         if not torch.is_grad_enabled():
@@ -39,6 +41,6 @@ class _Constant(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         raise UsageError(
-            "the gradients of this layer have no derivatives: where weights are updated and the update is "
-            "differentiated, compute it with eprop_update() from a DifferentiableLayer, not with create_graph=True"
+            "this backward pass cannot be differentiated again: where an update of weights is differentiated, compute "
+            "it with eprop_update() from a DifferentiableLayer, not with create_graph=True"
         )

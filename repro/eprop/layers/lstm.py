@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from repro.eprop.errors import UsageError, check_whole, shown
 from repro.eprop.kernels.events import check_kind
+from repro.eprop.kernels.first_order import first_order
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
-from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
+from repro.eprop.layers.rule_layer import RuleLayer, full_precision
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
@@ -188,7 +189,7 @@ class _Window(torch.autograd.Function):
         return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
     @staticmethod
-    @rule_backward
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x and of the weights by the rule; in full precision, without a tape."""
         call: _Call = ctx.call

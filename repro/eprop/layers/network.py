@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Inputs
+from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import flip, mask_, remember
 from repro.eprop.layers.bidirectional import Bidirectional, trial_lengths, turned
 from repro.eprop.layers.readout import Readout, ReadoutPass, no_change
 from repro.eprop.layers.recurrent import Pass, RecurrentLayer, check_inputs, tensor_of
-from repro.eprop.layers.rule_layer import rule_backward
 from repro.eprop.neurons.neuron import NeuronState
 from repro.eprop.rules.rule import Rule
 from repro.eprop.rules.signals import Feedback
@@ -141,7 +141,7 @@ class _Network(torch.autograd.Function):
         return y, *z
 
     @staticmethod
-    @rule_backward
+    @first_order
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         whole: _Whole = ctx.whole
         number = len(whole.passes)

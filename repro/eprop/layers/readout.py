@@ -13,8 +13,9 @@ from repro.eprop.errors import UsageError, check_number, check_whole
 from repro.eprop.kernels import events
 from repro.eprop.kernels.dispatch import exponential_filter
 from repro.eprop.kernels.events import Spikes
+from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_
-from repro.eprop.layers.rule_layer import full_precision, rule_backward
+from repro.eprop.layers.rule_layer import full_precision
 from repro.eprop.rules.signals import Feedback, feedback_of, filtered, project, windows_of
 
 
@@ -238,7 +239,7 @@ class _Readout(torch.autograd.Function):
             return passed.forward(w_out, b_out)
 
     @staticmethod
-    @rule_backward
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         z, w_out = ctx.saved_tensors
         by_w_out, by_b_out, signals = ctx.passed.backward(grads[0], w_out, ctx.needs_input_grad[1])

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from repro.eprop.errors import NotFiniteError, UsageError, check_whole
 from repro.eprop.kernels import events
 from repro.eprop.kernels.events import Held, Inputs
+from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_, remember
 from repro.eprop.layers.checks import check_neuron, checked
-from repro.eprop.layers.rule_layer import RuleLayer, full_precision, rule_backward
+from repro.eprop.layers.rule_layer import RuleLayer, full_precision
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Rule
 
@@ -188,7 +189,7 @@ class _Recurrent(torch.autograd.Function):
         return z
 
     @staticmethod
-    @rule_backward
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         z, x, *weights = ctx.saved_tensors
         signal = grads[0] if ctx.passed.lengths is None else mask_(grads[0].clone(), ctx.passed.lengths)

@@ -1,13 +1,13 @@
 """What all layers with a learning rule share."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from repro.eprop.errors import UsageError, shown
+from repro.eprop.kernels.first_order import first_order
 from repro.eprop.rules.rule import Rule
 
 PRECISIONS = (torch.float32, torch.float64)
@@ -64,38 +64,6 @@ def full_precision(parameter: Tensor, name: str) -> Tensor:
     return parameter.detach()
 
 
-class _Once(torch.autograd.Function):
-    """The identity; it cannot be differentiated."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        raise UsageError(
-            "the backward pass of a learning rule cannot be differentiated again; "
-            "a DifferentiableLayer has second derivatives"
-        )
-
-
-def rule_backward(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., tuple[Tensor | None, ...]]:
-    """Run a backward pass without a tape; to differentiate its gradients raises UsageError."""
-
-    @functools.wraps(backward)
-    def without_tape(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        if all(g is None for g in grads):
-            return (None,) * len(ctx.needs_input_grad)
-        device = next(g.device.type for g in grads if g is not None)
-        with torch.no_grad(), torch.autocast(device, enabled=False):
-            gradients = backward(ctx, *grads)
-        if not torch.is_grad_enabled():
-            return gradients
-        return tuple(None if g is None else _Once.apply(g.requires_grad_()) for g in gradients)
-
-    return without_tape
-
-
 def deliver(value: Tensor, layer: RuleLayer, gradients: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """A loss of this value whose backward pass gives tensors gradients that are known already, as pairs of both, each
     times the gradient that the loss receives; it counts as a backward pass of the layer."""
@@ -112,7 +80,7 @@ class _Deliver(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    @rule_backward
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         ctx.layer.backward_passes += ctx.layer.rule.plastic
         gradients = ctx.saved_tensors

@@ -2,7 +2,6 @@
 
 import copy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +11,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.cuda_graph import Replayed, _Recorded, map_tensors
+from repro.eprop.kernels.cuda_graph import map_tensors
 from repro.eprop.layers import algorithm_1
 from repro.eprop.layers.algorithm_1 import Algorithm1Loss
 from repro.eprop.lightning import EPropCallback
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
 from repro.eprop.rules.synthetic import Algorithm1, Window, window_gradients
 from tests.oracle.eprop import window_net
+from tests.oracle.eprop.emulated import Emulated
 from tests.oracle.eprop.lstm_tape import assert_differ, assert_equal, relative
 from tests.oracle.eprop.window_net import BATCH, START, Gradients, Net, X
 from tests.runs.small import trainer_of
@@ -174,32 +174,6 @@ def test_a_window_can_be_captured() -> None:
         window_gradients(algorithm, net.window(0), net.window(1), START, tensor)
         with pytest.raises(AssertionError):  # control
             float(X.sum())
-
-
-def tensors(tree: Any) -> list[Tensor]:
-    """The tensors in nested tuples."""
-    leaves: list[Tensor] = []
-    map_tensors(tree, leaves.append)
-    return leaves
-
-
-class Emulated(Replayed):
-    """Replays on the CPU what a CUDA graph would: the recorded work again, on the memory of the recorded arguments,
-    its results where the last ones were. Recording computes nothing, so that it advances no vectors."""
-
-    replays = 0
-
-    def _record(self, shape: Any, arguments: Any) -> _Recorded:
-        mine = map_tensors(arguments, torch.clone)
-        without_vectors = (*mine[:3], None, *mine[4:])
-        result = map_tensors(self.function(*without_vectors), torch.zeros_like)
-
-        def replay() -> None:
-            Emulated.replays += 1
-            torch._foreach_copy_(tensors(result), tensors(self.function(*mine)))
-
-        self._seen[shape] = recorded = _Recorded(SimpleNamespace(replay=replay), tensors(mine), result)
-        return recorded
 
 
 def three_updates(net: Net) -> Gradients:
