@@ -169,11 +169,13 @@ class Pass:
         w_in, w_rec = kernel_weights(w_in, w_rec)
         signal = signal.to(trajectory.h.dtype)
         by_x = by_in = by_rec = None
+        if not (wants_x or rule.plastic):
+            return LayerGradients(None, None, None)
+        delta = checked(rule, "delta", rule.delta(layer.neuron, trajectory, signal, w_rec), signal)
         if wants_x:
-            by_current = checked(rule, "input_delta", rule.input_delta(layer.neuron, trajectory, signal, w_rec), signal)
+            by_current = checked(rule, "input_delta", rule.input_delta(delta), signal)
             by_x = (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
         if rule.plastic:
-            delta = checked(rule, "delta", rule.delta(layer.neuron, trajectory, signal, w_rec), signal)
             by_in = events.outer(delta, self.x)
             if w_rec.numel():
                 by_rec = events.delayed_outer(delta, trajectory.spikes, trajectory.before.z).fill_diagonal_(0)

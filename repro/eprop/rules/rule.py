@@ -60,12 +60,13 @@ class Rule(abc.ABC):
         Returns [batch, time, neuron].
         """
 
-    def input_delta(self, neuron: Neuron, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
-        """dE/dI of every neuron and step [batch, time, neuron], from which the gradient of the inputs is made.
+    def input_delta(self, delta: Tensor) -> Tensor:
+        """dE/dI of every neuron and step [batch, time, neuron], from which the gradient of the inputs is made; `delta`
+        is what the method of that name returned.
 
         Raises UsageError where the rule defines none.
         """
-        return self.delta(neuron, trajectory, signal, w_rec)
+        return delta
 
     def window_rule(self) -> WindowRule:
         """What the rule means for an LSTM layer. Raises UsageError where it means nothing."""
@@ -118,14 +119,14 @@ class EProp(Rule):
         """The reverse recursion through each neuron's own variables only."""
         return self.trace.delta(trajectory, neuron, signal)
 
-    def input_delta(self, neuron: Neuron, trajectory: Trajectory, signal: Tensor, w_rec: Tensor) -> Tensor:
+    def input_delta(self, delta: Tensor) -> Tensor:
         """See `Rule.input_delta`."""
         if not self.trace.differentiates:
             raise UsageError(
                 f"EProp(trace={self.trace.kind!r}) defines no gradient of the layer's input: detach the input, "
                 "or use trace='full'"
             )
-        return self.delta(neuron, trajectory, signal, w_rec)
+        return delta
 
     def window_rule(self) -> WindowRule:
         """See `Rule.window_rule`."""
