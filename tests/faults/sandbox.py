@@ -1,0 +1,220 @@
+"""Folders in which faults are made: a copy of the code, prepared results, and what was in them before."""
+
+import functools
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from tests.faults.commands import Ending, Place, call
+
+CODE = ("repro", "tasks", "paper_figures", "sweeps", "pyproject.toml")
+GIT = """#!/bin/sh
+# A clean checkout, whatever the true one is: `accept` refuses records of code that is not committed.
+case "$*" in *rev-parse*) echo 1234567890123456789012345678901234567890 ;; esac
+"""
+# The smallest runs whose networks still fire: variant, and settings beside the profile "smoke".
+TINY: dict[str, tuple[str, dict[str, str]]] = {
+    "pattern_generation": ("e_prop_1", {"n_rec": "30", "trial_ms": "150", "rate_cost": "0.002"}),
+    "store_recall": (
+        "e_prop_1",
+        {"iterations": "8", "decode_fitted": "10", "decode_tested": "5", "trial_ms": "600"},
+    ),
+    "speech": (
+        "e_prop_1",
+        {"train_utterances": "8", "validation_utterances": "2", "test_utterances": "2", "batch_size": "2"}
+        | {"epochs": "1", "evaluations": "2", "v_th": "1.5", "rate_cost": "0.01"},
+    ),
+    "arm_reaching": ("e_prop_2_linear", {"iterations": "8", "inner_learning_rate": "0.003"}),
+    "copy_repeat": ("e_prop_3", {"iterations": "24", "synthetic_factor": "0.5"}),
+    "word_prediction": (
+        "e_prop_3",
+        {"corpus": "text", "vocabulary": "20", "training_words": "410", "evaluated_words": "200", "iterations": "3"}
+        | {"full_epochs": "1", "init_scale": "0.6", "synthetic_factor": "0.5"},
+    ),
+    "theory": ("measured", {}),
+}
+TASKS = tuple(TINY)
+# Records of the paper's size, accepted by `repro accept` into the sandbox; of the others `runs` has copies as well.
+PAPER = "pattern_generation/{variant}-*/seed-{seed}"
+ACCEPTED = tuple((variant, seed) for variant in ("e_prop_1", "no_recurrence") for seed in (0, 1, 2))
+NEW = (("e_prop_1", 3), ("no_recurrence", 3))
+STUDY = """\
+about = "a try"
+task = "pattern_generation"
+variants = "e_prop_1"
+profile = "smoke"
+metric = "nmse"
+direction = "minimize"
+seeds = [100, 101]
+best = 1
+best_seeds = [200]
+
+[settings]
+n_rec = 30
+trial_ms = 150
+rate_cost = 0.002
+
+[grid]
+learning_rate = [0.001, 0.003]
+"""
+Files = dict[str, str]  # path -> hash of the content, or what stands there
+
+
+def run_words(task: str, seed: int = 0) -> tuple[str, ...]:
+    """The command of a task's smallest run."""
+    variant, settings = TINY[task]
+    pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return ("run", task, "--variant", variant, "--profile", "smoke", "--seed", str(seed), *pairs)
+
+
+class Bench:
+    """Makes sandboxes: each a copy of a prepared folder, at one path, so that outputs can be compared."""
+
+    def __init__(self, checkout: Path, folder: Path) -> None:
+        """Copy the code of `checkout`; commands run the copy, so that no fault reaches the checkout."""
+        self.checkout, self.folder = checkout, folder
+        self.code = folder / "code"
+        self.place = Place(self.code, folder / "now")
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in CODE:
+            source = checkout / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            (self.code / name).parent.mkdir(parents=True, exist_ok=True)
+            copy(source, self.code / name)
+        git = self.code / ".bin" / "git"
+        git.parent.mkdir()
+        git.write_text(GIT)
+        git.chmod(0o755)
+
+    def fresh(self, prepared: str = "empty") -> Place:
+        """Replace the sandbox by a copy of a prepared one: a name of PREPARED."""
+        source = self._prepared(prepared)
+        self._clear()
+        shutil.copytree(source, self.place.folder, symlinks=True)
+        return self.place
+
+    def _clear(self) -> None:
+        shutil.rmtree(self.place.folder, ignore_errors=True)
+        if self.place.folder.exists():
+            raise RuntimeError(f"{self.place.folder} cannot be removed")
+
+    @functools.cache  # noqa: B019  a bench lives as long as the process
+    def _prepared(self, name: str) -> Path:
+        folder = self.folder / "prepared" / name
+        if name == "empty":
+            self._clear()
+            for part in ("home", "tmp", "work", "results"):
+                (self.place.folder / part).mkdir(parents=True)
+        else:
+            base, make = PREPARED[name]
+            self.fresh(base)
+            make(self)
+        shutil.copytree(self.place.folder, folder, symlinks=True)
+        return folder
+
+    def must(self, *words: str) -> Ending:
+        """Run an undisturbed command that has to succeed."""
+        ending = call(words, self.place)
+        if ending.status:
+            raise RuntimeError(f"{ending} ended with {ending.status} undisturbed: {ending.err[-2000:]}")
+        return ending
+
+    def run_folder(self, task: str, seed: int = 0, root: str = "runs") -> Path:
+        """Where the smallest run of a task lies."""
+        variant = TINY[task][0]
+        found = [*(self.place.results / root / task).glob(f"{variant}-*/seed-{seed}")]
+        return found[0] if found else self.place.results / root / task / variant / f"seed-{seed}"
+
+    def paper_folder(self, variant: str, seed: int, root: str = "runs") -> Path:
+        """Where a record of the paper's size lies."""
+        seed_0 = next((self.checkout / "results" / "accepted").glob(PAPER.format(variant=variant, seed=0)))
+        return self.place.results / root / "pattern_generation" / seed_0.parent.name / f"seed-{seed}"
+
+
+def _data(bench: Bench) -> None:
+    """What speech and words train on: synthesised sentences, and a text of sixteen words."""
+    text = bench.place.results / "data" / "text"
+    text.mkdir(parents=True)
+    number, word = 1, 0
+    for split, count in (("training", 60), ("validation", 24), ("test", 24)):
+        lines = [" ".join(f"word{k}" for k in range(16))] if split == "training" else []
+        for _ in range(count):
+            line = []
+            for _ in range(8):
+                number = (1103515245 * number + 12345) % 2**31
+                word = (5 * word + 1 + (number >> 16) % 3) % 16
+                line.append(f"word{word}")
+            lines.append(" ".join(line))
+        (text / f"{split}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+    call(run_words("speech"), bench.place)  # where the synthesiser is not installed, its faults are skipped
+    shutil.rmtree(bench.place.results / "runs", ignore_errors=True)
+
+
+def _records(bench: Bench) -> None:
+    """Accepted records of the paper's size, the same ones among the user's runs with two more, and small runs."""
+    accepted = bench.checkout / "results" / "accepted"
+    for variant, seed in (*ACCEPTED, *NEW):
+        source = next(accepted.glob(PAPER.format(variant=variant, seed=seed)))
+        shutil.copytree(source, bench.place.results / "runs" / source.relative_to(accepted))
+    bench.must("accept", *(str(bench.paper_folder(*run)) for run in ACCEPTED))
+    for seed in (0, 1):
+        bench.must(*run_words("pattern_generation", seed))
+    bench.must(*run_words("copy_repeat"))
+
+
+def _study(bench: Bench) -> None:
+    """A study that is done."""
+    (bench.place.folder / "work" / "a_try.toml").write_text(STUDY)
+    bench.must("sweep", "a_try.toml", "--workers", "1")
+
+
+def _study_file(bench: Bench) -> None:
+    (bench.place.folder / "work" / "a_try.toml").write_text(STUDY)
+
+
+# Name -> the prepared folder that it starts from, and what is done to it. Others add to this.
+PREPARED: dict[str, tuple[str, Callable[[Bench], None]]] = {
+    "data": ("empty", _data),
+    "records": ("data", _records),
+    "study file": ("empty", _study_file),
+    "study": ("empty", _study),
+}
+
+
+def digest(path: Path) -> str:
+    """The hash of a file's content; of JSON the hash of what it says, so that spaces do not count."""
+    try:
+        if path.is_symlink():
+            return f"link to {path.readlink()}"
+        if path.is_dir():
+            return "folder"
+        data = path.read_bytes()
+        if path.suffix == ".json":
+            data = json.dumps(json.loads(data), sort_keys=True).encode()
+    except (OSError, ValueError, RecursionError):
+        data = path.read_bytes() if path.is_file() else b""
+    return hashlib.sha256(data).hexdigest()
+
+
+def files(folder: Path, but: Iterable[str] = ()) -> Files:
+    """Everything below a folder, without those whose relative path matches one of some patterns."""
+    patterns = [re.compile(pattern) for pattern in but]
+    listed = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if not any(pattern.search(name) for pattern in patterns) and (path.is_symlink() or not path.is_dir()):
+            listed[name] = digest(path)
+    return listed
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Paths that were there and are gone or differ."""
+    return [path for path, content in before.items() if after.get(path) != content]
+
+
+def added(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Paths that were not there."""
+    return [path for path in after if path not in before]
