@@ -2,30 +2,32 @@
 
 import argparse
 import json
-import os
+import random
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import commands, mutations, table
+from tests.faults import commands, kills, mutations, table
 from tests.faults.outcome import BAD, Fault, Outcome
 from tests.faults.sandbox import Bench
 
 HERE = Path(__file__).parents[2]
 SEED = 16  # committed before anything was repaired
-GROUPS: dict[str, Callable[[int], Iterator[Fault]]] = {"mutations": mutations.faults}
+GROUPS: dict[str, Callable[[int], Iterator[Fault]]] = {"kills": kills.faults, "mutations": mutations.faults}
 
 
 def main() -> int:
     """Make the faults that are asked for; 1 where one came out badly."""
     args = _arguments()
-    bench_folder = args.work / "sandbox"
+    bench_folder = args.work / f"sandbox-{args.part.replace('/', '-')}-{'-'.join(args.only or GROUPS)}"
     wanted = [fault for name in args.only or GROUPS for fault in GROUPS[name](args.seed)]
     if args.repeat:
         wanted = [fault for fault in wanted if fault.name.startswith(args.repeat)]
+    first, _, of = args.part.partition("/")
+    random.Random(args.seed).shuffle(wanted)  # so that the first minutes see something of each kind
+    wanted = wanted[int(first) - 1 :: int(of)]
     if args.list:
         print("\n".join(f"{fault.name}  {fault.about}" for fault in wanted))
         return 0
@@ -66,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=GROUPS)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--repeat", metavar="NAME")
+    parser.add_argument("--part", default="1/1", metavar="K/N")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--checkout", type=Path, default=HERE)
     parser.add_argument("--work", type=Path, default=HERE / "build" / "faults")

@@ -25,7 +25,8 @@ HEAVY = (
     *("torch", "torchaudio", "pytorch_lightning", "pytorch_lightning.loggers", "numba", "numpy", "scipy.stats"),
     *("pandas", "matplotlib.pyplot", "seaborn", "sklearn", "optuna", "optuna.storages.journal", "wandb", "soundfile"),
 )
-LIMIT = 90.0  # seconds; no undisturbed command takes a tenth of it
+LIMIT = 60.0  # seconds of computing; no undisturbed command takes a tenth of it
+IDLE = 6.0  # seconds in which a process that waits for something looks at least once whether it has come
 Hook = Callable[[], None]  # runs in the child before the command
 
 
@@ -90,10 +91,13 @@ class Running:
             os.killpg(self.pid, number)
 
     def wait(self, limit: float = LIMIT, leave: bool = False) -> Ending:
-        """Wait for the end; after `limit` seconds stop it. What it has started is stopped too, unless `leave`."""
-        end, hung = time.monotonic() + limit, False
+        """Wait for the end; stop a command that hangs. What it has started is stopped too, unless `leave`.
+
+        A command hangs that computes for `limit` seconds, lasts ten times as long, or does nothing at all for a while.
+        """
+        watch, hung = _Watch(self.pid, limit), False
         while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
-            if time.monotonic() > end and not hung:
+            if not hung and watch.hangs():
                 hung = True
                 self.send_all(signal.SIGKILL)
             time.sleep(0.005)
@@ -101,6 +105,31 @@ class Running:
             self.send_all(signal.SIGKILL)
         out, err = ((self.folder / name).read_text(errors="replace") for name in ("out", "err"))
         return Ending(self.words, os.waitstatus_to_exitcode(ended[1]), out, err, hung)
+
+
+class _Watch:
+    """Whether a process hangs, on a machine that may be busy: by the seconds that it has computed."""
+
+    def __init__(self, pid: int, limit: float) -> None:
+        self.pid, self.limit = pid, limit
+        self.start = self.moved = time.monotonic()
+        self.computed = 0.0
+
+    def hangs(self) -> bool:
+        now, computed = time.monotonic(), self._computed()
+        if computed > self.computed or self._state() not in "SD":
+            self.computed, self.moved = computed, now
+        return computed > self.limit or now - self.start > 10 * self.limit or now - self.moved > IDLE
+
+    def _computed(self) -> float:
+        with contextlib.suppress(OSError):
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+        return self.computed
+
+    def _state(self) -> str:
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return "R"
 
 
 def preload() -> None:

@@ -25,9 +25,9 @@ class Damage(NamedTuple):
     do: Callable[[Path], None]
 
 
-def whole_file(seed: str) -> Iterator[Damage]:
+def whole_file(seed: str, flips: int = 10) -> Iterator[Damage]:
     """Damage that any file may suffer: bits, ends, and other things in its place."""
-    for number in range(10):
+    for number in range(flips):
         yield Damage(f"bit flip {number}", _flip(f"{seed} {number}"))
     for share in (0.0, 0.3, 0.7, 0.999):
         yield Damage(f"cut off after {share:.1%}", _rewrite(lambda data, share=share: data[: int(share * len(data))]))
@@ -108,7 +108,7 @@ KEYS = (
     *("weights_sha256", "git_commit", "git_dirty", "versions", "device", "threads", "started", "wall_s", "schema"),
 )
 OTHERS: dict[str, tuple[Any, ...]] = {  # key -> other values of the right type, and values of the wrong one
-    "task": ("store_recall", "no_such_task", "../../outside", "/outside", "", 7),
+    "task": ("store_recall", "no_such_task", "../../outside", "", 7),
     "variant": ("bptt", "../../../outside", "..", "a/b", None),
     "profile": ("smoke", "../x", 3),
     "seed": (4, -1, 10**30, 3.5, True, "3", "../..", [3]),
@@ -126,7 +126,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {  # key -> other values of the right type,
     "versions": ({}, {"torch": "1.0"}, [], "2.11"),
     "device": ("cuda", "abacus", 0),
     "threads": (64, 0, -3, "one", 1.5),
-    "started": ("1999-01-01T00:00:00+00:00", "yesterday", 5),
+    "started": ("1999-01-01T00:00:00+00:00", "yesterday"),
     "wall_s": (lambda value: value * 2, -5.0, "long"),
     "schema": (0, 99, "1", None, 1.5),
 }
@@ -146,6 +146,7 @@ def record_edits(few: bool = False) -> Iterator[Damage]:
         yield Damage(f"without {key}", edited(lambda data, key=key: data.pop(key)))
     for key in KEYS[:: 9 if few else 4]:
         yield Damage(f"{key} is called {key}_", edited(lambda data, key=key: data.update({f"{key}_": data.pop(key)})))
+    yield Damage("an absolute path as task", lambda path: put("task", str(path.parents[5] / "work" / "outside"))(path))
     yield Damage("a key more", edited(lambda data: data.update(more=1)))
     yield Damage("a metric more", edited(lambda data: data["metrics"].update(luck=0.5)))
     for key, text in (("seed", "4"), ("status", '"finished"'), ("schema", "1")):

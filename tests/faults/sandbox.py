@@ -84,6 +84,7 @@ class Bench:
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             (self.code / name).parent.mkdir(parents=True, exist_ok=True)
             copy(source, self.code / name)
+        _only_figure_1(self.code / "paper_figures" / "claims.toml")
         git = self.code / ".bin" / "git"
         git.parent.mkdir()
         git.write_text(GIT)
@@ -132,6 +133,12 @@ class Bench:
         """Where a record of the paper's size lies."""
         seed_0 = next((self.checkout / "results" / "accepted").glob(PAPER.format(variant=variant, seed=0)))
         return self.place.results / root / "pattern_generation" / seed_0.parent.name / f"seed-{seed}"
+
+
+def _only_figure_1(claims: Path) -> None:
+    """Leave out the claims on other figures: judging takes a second less, a thousand times."""
+    head, *tables = re.split(r"(?m)^(?=\[)", claims.read_text(encoding="utf-8"))
+    claims.write_text(head + "".join(table for table in tables if not re.match(r"\[\[(?!fig1)", table)), encoding="utf-8")
 
 
 def _data(bench: Bench) -> None:
