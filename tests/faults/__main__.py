@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import commands, kills, mutations, table
+from tests.faults import commands, environment, kills, mutations, table
 from tests.faults.outcome import BAD, Fault, Outcome
 from tests.faults.sandbox import Bench
 
 HERE = Path(__file__).parents[2]
 SEED = 16  # committed before anything was repaired
-GROUPS: dict[str, Callable[[int], Iterator[Fault]]] = {"kills": kills.faults, "mutations": mutations.faults}
+GROUPS: dict[str, Callable[[int], Iterator[Fault]]] = {"kills": kills.faults, "mutations": mutations.faults, "environment": environment.faults}
 
 
 def main() -> int:

@@ -90,12 +90,12 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def wait(self, limit: float = LIMIT, leave: bool = False) -> Ending:
+    def wait(self, limit: float = LIMIT, leave: bool = False, idle: float | None = None) -> Ending:
         """Wait for the end; stop a command that hangs. What it has started is stopped too, unless `leave`.
 
         A command hangs that computes for `limit` seconds, lasts ten times as long, or does nothing at all for a while.
         """
-        watch, hung = _Watch(self.pid, limit), False
+        watch, hung = _Watch(self.pid, limit, idle or IDLE), False
         while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
             if not hung and watch.hangs():
                 hung = True
@@ -110,8 +110,8 @@ class Running:
 class _Watch:
     """Whether a process hangs, on a machine that may be busy: by the seconds that it has computed."""
 
-    def __init__(self, pid: int, limit: float) -> None:
-        self.pid, self.limit = pid, limit
+    def __init__(self, pid: int, limit: float, idle: float) -> None:
+        self.pid, self.limit, self.idle = pid, limit, idle
         self.start = self.moved = time.monotonic()
         self.computed = 0.0
 
@@ -119,7 +119,7 @@ class _Watch:
         now, computed = time.monotonic(), self._computed()
         if computed > self.computed or self._state() not in "SD":
             self.computed, self.moved = computed, now
-        return computed > self.limit or now - self.start > 10 * self.limit or now - self.moved > IDLE
+        return computed > self.limit or now - self.start > 10 * self.limit or now - self.moved > self.idle
 
     def _computed(self) -> float:
         with contextlib.suppress(OSError):
@@ -173,7 +173,7 @@ def call(
     words: Sequence[str], place: Place, hook: Hook | None = None, env: Mapping[str, str | None] | None = None
 ) -> Ending:
     """Run `repro WORDS` to its end."""
-    return start(words, place, hook, env).wait()
+    return start(words, place, hook, env).wait(idle=100)
 
 
 def without_privileges() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.faults import damage
-from tests.faults.commands import Ending, start, without_privileges
+from tests.faults.commands import Ending, call, start, without_privileges
 from tests.faults.damage import Damage
 from tests.faults.outcome import BAD, LOST, SKIPPED, UNHARMED, WRONG, Fault, Outcome, judge, worst
-from tests.faults.sandbox import PREPARED, TINY, Bench, Files, added, changed, digest, files, run_words
+from tests.faults.sandbox import PATIENCE, PREPARED, TINY, Bench, Files, added, changed, files, run_words
 from tests.faults.user_files import claim_edits, study_edits
 
 LIMIT = 20.0  # seconds of computing for a command that reads a damaged file
@@ -274,51 +274,46 @@ class _Denied:
 
 
 def mutate(target: Target, what: Damage, bench: Bench) -> Outcome:
-    """Damage the file, run its readers, and say what came of it."""
-    place = bench.fresh(target.prepared)
+    """Damage the file and run its readers, each in a sandbox of its own; what came of it."""
+    bench.fresh(target.prepared)
     path = target.path(bench)
-    claims = path == claims_file(bench)
-    present = path.exists() or target.name in ("lock", "progress", "log") or target.name.startswith("folder")
-    if not present:
+    if not path.exists() and not target.name.startswith(("lock", "progress", "log", "folder")):
         return Outcome(SKIPPED, detail=f"there is no {path.name} in this version")
-    kept, whole = path.read_bytes() if claims else b"", digest(path)
-    expected = truths(bench, target.prepared, target.readers)
-    place = bench.fresh(target.prepared)
-    denied = isinstance(what.do, _Denied)
-    try:
-        what.do(path)
-        before = files(place.folder, ANYWHERE)
-        outcomes = []
-        for reader, truth in zip(target.readers, expected, strict=True):
-            outcomes.append(_read(bench, reader, truth, path, denied))
-            if outcomes[-1].word in BAD:
-                break  # one command that comes out badly is enough
-        mine = () if claims else (f"^{path.relative_to(place.folder)}",)
-        outcomes.append(untouched(bench, before, target.readers, mine))
-        if target.sealed and digest(path) != whole and worst(outcomes).word == UNHARMED:
-            outcomes.append(Outcome(WRONG, " ; ".join(str(truth[0]) for truth in expected), "nothing was noticed"))
-    finally:
-        if denied:
-            (path / what.do.name).chmod(0o755)
-        if claims:
-            path.unlink(missing_ok=True) if not path.is_dir() else path.rmdir()
-            path.write_bytes(kept)
+    expected, outcomes = truths(bench, target.prepared, target.readers), []
+    for reader, truth in zip(target.readers, expected, strict=True):
+        outcomes.append(_read(bench, target, what, reader, truth))
+        if outcomes[-1].word in BAD:
+            break  # one command that comes out badly is enough
+    if target.sealed and worst(outcomes).word == UNHARMED and not what.about.startswith("other spaces"):
+        return Outcome(WRONG, " ; ".join(str(truth[0]) for truth in expected), "nothing was noticed")
     return worst(outcomes)
 
 
-def _read(bench: Bench, reader: Reader, truth: tuple[Ending, Any], path: Path, denied: bool) -> Outcome:
-    running = start(reader.words(bench), bench.place, without_privileges if denied else None)
-    ending = running.wait(LIMIT)
+def _read(bench: Bench, target: Target, what: Damage, reader: Reader, truth: tuple[Ending, Any]) -> Outcome:
+    place = bench.fresh(target.prepared)
+    path, claims, denied = target.path(bench), claims_file(bench), isinstance(what.do, _Denied)
+    kept = claims.read_bytes()
+    try:
+        what.do(path)
+        before = files(place.folder, ANYWHERE)
+        ending = start(reader.words(bench), place, without_privileges if denied else None).wait(LIMIT)
+    finally:
+        if denied:
+            (path / what.do.name).chmod(0o755)
+        if path == claims:
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+            path.write_bytes(kept)
     same = None if reader.made is None else reader.made(bench) == truth[1]
-    return judge(ending, truth[0], path, same)
+    mine = () if path == claims else (f"^{re.escape(str(path.relative_to(place.folder)))}(/|$)",)
+    return worst([judge(ending, truth[0], path, same), untouched(bench, before, [reader], mine)])
 
 
 @functools.cache
 def _truth(bench: Bench, prepared: str, readers: tuple[Reader, ...]) -> list[tuple[Ending, Any]]:
-    bench.fresh(prepared)
     truth = []
     for reader in readers:
-        ending = start(reader.words(bench), bench.place).wait()
+        bench.fresh(prepared)
+        ending = call(reader.words(bench), bench.place)
         truth.append((ending, reader.made(bench) if reader.made else None))
     return truth
 
@@ -348,7 +343,7 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
 def _interrupted(task: str, bench: Bench) -> None:
     """Seed 0 of a small run, killed when its third checkpoint was in place; seed 1 too; in other folders none."""
     for seed in (0, 1):
-        start(run_words(task, seed), bench.place, functools.partial(die_after, 3)).wait()
+        start(run_words(task, seed), bench.place, functools.partial(die_after, 3)).wait(idle=PATIENCE)
         if not (bench.run_folder(task, seed) / "last.ckpt").is_file():
             raise RuntimeError(f"{task} left no checkpoint")
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from tests.faults.commands import Ending, Place, call
+from tests.faults.commands import Ending, Place, start
 
 CODE = ("repro", "tasks", "paper_figures", "sweeps", "pyproject.toml")
 GIT = """#!/bin/sh
@@ -60,6 +60,7 @@ rate_cost = 0.002
 [grid]
 learning_rate = [0.001, 0.003]
 """
+PATIENCE = 300.0  # seconds for a helper process, such as the one that synthesises speech
 Files = dict[str, str]  # path -> hash of the content, or what stands there
 
 
@@ -118,7 +119,7 @@ class Bench:
 
     def must(self, *words: str) -> Ending:
         """Run an undisturbed command that has to succeed."""
-        ending = call(words, self.place)
+        ending = start(words, self.place).wait(idle=PATIENCE)
         if ending.status:
             raise RuntimeError(f"{ending} ended with {ending.status} undisturbed: {ending.err[-2000:]}")
         return ending
@@ -156,7 +157,7 @@ def _data(bench: Bench) -> None:
                 line.append(f"word{word}")
             lines.append(" ".join(line))
         (text / f"{split}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    call(run_words("speech"), bench.place)  # where the synthesiser is not installed, its faults are skipped
+    start(run_words("speech"), bench.place).wait(idle=PATIENCE)  # where the synthesiser is not installed, its faults are skipped
     shutil.rmtree(bench.place.results / "runs", ignore_errors=True)
 
 
@@ -196,8 +197,8 @@ def digest(path: Path) -> str:
     try:
         if path.is_symlink():
             return f"link to {path.readlink()}"
-        if path.is_dir():
-            return "folder"
+        if not path.is_file():
+            return "no file"
         data = path.read_bytes()
         if path.suffix == ".json":
             data = json.dumps(json.loads(data), sort_keys=True).encode()

@@ -24,17 +24,17 @@ def tripwire(root: Path, at: int, number: int, tear: float) -> None:
                 os.truncate(path, int(tear * os.path.getsize(path)))
             os.kill(os.getpid(), number)
 
-    _watch(root, trip)
+    watch(root, trip)
 
 
 def count_operations(root: Path, out: Path) -> None:
     """Write the number of this process's file operations below `root` to a file when it ends."""
     last = [0]
-    _watch(root, lambda count, path: last.__setitem__(0, count))
+    watch(root, lambda count, path: last.__setitem__(0, count))
     atexit.register(lambda: out.write_text(str(last[0])))
 
 
-def _watch(root: Path, step: Callable[[int, str], object]) -> None:
+def watch(root: Path, step: Callable[[int, str], object]) -> None:
     count, busy, start = 0, False, str(root)
 
     def operation(path: Any) -> None:
