@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import ctypes
 import dataclasses
+import gc
 import importlib
 import os
 import resource
@@ -24,6 +25,7 @@ from typing import Any
 HEAVY = (
     *("torch", "torchaudio", "pytorch_lightning", "pytorch_lightning.loggers", "numba", "numpy", "scipy.stats"),
     *("pandas", "matplotlib.pyplot", "seaborn", "sklearn", "optuna", "optuna.storages.journal", "wandb", "soundfile"),
+    *("tomllib", "cffi", "torch._dynamo", "torch.utils.checkpoint"),
 )
 LIMIT = 60.0  # seconds of computing; no undisturbed command takes a tenth of it
 IDLE = 6.0  # seconds in which a process that waits for something looks at least once whether it has come
@@ -138,6 +140,9 @@ def preload() -> None:
     os.environ.setdefault("MPLBACKEND", "agg")
     for name in HEAVY:
         importlib.import_module(name)
+    numba, numpy = sys.modules["numba"], sys.modules["numpy"]
+    numba.njit(lambda x: x + 1)(numpy.zeros(2))  # reads its tables, which takes a second
+    gc.freeze()
 
 
 def start(

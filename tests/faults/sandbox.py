@@ -186,7 +186,7 @@ def _study_file(bench: Bench) -> None:
 # Name -> the prepared folder that it starts from, and what is done to it. Others add to this.
 PREPARED: dict[str, tuple[str, Callable[[Bench], None]]] = {
     "data": ("empty", _data),
-    "records": ("data", _records),
+    "records": ("empty", _records),
     "study file": ("empty", _study_file),
     "study": ("empty", _study),
 }
