@@ -109,7 +109,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", metavar="NAME", action="append", help="faults whose names begin so, once more")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--checkout", metavar="DIR", type=Path, default=HERE, help="the code that is tried")
-    parser.add_argument("--work", metavar="DIR", type=Path, default=HERE / "build" / "faults", help="sandboxes and results")
+    parser.add_argument(
+        "--work", metavar="DIR", type=Path, default=HERE / "build" / "faults", help="sandboxes and results"
+    )
     parser.add_argument("--write", metavar="FILE", type=Path, help="write the page, such as docs/reliability.md")
     parser.add_argument("--before", action="store_true", help="keep the numbers as those of the code before a repair")
     return parser.parse_args()

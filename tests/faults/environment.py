@@ -1,23 +1,29 @@
 """Faults of the machine around a command: disk, folders, network, clock, memory, streams, variables, two at once."""
 
-import errno
 import functools
-import os
-import resource
-import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.faults.commands import Ending, Hook, start, without_privileges
-from tests.faults.kills import _others, _truth, plans
-from tests.faults.outcome import LOST, SKIPPED, TRACEBACK, UNHARMED, WRONG, Fault, Outcome, last_line, no_sentence, worst
+from tests.faults import machine
+from tests.faults.commands import Ending, start
+from tests.faults.forked import Hook
+from tests.faults.outcome import (
+    LOST,
+    SKIPPED,
+    TRACEBACK,
+    UNHARMED,
+    WRONG,
+    Fault,
+    Outcome,
+    last_line,
+    no_sentence,
+    worst,
+)
+from tests.faults.plans import others, plans, truth_of
 from tests.faults.sandbox import Bench, files
-from tests.faults.tripwire import watch
 
-YEARS = 365.25 * 86400
 WAIT = 200.0  # seconds in which a command may wait for a network that is not there
 Made = Callable[[Bench], Any]
 RUN, WINDOWS, SWEEP, REPRODUCE, ACCEPT = (
@@ -50,60 +56,51 @@ def faults(seed: int) -> Iterator[Fault]:
         yield Fault(name, "environment", trouble.where, about, functools.partial(disturb, trouble))
     for number, (command, count) in enumerate(((RUN, 2), (WINDOWS, 3), (REPRODUCE, 2), (SWEEP, 2), (ACCEPT, 3))):
         for delay in (0.0, 0.3, 0.7):
-            name, about = f"environment/at-once/{number}-{delay}", f"{count} of {command[0].split()[-1]}, {delay} s between"
+            name, about = (
+                f"environment/at-once/{number}-{delay}",
+                f"{count} of {command[0].split()[-1]}, {delay} s between",
+            )
             yield Fault(name, "environment", "at once", about, functools.partial(at_once, command, count, delay))
 
 
 def troubles() -> Iterator[Trouble]:
-    """The list."""
+    """The list; a fault's name is its number, so others are added at the end."""
+    yield from _disk()
+    yield from _folders()
+    yield from _wandb()
+    yield from _clock_and_memory()
+    yield from _streams_and_variables()
+
+
+def _disk() -> Iterator[Trouble]:
     for command in (RUN, WINDOWS, ACCEPT, SWEEP):
         for share in (0.1, 0.5, 0.9):
-            yield Trouble("full disk", f"no space from {share:.0%} of the file operations on", command,
-                          hook=functools.partial(_no_space, share))  # fmt: skip
-        yield Trouble("full disk", "files of at most 8 KB", command, hook=functools.partial(_small_files, 8192))
+            hook = functools.partial(machine.no_space, share)
+            yield Trouble("full disk", f"no space from {share:.0%} of the file operations on", command, hook=hook)
+        small = functools.partial(machine.small_files, 8192)
+        yield Trouble("full disk", "files of at most 8 KB", command, hook=small)
     for command in (RUN, WINDOWS):
         for share in (0.3, 0.7, 0.95):
-            yield Trouble("folder deleted", f"its folder is deleted at {share:.0%}", command,
-                          hook=functools.partial(_deletes, share))  # fmt: skip
+            hook = functools.partial(machine.deletes, share)
+            yield Trouble("folder deleted", f"its folder is deleted at {share:.0%}", command, hook=hook)
+
+
+def _folders() -> Iterator[Trouble]:
+    closed, opened = machine.mode("results", 0o555), machine.mode("results", 0o755)
     for command in (RUN, SWEEP, REPRODUCE, ACCEPT):
-        yield Trouble("read-only results", "results may not be written", command,
-                      hook=_unprivileged, before=_mode("results", 0o555), after=_mode("results", 0o755))  # fmt: skip
-        yield Trouble("results is a link", "results is a link to a folder", command, before=_linked, must=True)
-        yield Trouble("results is a file", "results is a file", command, before=_file, after=_no_file)
+        yield Trouble(
+            *("read-only results", "results may not be written", command),
+            hook=machine.unprivileged, before=closed, after=opened,
+        )  # fmt: skip
+        yield Trouble("results is a link", "results is a link to a folder", command, before=machine.linked, must=True)
+        yield Trouble("results is a file", "results is a file", command, before=machine.file, after=machine.no_file)
     for about, home in (("no HOME", None), ("HOME is not there", "/no/such/home"), ("HOME is a file", "/etc/hostname")):
         for command in (RUN, ACCEPT):
             yield Trouble("no HOME", about, command, {"HOME": home, "MPLCONFIGDIR": None}, must=True)
-    yield Trouble("no HOME", "HOME may not be written", RUN, hook=_unprivileged, before=_mode("home", 0),
-                  after=_mode("home", 0o755), must=True)  # fmt: skip
-    yield from _wandb()
-    for command in (RUN, SWEEP):
-        for years in (-30, 30):
-            for share in (0.0, 0.5):
-                yield Trouble("clock", f"the clock jumps by {years} years at {share:.0%}", command,
-                              hook=functools.partial(_jump, years, share), must=True)  # fmt: skip
-    for command in (RUN, WINDOWS, ACCEPT):
-        for megabytes in (8, 40, 150):
-            yield Trouble("low memory", f"{megabytes} MB left", command, hook=functools.partial(_memory, megabytes))
-    for command in (RUN, ACCEPT, SWEEP):
-        for streams in ((1,), (2,), (1, 2)):
-            yield Trouble("closed streams", f"stream {streams} closed", command, hook=functools.partial(_closed, streams))
-        yield Trouble("closed streams", "standard output is a full device", command, hook=_full)
-        yield Trouble("closed streams", "nobody reads the output", command, hook=_broken)
-    for about, env in (
-        ("TMPDIR is not there", {"TMPDIR": "/no/such/tmp"}),
-        ("LANG=C", {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}),
-        ("COLUMNS=20", {"COLUMNS": "20"}),
-        ("COLUMNS=nonsense", {"COLUMNS": "nonsense"}),
-        ("no PATH", {"PATH": ""}),
-        ("a time zone that is none", {"TZ": "Nowhere/None"}),
-    ):
-        for command in (RUN, SWEEP):
-            yield Trouble("variables", about, command, env, must=True)
-    yield Trouble("variables", "OMP_NUM_THREADS=nonsense", RUN, {"OMP_NUM_THREADS": "nonsense"})
-    yield Trouble("read-only code", "the code may not be written", RUN, hook=_unprivileged,
-                  before=_code_mode(0o555), after=_code_mode(0o755), must=True)  # fmt: skip
-    yield Trouble("working folder gone", "the folder it was started in is deleted", RUN, hook=_no_folder,
-                  after=lambda bench: (bench.place.folder / "work").mkdir(exist_ok=True))  # fmt: skip
+    yield Trouble(
+        *("no HOME", "HOME may not be written", RUN), hook=machine.unprivileged,
+        before=machine.mode("home", 0), after=machine.mode("home", 0o755), must=True,
+    )  # fmt: skip
 
 
 def _wandb() -> Iterator[Trouble]:
@@ -116,12 +113,54 @@ def _wandb() -> Iterator[Trouble]:
     yield Trouble("W&B", "offline", RUN, {"WANDB_MODE": "offline"}, must=True)
     yield Trouble("W&B", "offline, its folder is a file", RUN, {"WANDB_MODE": "offline", "WANDB_DIR": "/etc/hostname"},
                   must=True)  # fmt: skip
-    yield Trouble("W&B", "a broken .netrc", RUN, {"WANDB_MODE": None}, before=_netrc, must=True)
+    yield Trouble("W&B", "a broken .netrc", RUN, {"WANDB_MODE": None}, before=machine.netrc, must=True)
+
+
+def _clock_and_memory() -> Iterator[Trouble]:
+    for command in (RUN, SWEEP):
+        for years in (-30, 30):
+            for share in (0.0, 0.5):
+                hook = functools.partial(machine.jump, years, share)
+                yield Trouble(
+                    "clock", f"the clock jumps by {years} years at {share:.0%}", command, hook=hook, must=True
+                )
+    for command in (RUN, WINDOWS, ACCEPT):
+        for megabytes in (8, 40, 150):
+            memory = functools.partial(machine.memory, megabytes)
+            yield Trouble("low memory", f"{megabytes} MB left", command, hook=memory)
+
+
+def _streams_and_variables() -> Iterator[Trouble]:
+    for command in (RUN, ACCEPT, SWEEP):
+        for streams in ((1,), (2,), (1, 2)):
+            hook = functools.partial(machine.closed, streams)
+            yield Trouble("closed streams", f"stream {streams} closed", command, hook=hook)
+        yield Trouble("closed streams", "standard output is a full device", command, hook=machine.full)
+        yield Trouble("closed streams", "nobody reads the output", command, hook=machine.broken)
+    for about, env in (
+        ("TMPDIR is not there", {"TMPDIR": "/no/such/tmp"}),
+        ("LANG=C", {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}),
+        ("COLUMNS=20", {"COLUMNS": "20"}),
+        ("COLUMNS=nonsense", {"COLUMNS": "nonsense"}),
+        ("no PATH", {"PATH": ""}),
+        ("a time zone that is none", {"TZ": "Nowhere/None"}),
+    ):
+        for command in (RUN, SWEEP):
+            yield Trouble("variables", about, command, env, must=True)
+    yield Trouble("variables", "OMP_NUM_THREADS=nonsense", RUN, {"OMP_NUM_THREADS": "nonsense"})
+    yield Trouble(
+        *("read-only code", "the code may not be written", RUN), hook=machine.unprivileged,
+        before=machine.code_mode(0o555), after=machine.code_mode(0o755), must=True,
+    )  # fmt: skip
+    yield Trouble(
+        *("working folder gone", "the folder it was started in is deleted", RUN),
+        hook=machine.no_folder, after=machine.working_folder,
+    )  # fmt: skip
 
 
 def disturb(trouble: Trouble, bench: Bench) -> Outcome:
     """Run the command in trouble, then once more without, and compare with the undisturbed one."""
-    truth, plan = _truth(bench, *trouble.command), _plan(trouble.command)
+    truth, plan = truth_of(bench, *trouble.command), _plan(trouble.command)
     if truth is None:
         return Outcome(SKIPPED, detail="it does not run here")
     place = bench.fresh(plan.prepared)
@@ -139,7 +178,7 @@ def disturb(trouble: Trouble, bench: Bench) -> Outcome:
     again = start(plan.words(bench), place).wait(idle=WAIT)
     outcomes.append(_again(again, plan.made(bench) == truth.made))
     if trouble.about != "results is a link to a folder":
-        outcomes.append(_others(plan, bench, before))
+        outcomes.append(others(plan, bench, before))
     return worst(outcomes)
 
 
@@ -169,7 +208,7 @@ def _again(ending: Ending, same: bool) -> Outcome:
 
 def at_once(command: tuple[str, str], count: int, delay: float, bench: Bench) -> Outcome:
     """Several of one command at a time: one does it, the others do too or say that it is being done."""
-    truth, plan = _truth(bench, *command), _plan(command)
+    truth, plan = truth_of(bench, *command), _plan(command)
     if truth is None:
         return Outcome(SKIPPED, detail="it does not run here")
     place = bench.fresh(plan.prepared)
@@ -182,132 +221,13 @@ def at_once(command: tuple[str, str], count: int, delay: float, bench: Bench) ->
     if all(ending.status for ending in endings):
         outcomes.append(Outcome(TRACEBACK, str(endings[0]), f"none succeeded: {last_line(endings[0].err)}"))
     again = start(plan.words(bench), place).wait(idle=WAIT)
-    outcomes += [_again(again, plan.made(bench) == truth.made), _others(plan, bench, before)]
+    outcomes += [_again(again, plan.made(bench) == truth.made), others(plan, bench, before)]
     return worst(outcomes)
 
 
 def _share(operations: int, hook: Callable[..., None], results: Path) -> None:
     """Run a hook; one that acts at a share of the file operations is given their number."""
-    if getattr(hook, "func", None) in (_no_space, _deletes, _jump):
+    if getattr(hook, "func", None) in (machine.no_space, machine.deletes, machine.jump):
         hook(results, operations)
     else:
         hook(results)
-
-
-def _no_space(share: float, results: Path, operations: int) -> None:
-    full = False
-
-    def step(count: int, path: str) -> None:
-        nonlocal full
-        full = full or count > share * operations
-        if full and (path.endswith(".part") or not os.path.exists(path)):
-            raise OSError(errno.ENOSPC, "No space left on device", path)
-
-    watch(results, step)
-    real = os.write
-    os.write = lambda file, data: _refuse() if full and file > 2 else real(file, data)  # type: ignore[assignment]
-
-
-def _refuse() -> int:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def _small_files(size: int, results: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-
-def _deletes(share: float, results: Path, operations: int) -> None:
-    def step(count: int, path: str) -> None:
-        if count == 1 + int(share * operations):
-            for folder in results.glob("runs/*/*/seed-0"):
-                shutil.rmtree(folder)
-
-    watch(results, step)
-
-
-def _jump(years: float, share: float, results: Path, operations: int) -> None:
-    real, jumped = time.time, False
-
-    def step(count: int, path: str) -> None:
-        nonlocal jumped
-        jumped = jumped or count > share * operations
-
-    watch(results, step)
-    time.time = lambda: real() + years * YEARS * (jumped or share == 0)
-    import datetime
-
-    class Later(datetime.datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.datetime.fromtimestamp(max(time.time(), 0.0), tz)
-
-    datetime.datetime = Later  # type: ignore[misc]
-
-
-def _memory(megabytes: int, results: Path) -> None:
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 1_000_000, -1))
-
-
-def _closed(streams: tuple[int, ...], results: Path) -> None:
-    for number in streams:
-        os.close(number)
-        setattr(sys, {1: "stdout", 2: "stderr"}[number], None)  # as Python does where it starts without a stream
-
-
-def _full(results: Path) -> None:
-    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-
-
-def _broken(results: Path) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    os.dup2(writer, 1)
-
-
-def _no_folder(results: Path) -> None:
-    shutil.rmtree(Path.cwd())
-
-
-def _unprivileged(results: Path) -> None:
-    without_privileges()
-
-
-def _mode(name: str, mode: int) -> Callable[[Bench], None]:
-    def change(bench: Bench) -> None:
-        top = bench.place.folder / name
-        for path in (top, *(p for p in top.rglob("*") if p.is_dir())):
-            path.chmod(mode)
-
-    return change
-
-
-def _code_mode(mode: int) -> Callable[[Bench], None]:
-    def change(bench: Bench) -> None:
-        for path in (bench.code, *(p for p in bench.code.rglob("*") if p.is_dir())):
-            path.chmod(mode)
-
-    return change
-
-
-def _linked(bench: Bench) -> None:
-    results = bench.place.results
-    results.rename(results.with_name("elsewhere"))
-    results.symlink_to("elsewhere")
-
-
-def _file(bench: Bench) -> None:
-    results = bench.place.results
-    results.rename(results.with_name("elsewhere"))
-    results.write_text("a file\n")
-
-
-def _no_file(bench: Bench) -> None:
-    results = bench.place.results
-    if results.is_file():
-        results.unlink()
-        results.with_name("elsewhere").rename(results)
-
-
-def _netrc(bench: Bench) -> None:
-    (bench.place.folder / "home" / ".netrc").write_text("machine machine login \0 \xff\n{")

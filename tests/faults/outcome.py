@@ -108,7 +108,9 @@ def judge(ending: Ending, truth: Ending, path: Path, same: bool | None = None) -
 
 def _is_report(ending: Ending) -> bool:
     """Listings show a damaged run in its line and go on."""
-    return bool(re.search(r"broken|damaged|not a |cannot be read|is missing|refused|differs|warning", ending.out + ending.err))
+    return bool(
+        re.search(r"broken|damaged|not a |cannot be read|is missing|refused|differs|warning", ending.out + ending.err)
+    )
 
 
 def normal(ending: Ending) -> str:

@@ -2,10 +2,11 @@
 
 import functools
 import hashlib
+import importlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.faults.commands import Ending, Place, start
@@ -39,27 +40,6 @@ TINY: dict[str, tuple[str, dict[str, str]]] = {
 TASKS = tuple(TINY)
 # Records of the paper's size, accepted by `repro accept` into the sandbox; of the others `runs` has copies as well.
 PAPER = "pattern_generation/{variant}-*/seed-{seed}"
-ACCEPTED = tuple((variant, seed) for variant in ("e_prop_1", "no_recurrence") for seed in (0, 1, 2))
-NEW = (("e_prop_1", 3), ("no_recurrence", 3))
-STUDY = """\
-about = "a try"
-task = "pattern_generation"
-variants = "e_prop_1"
-profile = "smoke"
-metric = "nmse"
-direction = "minimize"
-seeds = [100, 101]
-best = 1
-best_seeds = [200]
-
-[settings]
-n_rec = 30
-trial_ms = 150
-rate_cost = 0.002
-
-[grid]
-learning_rate = [0.001, 0.003]
-"""
 PATIENCE = 300.0  # seconds for a helper process, such as the one that synthesises speech
 Files = dict[str, str]  # path -> hash of the content, or what stands there
 
@@ -92,7 +72,7 @@ class Bench:
         git.chmod(0o755)
 
     def fresh(self, prepared: str = "empty") -> Place:
-        """Replace the sandbox by a copy of a prepared one: a name of PREPARED."""
+        """Replace the sandbox by a copy of a prepared one (tests/faults/prepared.py)."""
         source = self._prepared(prepared)
         self._clear()
         shutil.copytree(source, self.place.folder, symlinks=True)
@@ -111,7 +91,7 @@ class Bench:
             for part in ("home", "tmp", "work", "results"):
                 (self.place.folder / part).mkdir(parents=True)
         else:
-            base, make = PREPARED[name]
+            base, make = importlib.import_module("tests.faults.prepared").PREPARED[name]
             self.fresh(base)
             make(self)
         shutil.copytree(self.place.folder, folder, symlinks=True)
@@ -139,57 +119,9 @@ class Bench:
 def _only_figure_1(claims: Path) -> None:
     """Leave out the claims on other figures: judging takes a second less, a thousand times."""
     head, *tables = re.split(r"(?m)^(?=\[)", claims.read_text(encoding="utf-8"))
-    claims.write_text(head + "".join(table for table in tables if not re.match(r"\[\[(?!fig1)", table)), encoding="utf-8")
-
-
-def _data(bench: Bench) -> None:
-    """What speech and words train on: synthesised sentences, and a text of sixteen words."""
-    text = bench.place.results / "data" / "text"
-    text.mkdir(parents=True)
-    number, word = 1, 0
-    for split, count in (("training", 60), ("validation", 24), ("test", 24)):
-        lines = [" ".join(f"word{k}" for k in range(16))] if split == "training" else []
-        for _ in range(count):
-            line = []
-            for _ in range(8):
-                number = (1103515245 * number + 12345) % 2**31
-                word = (5 * word + 1 + (number >> 16) % 3) % 16
-                line.append(f"word{word}")
-            lines.append(" ".join(line))
-        (text / f"{split}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-    start(run_words("speech"), bench.place).wait(idle=PATIENCE)  # where the synthesiser is not installed, its faults are skipped
-    shutil.rmtree(bench.place.results / "runs", ignore_errors=True)
-
-
-def _records(bench: Bench) -> None:
-    """Accepted records of the paper's size, the same ones among the user's runs with two more, and small runs."""
-    accepted = bench.checkout / "results" / "accepted"
-    for variant, seed in (*ACCEPTED, *NEW):
-        source = next(accepted.glob(PAPER.format(variant=variant, seed=seed)))
-        shutil.copytree(source, bench.place.results / "runs" / source.relative_to(accepted))
-    bench.must("accept", *(str(bench.paper_folder(*run)) for run in ACCEPTED))
-    for seed in (0, 1):
-        bench.must(*run_words("pattern_generation", seed))
-    bench.must(*run_words("copy_repeat"))
-
-
-def _study(bench: Bench) -> None:
-    """A study that is done."""
-    (bench.place.folder / "work" / "a_try.toml").write_text(STUDY)
-    bench.must("sweep", "a_try.toml", "--workers", "1")
-
-
-def _study_file(bench: Bench) -> None:
-    (bench.place.folder / "work" / "a_try.toml").write_text(STUDY)
-
-
-# Name -> the prepared folder that it starts from, and what is done to it. Others add to this.
-PREPARED: dict[str, tuple[str, Callable[[Bench], None]]] = {
-    "data": ("empty", _data),
-    "records": ("empty", _records),
-    "study file": ("empty", _study_file),
-    "study": ("empty", _study),
-}
+    claims.write_text(
+        head + "".join(table for table in tables if not re.match(r"\[\[(?!fig1)", table)), encoding="utf-8"
+    )
 
 
 def digest(path: Path) -> str:
@@ -226,3 +158,8 @@ def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 def added(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Paths that were not there."""
     return [path for path in after if path not in before]
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a path contains one of some patterns."""
+    return any(re.search(pattern, path) for pattern in patterns)

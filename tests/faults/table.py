@@ -15,9 +15,9 @@ Results = Sequence[tuple[Fault, Outcome]]
 PAGE = """\
 # Reliability
 
-This page is written by `make faults`. The harness is in tests/faults. It makes {tried} faults, always the same ones: the
-generators and their seed ({seed}) were committed before anything was repaired, so both halves of the table count the
-same faults.
+This page is written by `make faults`; the harness is in tests/faults. It makes {tried} faults, always the same ones:
+the generators and their seed ({seed}) were committed before anything was repaired, so both halves of the table count
+the same faults.
 
 Each fault is made in a folder of its own, with the real command line, and is then judged by files and by what the
 commands print:
@@ -34,11 +34,11 @@ What is tried:
   their workers, of `reproduce` and its runs, and of `accept`. Half of the moments are file operations: the process dies
   before a file is opened, renamed or synchronised, and a file that is being written is left cut off. Then the same
   command is run again. It must end with the weights and metrics of the undisturbed run; nothing may be lost or doubled.
-- **Mutations.** One file is damaged: bits, length, keys, types, numbers (NaN, infinities, 400 digits), 100,000 brackets,
-  paths in names, identities, other content of the right form, a folder, a link or a pipe in its place. Then each command
-  that reads the file is run.
-- **Environment.** Full disk, deleted folders, read-only folders, no home folder, no network for W&B, clock jumps, little
-  memory, closed streams, odd variables, and several of one command at once.
+- **Mutations.** One file is damaged: bits, length, keys, types, numbers (NaN, infinities, 400 digits), 100,000
+  brackets, paths in names, identities, other content of the right form, a folder, a link or a pipe in its place. Then
+  each command that reads the file is run.
+- **Environment.** Full disk, deleted folders, read-only folders, no home folder, no network for W&B, clock jumps,
+  little memory, closed streams, odd variables, and several of one command at once.
 
 ## Results
 
@@ -54,8 +54,8 @@ or the data that it damages do not exist, or the machine does not permit it.
     python -m tests.faults --list                    the name of every fault
     python -m tests.faults --repeat NAME             one fault (or all whose names begin so)
 
-The tests run a fixed part of it (tests/faults/test_faults.py), with a control: a reader that is broken on purpose has to
-be counted as silently wrong.
+The tests run a fixed part of it (tests/faults/test_faults.py), with a control: a reader that is broken on purpose has
+to be counted as silently wrong.
 """
 
 
@@ -113,7 +113,9 @@ def write_page(results: Results, path: Path, seed: int) -> None:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     tried = sum(numbers["tried"] for numbers in new.values())
     path.write_text(
-        PAGE.format(tried=f"{tried:,}", seed=seed, before_commit=before["commit"][:8], table=table, minutes="about half an hour")
+        PAGE.format(
+            tried=f"{tried:,}", seed=seed, before_commit=before["commit"][:8], table=table, minutes="about half an hour"
+        )
     )
 
 

@@ -53,7 +53,7 @@ def watch(root: Path, step: Callable[[int, str], object]) -> None:
         operation(os.readlink(f"/proc/self/fd/{file if isinstance(file, int) else file.fileno()}"))
         real(file)
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment]
     sys.addaudithook(lambda event, args: operation(args[0]) if event in WATCHED else None)
 
 

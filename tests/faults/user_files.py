@@ -67,7 +67,9 @@ def _text(seed: int) -> Iterator[Damage]:
     yield Damage("empty", _whole(lambda text: ""))
     yield Damage("a list of the last table twice", _whole(lambda text: text + "\n[grid]\n[tolerances]\n[grid]\n"))
     yield Damage("NUL bytes", _whole(lambda text: text[:40] + "\0" * 9 + text[40:]))
-    yield Damage("bytes that are not UTF-8", lambda path: path.write_bytes(path.read_bytes() + b"# \xff\xfe\n") and None)
+    yield Damage(
+        "bytes that are not UTF-8", lambda path: path.write_bytes(path.read_bytes() + b"# \xff\xfe\n") and None
+    )
     yield from damage.other_things()
 
 
@@ -82,4 +84,7 @@ def _sub(pattern: str, text: str) -> Callable[[Path], None]:
 
 
 def _whole(change: Callable[[str], str]) -> Callable[[Path], None]:
-    return lambda path: path.write_text(change(path.read_text())) and None
+    def rewrite(path: Path) -> None:
+        path.write_text(change(path.read_text()))
+
+    return rewrite
