@@ -128,9 +128,7 @@ def _run_folder(seed: int) -> Iterator[Target]:
         ],
     }
     folder = functools.partial(Bench.run_folder, task="pattern_generation")
-    listing = Reader(
-        lambda bench: ("runs",), lambda bench: None
-    )  # a journal and a log are texts that nothing relies on
+    listing = Reader(lambda bench: ("runs",), lambda bench: None)  # nothing relies on these texts
     readers = (listing, training("pattern_generation"))
     for name, ways in damages.items():
         short = name.partition(".")[0]
