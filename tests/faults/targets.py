@@ -35,7 +35,7 @@ def targets(seed: int) -> Iterator[Target]:
 
 
 def _records(seed: int) -> Iterator[Target]:
-    new, old, mine = _paper(3), _paper(1, "accepted"), accepting(mine_folder)
+    new, old, drawn, mine = _paper(3), _paper(1, "accepted"), _paper(0, "accepted"), accepting(mine_folder)
     records: dict[str, tuple[str, Callable[[Bench], Path], tuple[Reader, ...]]] = {
         "record": ("record of a run", new, (accepting(new), *ALL_RUNS)),
         "small-record": ("record of a run", mine_folder, (mine, ALL_RUNS[0], training("pattern_generation"))),
@@ -47,12 +47,13 @@ def _records(seed: int) -> Iterator[Target]:
         yield Target(name, where, "records", path, readers, damages, sealed)
     arrays: dict[str, tuple[Callable[[Bench], Path], tuple[Reader, ...]]] = {
         "arrays": (new, (accepting(new), drawing("runs"))),
-        "accepted-arrays": (old, (drawing("accepted"), plain("check"))),
+        "accepted-arrays": (drawn, (drawing("accepted"), plain("check"))),
     }
     for name, (folder, readers) in arrays.items():
         damages = [*run_files.array_edits(), *damage.whole_file(f"{seed} {name}", flips=5)]
-        where = f"arrays.npz, {'accepted' if folder is old else 'of a run'}"
-        yield Target(name, where, "records", _file(folder, "arrays.npz"), readers, damages)
+        where = f"arrays.npz, {'accepted' if folder is drawn else 'of a run'}"
+        path = _file(folder, "arrays.npz")
+        yield Target(name, where, "records", path, readers, damages, sealed=folder is drawn)
     weights = damage.whole_file(f"{seed} weights", flips=5)
     yield Target("weights", "weights.npz", "records", _file(mine_folder, "weights.npz"), (mine, ALL_RUNS[0]), weights)
 
