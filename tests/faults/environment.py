@@ -125,7 +125,7 @@ def _clock_and_memory() -> Iterator[Trouble]:
                     "clock", f"the clock jumps by {years} years at {share:.0%}", command, hook=hook, must=True
                 )
     for command in (RUN, WINDOWS, ACCEPT):
-        for megabytes in (8, 40, 150):
+        for megabytes in (0, 1, 4):
             memory = functools.partial(machine.memory, megabytes)
             yield Trouble("low memory", f"{megabytes} MB left", command, hook=memory)
 
@@ -187,8 +187,13 @@ def _plan(command: tuple[str, str]) -> Any:
 
 
 def _ended(trouble: Trouble, ending: Ending, same: bool) -> Outcome:
-    if trouble.where == "closed streams" and not ending.hung:
-        return Outcome(UNHARMED)  # nothing can be printed: what counts is what the next command finds
+    if trouble.where == "closed streams":  # a sentence may have nowhere to go; a traceback always finds a way
+        bad = ending.hung or "Error: " in ending.out + ending.err.replace("repro: error: ", "")
+        return Outcome(TRACEBACK, str(ending), last_line(ending.err or ending.out)) if bad else Outcome(UNHARMED)
+    if trouble.where == "low memory" and (ending.status < 0 or ending.status == 99) and not ending.hung:
+        return Outcome(
+            UNHARMED
+        )  # a library aborts, or the system kills: it is as a kill (99: nor could the harness print)
     if why := no_sentence(ending):
         return Outcome(TRACEBACK, str(ending), why)
     if ending.status == 0 and not same:
