@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.errors import UserError
-from repro.records.record import RECORD, RunRecord, read_arrays, read_record
+from repro.records.record import RECORD, RunRecord, read_arrays, read_record, run_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def require_writable(folder: Path) -> Path:
 def run_folder(task: str, variant: str, config_hash: str, seed: int, where: str | Path = "runs") -> Path:
     """Where a run's files lie."""
     root = ROOT / where if where in ("runs", "accepted") else Path(where)
-    return root / task / f"{variant}-{config_hash}" / f"seed-{seed}"
+    return root / run_path(task, variant, config_hash, seed)
 
 
 def is_finished(folder: Path) -> bool:

@@ -3,8 +3,8 @@
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,13 @@ from repro.records.record import LOCK, RECORD, RunRecord, read_record
 from repro.records.store import run_folder
 from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
-from repro.runs.config import config_hash
+from repro.runs.config import config_hash, from_mapping
 from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
 from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import learning_rules
 from repro.runs.task import Task
+from repro.runs.weights import packed_weights, weights_hash
 
 CHECKPOINTS = 20  # a run
 
@@ -60,7 +61,7 @@ def run(
     if (folder / RECORD).exists():
         record = read_record(folder)
         if record.status == "finished":
-            return record
+            return _of_this_config(record, config, folder)
     if minutes is not None:
         _check_minutes(task, minutes, folder)
     data = None if task.measure else task.load("data")(config, seed)
@@ -69,6 +70,15 @@ def run(
         if data is None:
             return _measure(this)
         return _train(this, data, rules, callbacks, math.inf if minutes is None else minutes)
+
+
+def _of_this_config(record: RunRecord, config: Any, folder: Path) -> RunRecord:
+    """Raises UserError for a record whose config is not the one whose hash it carries."""
+    if from_mapping(type(config), record.config) != config:
+        raise UserError(
+            f"{folder / RECORD} has another config than its hash {record.config_hash} stands for; move it away"
+        )
+    return record
 
 
 def _check_minutes(task: Task, minutes: float, folder: Path) -> None:
@@ -83,7 +93,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no two processes train the same run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
+        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
     except OSError as error:
         raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another with --out") from None
     with file:
@@ -102,7 +112,10 @@ def _train(
     minutes: float,
 ) -> RunRecord:
     prepare_training()
-    checkpoint = resumable(run.folder, run.identity)
+    earlier = resumable(run.folder, run.identity)
+    if earlier is not None:
+        run = dataclasses.replace(run, earlier=earlier)
+    checkpoint = None if earlier is None else run.folder / LAST
     run.begin("resumed" if checkpoint else "started")
     module, recorder = run.task.load("module")(run.config, run.seed), Recorder()
     observers = run.task.load("observers")(run.config) if run.task.observers else []
@@ -117,7 +130,8 @@ def _train(
         if trainer.interrupted:
             raise KeyboardInterrupt
     except RunFailed as error:
-        run.record(RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module)))
+        result = RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module))
+        run.record(result, run.parts(recorder.done))
         (run.folder / LAST).unlink(missing_ok=True)
         raise RunFailed(f"{run.identity}: {error}") from None
     except TimeLimitReached:
@@ -133,7 +147,8 @@ def _train(
     for observer in observers:
         numbers, drawn = observer.results(trainer, module)
         metrics, arrays = metrics | numbers, arrays | drawn
-    return run.record(RunResult("finished", "", metrics, arrays, weights_hash(module)))
+    result = RunResult("finished", "", metrics, arrays, weights_hash(module), packed_weights(module))
+    return run.record(result, run.parts(recorder.done))
 
 
 @contextlib.contextmanager
@@ -152,7 +167,7 @@ def _measure(run: Run) -> RunRecord:
     use_one_thread()
     run.begin("started")
     metrics, arrays = run.task.load("measure")(run.config, run.seed)
-    return run.record(RunResult("finished", "", metrics, arrays, ""))
+    return run.record(RunResult("finished", "", metrics, arrays), run.parts(0))
 
 
 def _trainer(
@@ -179,19 +194,7 @@ def _trainer(
         enable_checkpointing=False,  # the saver's are enough
         limit_val_batches=0,  # observers evaluate
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
-        plugins=[AtomicCheckpoints(run.identity)],
+        plugins=[AtomicCheckpoints(run.identity, lambda: run.parts(recorder.done))],
         use_distributed_sampler=False,
         default_root_dir=run.folder,
     )
-
-
-def weights_hash(module: torch.nn.Module) -> str:
-    """One hash over all parameters: two runs with the same one are bit-identical.
-
-    A network's parameters are named as before it had a layer and a readout: accepted records keep their meaning.
-    """
-    digest = hashlib.sha256()
-    named = {name.replace(".layer.", ".").replace(".readout.", "."): p for name, p in module.named_parameters()}
-    for name, parameter in sorted(named.items()):
-        digest.update(name.encode() + parameter.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
