@@ -1,4 +1,4 @@
-"""The command line: `repro run|reproduce|runs|figures|check|regress|accept|list|sweep|data|bench`.
+"""The command line: `repro run|reproduce|runs|figures|check|regress|accept|migrate|list|sweep|data|bench`.
 
 Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status: 2 for bad input, 1 for a
 run that failed, 130 for Ctrl-C. Imports only the module of the command that is given, and neither torch nor pandas.
@@ -24,6 +24,7 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "check": ("check", "which of the paper's claims hold"),
     "regress": ("regress", "whether our results moved away from the accepted ones"),
     "accept": ("accept", "make runs the accepted reference"),
+    "migrate": ("migrate", "turn records of an older schema into those of this version"),
     "list": ("listing", "tasks, variants, profiles, claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
     "data": ("data", "check, download or prepare what the tasks on speech and on text train on"),

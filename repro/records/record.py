@@ -72,9 +72,8 @@ class RunRecord:
     parameters ("" for measurements and unfinished runs), `weights_file_sha256` that of weights.npz ("" where it was not
     kept); `status` is "finished", "failed" (for a `reason`) or "unfinished" (how far it came: "13 of 20 iterations").
     `machine` is the model of the processor or GPU ("" where unknown). The commit, machine, device and threads are those
-    of the last of the `parts`, `started` is that of the first, `git_dirty` holds where it holds for one, and `wall_s` [s]
-    is the sum over them. `extras` are further measurements, by name.
-    `record_sha256` is the hash of all other fields.
+    of the last of the `parts`, `started` is that of the first, `git_dirty` holds where it holds for one, and `wall_s`
+    [s] is the sum over them. `extras` are further measurements, by name; `record_sha256` is the hash of all fields else.
     """
 
     task: Name

@@ -1,7 +1,8 @@
 """results/ <-> pandas, without torch. No other module builds a path in results/ (repro.records.record names the files).
 
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
-results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays; verdicts.json in accepted/              (committed)
+results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights                           (committed)
+results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
 results/studies/STUDY/                      queue, runs/, logs/, table, picture                     (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from repro.errors import UserError
 from repro.records.record import RECORD, RunRecord, read_arrays, read_record, run_path
+from repro.records.sums import verify
 
 if TYPE_CHECKING:
     import pandas as pd
 
 VERDICTS = "verdicts.json"
 QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
-CHECKOUT = Path(__file__).parents[2]  # where the package is installed: the folder of packages
-ROOT = Path(os.environ.get("REPRO_RESULTS", CHECKOUT / "results"))
+CHECKOUT = Path(__file__).parents[2]  # where the package is installed: a checkout, or a folder of packages
+HOME = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()  # of results/ and sweeps/
+ROOT = Path(os.environ.get("REPRO_RESULTS") or HOME / "results")
 
 
 def folder(where: str | Path) -> Path:
@@ -81,7 +84,9 @@ def run_folders(where: str | Path) -> list[Path]:
 
 
 def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
-    """Folders that hold a record, sorted by path."""
+    """Folders that hold a record, sorted by path. Raises UserError when accepted files differ from their list."""
+    if where == "accepted":
+        verify(folder(where))
     return sorted(path.parent for path in folder(where).glob(f"{task or '*'}/*/seed-*/{RECORD}"))
 
 
