@@ -25,10 +25,15 @@ def execute(args: argparse.Namespace) -> int:
 
     root = store.folder(args.records)
     folders = store.record_folders(root)
+    accepted = args.records == "accepted" and bool(folders) and not args.dry_run
+    if accepted and migrate(folders, dry_run=True):
+        (root / SUMS).unlink(
+            missing_ok=True
+        )  # a process that ends before the last line leaves no list, not a wrong one
     changed = migrate(folders, args.dry_run)
     for folder in changed:
         print(f"{'would migrate' if args.dry_run else 'migrated'} {shown(folder)}")
-    if args.records == "accepted" and folders and not args.dry_run and (changed or not (root / SUMS).exists()):
+    if accepted and not (root / SUMS).exists():
         write_atomically(root / SUMS, sums_text(sums_of(root)))
     print(f"{len(changed)} of {count(len(folders), 'record')} {'to migrate' if args.dry_run else 'migrated'}")
     return 0

@@ -73,7 +73,7 @@ class RunRecord:
     kept); `status` is "finished", "failed" (for a `reason`) or "unfinished" (how far it came: "13 of 20 iterations").
     `machine` is the model of the processor or GPU ("" where unknown). The commit, machine, device and threads are those
     of the last of the `parts`, `started` is that of the first, `git_dirty` holds where it holds for one, and `wall_s`
-    [s] is the sum over them. `extras` are further measurements, by name; `record_sha256` is the hash of all fields else.
+    [s] is the sum over them. `extras` are further measurements, by name; `record_sha256` is the hash of all the rest.
     """
 
     task: Name

@@ -7,7 +7,8 @@ import pytest
 
 from repro.claims.accept import accept
 from repro.errors import UserError
-from repro.records.record import ARRAYS, RECORD, RunRecord, pack_arrays, read_arrays, read_record, write_record
+from repro.records.arrays import pack_arrays
+from repro.records.record import ARRAYS, RECORD, RunRecord, read_arrays, read_record, write_record
 from repro.records.store import load
 
 NAMES = {RECORD, ARRAYS}
@@ -18,7 +19,7 @@ def run(folder: Path, seed: int = 0, nmse: float = 0.01, **changes) -> Path:
     record = RunRecord(
         task="toy", variant="a", profile="paper", seed=seed, config={}, config_hash="0badcafe", status="finished",
         reason="", metrics={"nmse": nmse}, arrays_sha256=hashlib.sha256(arrays).hexdigest(), weights_sha256="",
-        git_commit="", git_dirty=False, versions={}, device="cpu", threads=1, started="", wall_s=1.0,
+        git_commit="", git_dirty=False, versions={}, device="cpu", threads=1, started="2019-02-21T00:00:00", wall_s=1.0,
     )  # fmt: skip
     folder.mkdir(parents=True)
     write_record(folder, dataclasses.replace(record, **changes), arrays)

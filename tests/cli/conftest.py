@@ -8,7 +8,8 @@ import pytest
 
 from repro.jobs.plan import PlannedRun
 from repro.records import store
-from repro.records.record import RunRecord, pack_arrays, write_record
+from repro.records.arrays import pack_arrays
+from repro.records.record import RunRecord, write_record
 
 Write = Callable[..., RunRecord]
 
@@ -38,7 +39,7 @@ def written(job: PlannedRun, status: str = "finished", reason: str = "", nmse: f
         reason=reason,
         metrics={"nmse": nmse} if status == "finished" else {},
         arrays_sha256=hashlib.sha256(arrays).hexdigest(),
-        weights_sha256="0",
+        weights_sha256="",
         git_commit="0",
         git_dirty=False,
         versions={},
