@@ -45,6 +45,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seconds = Annotated[float, Field(ge=0)]
 Time = Annotated[str, StringConstraints(max_length=100), AfterValidator(_time)]
 Device = Literal["cpu", "cuda"]
+Status = Literal["finished", "failed", "unfinished"]
+if TYPE_CHECKING:
+    Config = Mapping[str, Any]  # the task's config has the types of its values
+else:
+    Config = Mapping[Key, bool | int | float | Text]
 STRICT = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -80,9 +85,9 @@ class RunRecord:
     variant: Name
     profile: Key
     seed: Seed
-    config: Mapping[Key, bool | int | float | Text]
+    config: Config
     config_hash: ConfigHash
-    status: Literal["finished", "failed", "unfinished"]
+    status: Status
     reason: Text
     metrics: Mapping[Key, float]
     arrays_sha256: Digest

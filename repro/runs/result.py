@@ -16,7 +16,7 @@ import torch
 
 from repro.errors import UserError
 from repro.records.arrays import pack_arrays
-from repro.records.record import Part, RunRecord, append_journal, write_record
+from repro.records.record import Device, Part, RunRecord, Status, append_journal, write_record
 from repro.runs.checkpoints import LAST, load, parts_of
 from repro.runs.config import config_hash
 from repro.runs.provenance import git_state, machine, versions
@@ -31,7 +31,7 @@ class RunResult(NamedTuple):
     bytes that keep them, of a finished run.
     """
 
-    status: str
+    status: Status
     reason: str
     metrics: Mapping[str, float]
     arrays: Mapping[str, np.ndarray]
@@ -55,7 +55,7 @@ class Run:
     seed: int
     config: Any
     folder: Path
-    device: str
+    device: Device
     earlier: tuple[Part, ...] = ()
     started: str = dataclasses.field(default_factory=now)
     clock: float = dataclasses.field(default_factory=time.monotonic)

@@ -16,7 +16,7 @@ import torch
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, UserError
 from repro.records import wandb_mirror
-from repro.records.record import LOCK, RECORD, RunRecord, read_record
+from repro.records.record import LOCK, RECORD, Device, RunRecord, read_record
 from repro.records.store import run_folder
 from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
@@ -38,7 +38,7 @@ def run(
     seed: int,
     overrides: Mapping[str, str] | None = None,
     out: Path | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     callbacks: Sequence[pl.Callback] = (),
     minutes: float | None = None,
 ) -> RunRecord:
