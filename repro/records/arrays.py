@@ -24,7 +24,7 @@ def pack_arrays(arrays: "Mapping[str, np.ndarray[Any, Any]]") -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(arrays):
             entry = io.BytesIO()
-            np.save(entry, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            np.save(entry, np.asarray(arrays[name], order="C"), allow_pickle=False)
             stamp = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             stamp.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(stamp, entry.getvalue())

@@ -8,6 +8,7 @@ results/figures/, results/data/             figures that were drawn; prepared da
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,27 @@ def identity(folder: Path) -> tuple[str, str, str, str]:
     """Task, variant, config hash and seed of a run, by its folder's name."""
     variant, _, digest = folder.parent.name.rpartition("-")
     return folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-")
+
+
+def find_run(name: str | Path) -> Path:
+    """The folder of a run: a path, or TASK/VARIANT-HASH/seed-N among our runs, else among the accepted ones.
+
+    Raises UserError when there is none.
+    """
+    for path in (Path(name), ROOT / "runs" / name, ROOT / "accepted" / name):
+        if path.is_dir() and (path.name.startswith("seed-") or (path / RECORD).is_file()):
+            return path.resolve()
+    raise UserError(f"no run {name}; RUN is its folder or TASK/VARIANT-HASH/seed-N (`repro runs` lists them)")
+
+
+def find_runs(names: Sequence[str | Path]) -> list[Path]:
+    """The folders of runs, each given by its path or name, or by a folder above. Raises UserError for any other."""
+    folders: list[Path] = []
+    for name in names:
+        path = Path(name)
+        below = sorted(p for p in path.rglob("seed-*") if p.is_dir()) if not path.name.startswith("seed-") else []
+        folders += [folder.resolve() for folder in below] or [find_run(name)]
+    return list(dict.fromkeys(folders))
 
 
 def study_folder(name: str) -> Path:

@@ -21,7 +21,15 @@ from repro.records.store import run_folder
 from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash, from_mapping
-from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
+from repro.runs.recorder import (
+    CheckpointEvery,
+    Heartbeat,
+    LoggerMirror,
+    LogLine,
+    ProgressBar,
+    Recorder,
+    TimeLimitReached,
+)
 from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import learning_rules
@@ -180,6 +188,7 @@ def _trainer(
 ) -> pl.Trainer:
     config, every = run.config, max(1, run.config.iterations // CHECKPOINTS)
     saver = CheckpointEvery(recorder, run.folder / LAST, every, config.iterations, minutes)
+    heartbeat = Heartbeat(recorder, run.folder, config.iterations)
     terminal = sys.stderr.isatty()
     progress = ProgressBar(recorder, config.iterations) if terminal else LogLine(recorder, every, config.iterations)
     return pl.Trainer(
@@ -190,7 +199,7 @@ def _trainer(
         logger=mirror or False,
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*watching, LoggerMirror(recorder), saver, progress, *callbacks],
+        callbacks=[*watching, LoggerMirror(recorder), saver, heartbeat, progress, *callbacks],
         enable_checkpointing=False,  # the saver's are enough
         limit_val_batches=0,  # observers evaluate
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
