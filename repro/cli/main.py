@@ -1,4 +1,4 @@
-"""The command line: `repro run|reproduce|runs|figures|check|regress|accept|list|sweep|data|bench`.
+"""The command line: `repro run|reproduce|runs|figures|check|regress|accept|list|sweep|publish|import|data|bench`.
 
 Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status: 2 for bad input, 1 for a
 run that failed, 130 for Ctrl-C. Imports only the module of the command that is given, and neither torch nor pandas.
@@ -26,6 +26,8 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "accept": ("accept", "make runs the accepted reference"),
     "list": ("listing", "tasks, variants, profiles, claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
+    "publish": ("publish", "send figures and verdicts to W&B, or make its dashboard"),
+    "import": ("importing", "take the record of a run over, such as from an offline run of W&B"),
     "data": ("data", "check, download or prepare what the tasks on speech and on text train on"),
     "bench": ("bench", "how fast training is, and against whom"),
 }
