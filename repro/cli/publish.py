@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,6 @@ from repro.records import store
 from repro.records.loggers import WANDB, is_installed
 from repro.runs.registry import FIGURES, all_tasks, draw, entries
 from repro.text import shown
-
-PROJECT = "eprop-repro"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -88,29 +87,28 @@ def _collect(names: Sequence[str], records: Path, out: Path) -> dict[str, Any]:
                 raise
             continue
         results = judge(records, name) if name in with_claims else []
-        figures[name] = Summary(panels, [_row(result) for result in results])
+        figures[name] = Summary(panels, [row(result) for result in results])
     if not figures:
         raise UserError(f"nothing to publish: no figure can be drawn from {shown(records)}; `repro reproduce` trains")
     return figures
 
 
-def _row(result: Any) -> dict[str, Any]:
+def row(result: Any) -> dict[str, Any]:
     """Column -> text or number; None where a number is not finite, and text for a column of either."""
-    row = dataclasses.asdict(result)
-    for name, value in row.items():
+    cells = dataclasses.asdict(result)
+    for name, value in cells.items():
         value = value.item() if hasattr(value, "item") else value
-        row[name] = None if isinstance(value, float) and not math.isfinite(value) else value
-    row["claimed"] = "" if row["claimed"] is None else str(row["claimed"])
-    return row
+        cells[name] = None if isinstance(value, float) and not math.isfinite(value) else value
+    cells["claimed"] = "" if cells["claimed"] is None else str(cells["claimed"])
+    return cells
 
 
 def _dashboard(args: argparse.Namespace) -> int:
-    import os
-
     from repro.records import dashboard
+    from repro.records.wandb_run import PROJECT
 
     project = args.project or os.environ.get("WANDB_PROJECT") or PROJECT
-    entity = args.entity or os.environ.get("WANDB_ENTITY") or _default_entity()
+    entity = args.entity or os.environ.get("WANDB_ENTITY") or dashboard.default_entity()
     report = dashboard.build(entity, project, args.profile, sections(args.figures))
     print(f"dashboard: {dashboard.save(report)}")
     return 0
@@ -126,14 +124,3 @@ def sections(figures: Sequence[str]) -> dict[str, Any]:
             part = Part(task.name, task.about, task.curves, task.headline)
             shown_figures.setdefault(task.figure, []).append(part)
     return dict(sorted(shown_figures.items()))
-
-
-def _default_entity() -> str:
-    import wandb
-
-    from repro.records.wandb_run import one_line
-
-    try:
-        return wandb.Api(timeout=20).default_entity or ""
-    except Exception as error:  # wandb raises many kinds
-        raise UserError(f"the dashboard is made on a W&B server, which did not answer: {one_line(error)}") from None

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from repro.errors import UserError
+from repro.records.wandb_run import one_line
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Report
 
 WIDTH, HEIGHT, COLUMNS = 8, 7, 3  # of a panel on a grid of 24 columns
+SECONDS = 20  # for the server to answer
 
 
 class Part(NamedTuple):
@@ -60,12 +62,22 @@ def _panels(wr: Any, part: Part) -> list[Any]:
     return panels
 
 
+def default_entity() -> str:
+    """The name of the user's account. Raises UserError where the server cannot be asked for it."""
+    import wandb
+
+    try:
+        return wandb.Api(timeout=SECONDS).default_entity or ""
+    except Exception as error:  # wandb raises many kinds
+        raise UserError(f"the dashboard is made on a W&B server, which did not answer: {one_line(error)}") from None
+
+
 def save(report: "Report") -> str:
     """Create the dashboard on the server and return its address. Raises UserError where that fails."""
     try:
         report.save()
     except Exception as error:  # wandb raises many kinds, plain Exception among them
-        raise UserError(f"the dashboard was not created: {str(error).strip() or type(error).__name__}") from None
+        raise UserError(f"the dashboard was not created: {one_line(error)}") from None
     return report.url
 
 

@@ -50,10 +50,10 @@ def _publish(figures: Mapping[str, Summary], folder: Path) -> str:
             _add_panels(run, figure, summary.panels)
         _add_claims(run, [{"figure": figure, **row} for figure, s in figures.items() for row in s.claims])
     except BaseException:
-        run.finish(exit_code=1)
+        wandb_run.finish(run, 1)
         raise
     where = run.url or str(Path(run.settings.sync_dir))
-    run.finish(exit_code=0)
+    wandb_run.finish(run, 0)
     return where
 
 

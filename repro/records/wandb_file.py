@@ -10,13 +10,20 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from repro.errors import UserError
 
 BLOCK, HEADER, MAGIC = 32768, 7, b":W&B\xe1\xbe\x00"
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 STEP = "_step"
+
+
+class SentArtifact(NamedTuple):
+    """An artifact of a run, and the names of its files."""
+
+    name: str
+    files: tuple[str, ...]
 
 
 @dataclasses.dataclass
@@ -28,15 +35,16 @@ class WandbFile:
     """
 
     run_id: str = ""
+    entity: str = ""
     project: str = ""
     group: str = ""
     job_type: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
-    resumed: bool = False
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     summary: dict[str, Any] = dataclasses.field(default_factory=dict)
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    artifacts: list[SentArtifact] = dataclasses.field(default_factory=list)
     exit_code: int | None = None
 
     @property
@@ -62,7 +70,7 @@ def read_wandb_file(path: Path) -> WandbFile:
             _add(part, message.Record.FromString(data))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (DecodeError, ValueError, KeyError, RecursionError) as error:
+    except (DecodeError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged or not a file of W&B ({type(error).__name__}: {error})") from None
     return part
 
@@ -96,7 +104,8 @@ def _add(part: WandbFile, record: Any) -> None:
     kind = record.WhichOneof("record_type")
     message: Any = getattr(record, kind) if kind else None
     if kind == "run":
-        part.run_id, part.project, part.group = message.run_id, message.project, message.run_group
+        part.run_id, part.entity, part.project = message.run_id, message.entity, message.project
+        part.group = message.run_group
         part.job_type, part.name, part.tags = message.job_type, message.display_name, tuple(message.tags)
         _update(part.config, message.config.update)
     elif kind == "config":
@@ -107,10 +116,16 @@ def _add(part: WandbFile, record: Any) -> None:
         row: dict[str, Any] = {}
         _update(row, message.item)
         part.history.append(row | {STEP: int(message.step.num)})
+    elif kind == "artifact":
+        part.artifacts.append(SentArtifact(message.name, tuple(file.path for file in message.manifest.contents)))
     elif kind == "exit":
         part.exit_code = message.exit_code
 
 
 def _update(known: dict[str, Any], items: Any) -> None:
     for item in items:
-        known[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+        *outer, last = item.nested_key or [item.key]
+        inner = known
+        for key in outer:
+            inner = inner.setdefault(key, {})
+        inner[last] = json.loads(item.value_json)

@@ -1,5 +1,6 @@
 """From a W&B run back to our record: the run's files contain it, and its summary, history and config must agree."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from repro.errors import UserError
 from repro.records.record import ARRAYS, RECORD, RunRecord, read_arrays, read_record
 from repro.records.store import run_folder
 from repro.records.wandb_file import WandbFile, read_wandb_file
+from repro.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +67,7 @@ def _find(path: Path) -> tuple[Path, WandbFile | None]:
 def _what_is_missing(path: Path, files: Path, sent: WandbFile | None) -> str:
     if sent is None:
         return f"{path} has no {ARRAYS}, which the record needs; download it from the run's files as well"
-    history = f"{path} has the history of {len(sent.history)} iterations up to iteration {sent.last_step}"
+    history = f"{path} has {count(len(sent.history), 'iteration')} of history, up to iteration {sent.last_step},"
     if sent.exit_code is None:
         return f"{history} and no record: the run was killed; resume it where it was trained, then import its last part"
     missing = " and ".join(name for name in (RECORD, ARRAYS) if not (files / name).is_file())
@@ -74,8 +76,6 @@ def _what_is_missing(path: Path, files: Path, sent: WandbFile | None) -> str:
 
 def _staged(files: Path, staging: Path) -> tuple[Path, RunRecord]:
     """The record and the arrays in a folder of the run's name, where the record is read and verified."""
-    import json
-
     try:
         names = json.loads((files / RECORD).read_bytes())
         task, variant, config_hash, seed = (names[key] for key in ("task", "variant", "config_hash", "seed"))

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from repro.records.wandb_file import read_wandb_file
 PROJECT = "eprop-repro"
 ID = "wandb-id"  # a file of a run's folder
 INIT_SECONDS, FINISH_SECONDS = 30.0, 300.0  # what a server that does not answer may cost
+FLUSH_SECONDS = 5.0  # what writing the last lines to disk may take
 # Argument of wandb.init -> the setting that holds what the user chose.
 USERS = {
     "project": "project",
@@ -109,6 +111,14 @@ def keep_files(run: Any, files: Mapping[str, bytes]) -> None:
         path = Path(run.dir) / name
         path.write_bytes(data)
         run.save(path, base_path=run.dir, policy="now")
+
+
+def finish(run: Any, exit_code: int) -> None:
+    """Finish a run. One that is kept on disk is complete there when this returns: wandb itself does not wait."""
+    path, end = Path(run.settings.sync_file), time.monotonic() + FLUSH_SECONDS
+    run.finish(exit_code=exit_code)
+    while run.offline and read_wandb_file(path).exit_code is None and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def one_line(error: BaseException) -> str:

@@ -15,7 +15,17 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from repro.errors import RunFailed, UserError
 from repro.records.loggers import CSV, TENSORBOARD, WANDB
 from repro.records.record import ARRAYS, RECORD, RunRecord, read_record
-from repro.records.wandb_run import PROJECT, forget_id, keep_files, last_iteration, one_line, run_id, start, warn
+from repro.records.wandb_run import (
+    PROJECT,
+    finish,
+    forget_id,
+    keep_files,
+    last_iteration,
+    one_line,
+    run_id,
+    start,
+    warn,
+)
 from repro.runs.config import config_hash
 from repro.runs.provenance import git_state
 from repro.runs.recorder import Recorder
@@ -242,9 +252,13 @@ def _close(logger: RunLogger, folder: Path, record: RunRecord | None, error: Bas
         logger.inner.finalize("success" if record and record.status == "finished" else "failed")
         return
     mirror = logger.experiment
-    status = record.status if record else "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-    reason = record.reason if record else one_line(error) if error else ""
+    if record:
+        status, reason = record.status, record.reason
+    elif isinstance(error, KeyboardInterrupt):
+        status, reason = "interrupted", "before the first checkpoint"
+    else:
+        status, reason = "failed", one_line(error) if error else "no record was written"
     mirror.summary.update({"status": status, "reason": reason, **metrics})
     if record:
         keep_files(mirror, {name: (folder / name).read_bytes() for name in (RECORD, ARRAYS)})
-    mirror.finish(exit_code=EXIT_CODES.get(status, 1))
+    finish(mirror, EXIT_CODES.get(status, 1))
