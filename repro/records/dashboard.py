@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from repro.errors import UserError
-from repro.records.wandb_run import one_line
+from repro.records.wandb_run import ITERATION, SERIES, one_line
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Report
@@ -50,9 +50,7 @@ def build(entity: str, project: str, profile: str, sections: dict[str, Sequence[
 def _panels(wr: Any, part: Part) -> list[Any]:
     by_variant = {"groupby": wr.Config("variant"), "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
     panels = [
-        wr.LinePlot(
-            title=name, x="iteration", y=[f"series/{name}"], title_x="iteration", max_runs_to_show=100, **by_variant
-        )
+        wr.LinePlot(title=name, x=ITERATION, y=[SERIES + name], title_x=ITERATION, max_runs_to_show=100, **by_variant)
         for name in part.curves
     ]
     if part.headline:

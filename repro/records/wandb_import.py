@@ -11,6 +11,7 @@ from repro.errors import UserError
 from repro.records.record import ARRAYS, RECORD, RunRecord, read_arrays, read_record
 from repro.records.store import run_folder
 from repro.records.wandb_file import WandbFile, read_wandb_file
+from repro.records.wandb_run import SERIES
 from repro.text import count
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-SERIES = "series/"
 EXAMPLE = "such as results/runs/TASK/VARIANT-HASH/seed-N/wandb/offline-run-TIME-ID"
 
 

@@ -18,6 +18,8 @@ from repro.records.record import write_atomically
 from repro.records.wandb_file import read_wandb_file
 
 PROJECT = "eprop-repro"
+SERIES = "series/"  # before a series' name in the history: the record's metric of that name is another number
+ITERATION = "iteration"  # the x axis
 ID = "wandb-id"  # a file of a run's folder
 INIT_SECONDS, FINISH_SECONDS = 30.0, 300.0  # what a server that does not answer may cost
 FLUSH_SECONDS = 5.0  # what writing the last lines to disk may take

@@ -23,8 +23,9 @@ from repro.runs.recorder import CheckpointEvery, LogLine, ProgressBar, Recorder,
 from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import learning_rules
+from repro.runs.series_mirror import RunLogger, SeriesMirror
 from repro.runs.task import Task
-from repro.runs.tracking import RunLogger, SeriesMirror, tracked
+from repro.runs.tracking import tracked
 
 CHECKPOINTS = 20  # a run
 

@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import CSVLogger
 
 from repro.records import wandb_run
 from repro.runs.run import run
-from repro.runs.tracking import RunLogger
+from repro.runs.series_mirror import RunLogger
 from tasks.pattern_generation.config import TASK
 from tests.library.own import trainer_of
 from tests.records.mirrored import only_run, parts_of

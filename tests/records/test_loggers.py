@@ -17,7 +17,7 @@ from repro.records.loggers import check_shared_id, default_loggers, parse_logger
 from repro.records.record import RECORD
 from repro.runs.recorder import Recorder
 from repro.runs.run import run
-from repro.runs.tracking import RunLogger, SeriesMirror
+from repro.runs.series_mirror import RunLogger, SeriesMirror
 from tasks.pattern_generation.config import TASK
 from tests.records.mirrored import SETTINGS, Raises, only_run
 

@@ -11,7 +11,6 @@ import pytest
 from repro.errors import RunFailed
 from repro.records import wandb_run
 from repro.records.record import ARRAYS, RECORD
-from repro.runs import tracking
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
 from tests.records.mirrored import SETTINGS, Raises, only_run, part_folders, parts_of, train_mirrored
@@ -97,7 +96,7 @@ def test_control_a_resumed_run_that_does_not_look_sends_points_twice(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, callbacks=[Raises(21)])
-    offline.setattr(tracking, "last_iteration", lambda run: 0)
+    offline.setattr(wandb_run, "last_iteration", lambda run: 0)
     train(tmp_path)
     assert len(steps(only_run(tmp_path))) == 21 + 40
 
