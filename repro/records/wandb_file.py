@@ -31,7 +31,7 @@ class WandbFile:
     """One part of a W&B run: what one process sent.
 
     `history` has a dict a call of `run.log`, with its step under "_step"; `exit_code` is None where the process was
-    killed before `run.finish`.
+    killed before `run.finish`; `size` is the number of bytes up to the last whole record, 0 without any.
     """
 
     run_id: str = ""
@@ -46,6 +46,7 @@ class WandbFile:
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     artifacts: list[SentArtifact] = dataclasses.field(default_factory=list)
     exit_code: int | None = None
+    size: int = 0
 
     @property
     def last_step(self) -> int:
@@ -66,7 +67,7 @@ def read_wandb_file(path: Path) -> WandbFile:
     part = WandbFile()
     try:
         message: Any = messages  # made when it is imported: unknown to type checkers
-        for data in _records(path.read_bytes()):
+        for data, part.size in _records(path.read_bytes()):
             _add(part, message.Record.FromString(data))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
@@ -75,8 +76,11 @@ def read_wandb_file(path: Path) -> WandbFile:
     return part
 
 
-def _records(data: bytes) -> Iterator[bytes]:
-    """The records of a log; a torn one ends it. Raises ValueError for a wrong header or checksum."""
+def _records(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """The records of a log, each with the place of its end; a torn one ends the log.
+
+    Raises ValueError for a wrong header or checksum.
+    """
     if data[:HEADER] != MAGIC:
         raise ValueError("wrong header")
     position, pieces = HEADER, b""
@@ -97,7 +101,7 @@ def _records(data: bytes) -> Iterator[bytes]:
         position += HEADER + length
         pieces = piece if kind in (FULL, FIRST) else pieces + piece
         if kind in (FULL, LAST):
-            yield pieces
+            yield pieces, position
 
 
 def _add(part: WandbFile, record: Any) -> None:

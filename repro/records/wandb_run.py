@@ -7,6 +7,7 @@ import netrc
 import os
 import re
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from repro.records.record import write_atomically
-from repro.records.wandb_file import read_wandb_file
+from repro.records.wandb_file import WandbFile, read_wandb_file
 
 PROJECT = "eprop-repro"
 SERIES = "series/"  # before a series' name in the history: the record's metric of that name is another number
@@ -103,8 +104,21 @@ def last_iteration(run: Any) -> int:
     if not run.offline:
         return max(run.starting_step - 1, 0)
     folder = Path(run.settings.wandb_dir)
-    parts = [path for path in folder.glob(f"*run-*/run-{run.id}.wandb") if path != Path(run.settings.sync_file)]
-    return max((read_wandb_file(path).last_step for path in parts), default=0)
+    paths = [path for path in folder.glob(f"*run-*/run-{run.id}.wandb") if path != Path(run.settings.sync_file)]
+    return max((_mended(path).last_step for path in paths), default=0)
+
+
+def _mended(path: Path) -> WandbFile:
+    """A part that may be of a process that was killed, without its torn end: `wandb sync` would stop there, and send no
+    later part. One without any record is removed."""
+    part = read_wandb_file(path)
+    if path.parent.is_symlink():  # "latest-run"
+        return part
+    if not part.size:
+        shutil.rmtree(path.parent, ignore_errors=True)
+    elif part.size < path.stat().st_size:
+        os.truncate(path, part.size)
+    return part
 
 
 def keep_files(run: Any, files: Mapping[str, bytes]) -> None:

@@ -83,8 +83,8 @@ class SeriesMirror(pl.Callback):
         self.lengths: dict[str, int] = {}
         self.iterations: dict[str, list[int]] = {}  # of series that do not have a value in each iteration
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A resumed run: what a logger lacks."""
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A resumed run: what a logger lacks. (There is no start of training where no iteration is left.)"""
         self.lengths = {name: len(values) for name, values in self.recorder.series.items()}
         for iteration in range(1, self.recorder.done + 1):
             self._send(iteration)

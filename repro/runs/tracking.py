@@ -75,9 +75,13 @@ def _wandb(run: Run) -> RunLogger | None:
     )
     if mirror is None:
         return None
-    mirror.define_metric(wandb_run.ITERATION)
-    mirror.define_metric(f"{wandb_run.SERIES}*", step_metric=wandb_run.ITERATION)
-    return RunLogger(WANDB, WandbSeries(experiment=mirror), wandb_run.last_iteration(mirror))
+    try:
+        mirror.define_metric(wandb_run.ITERATION)
+        mirror.define_metric(f"{wandb_run.SERIES}*", step_metric=wandb_run.ITERATION)
+        return RunLogger(WANDB, WandbSeries(experiment=mirror), wandb_run.last_iteration(mirror))
+    except BaseException:
+        mirror.finish(exit_code=1)
+        raise
 
 
 def _tensorboard(run: Run) -> RunLogger:

@@ -154,7 +154,7 @@ def test_a_series_that_is_not_of_each_iteration_keeps_its_iterations() -> None:
     lacks_all, lacks_none = Collects(), Collects()
     after = SeriesMirror(resumed, [RunLogger("test", lacks_all), RunLogger("test", lacks_none, sent=7)])
     after.load_state_dict(state)
-    after.on_train_start(None, None)
+    after.on_fit_start(None, None)
     iterate(after, range(5, 8))
     assert [step for step, _ in lacks_all.rows] == list(range(1, 8))
     for sink, upto in ((first, 4), (lacks_all, 7)):
@@ -168,5 +168,5 @@ def test_control_without_its_state_the_iterations_are_not_known() -> None:
     recorder, sink = Recorder(), Collects()
     iterate(SeriesMirror(recorder, []), range(1, 5))
     resumed = SeriesMirror(recorder, [RunLogger("test", sink)])
-    resumed.on_train_start(None, None)
+    resumed.on_fit_start(None, None)
     assert [set(row) for _, row in sink.rows] == [{"series/loss"}] * 4

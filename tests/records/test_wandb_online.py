@@ -1,6 +1,7 @@
 """What arrives on a W&B server: one run, each iteration once, the record's numbers."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 
+from repro.records import wandb_run
 from repro.records.record import RECORD
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
@@ -34,6 +36,11 @@ def interrupted_twice(out: Path) -> Path:
     return only_run(out)
 
 
+def send(folder: Path) -> None:
+    command = [sys.executable, "-m", "wandb", "sync", "--yes", *map(str, part_folders(folder))]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, timeout=300)
+
+
 def is_one_run(server: Server, folder: Path) -> None:
     (arrived,) = server.runs.values()
     assert arrived.steps == list(range(1, 41))
@@ -51,9 +58,29 @@ def test_online(server: Server, offline: pytest.MonkeyPatch, tmp_path: Path) -> 
 def test_offline_and_sent_later(server: Server, tmp_path: Path) -> None:
     folder = interrupted_twice(tmp_path)
     assert server.runs == {}
-    command = [sys.executable, "-m", "wandb", "sync", "--yes", *map(str, part_folders(folder))]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, timeout=300)
+    send(folder)
     is_one_run(server, folder)
+
+
+def cut(part: Path, size: int) -> None:
+    """What the file of a killed process may be: W&B writes late."""
+    (path,) = part.glob("run-*.wandb")
+    os.truncate(path, size if size > 0 else path.stat().st_size + size)
+
+
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "control: left as they are"])
+def test_parts_of_processes_that_were_killed(
+    server: Server, offline: pytest.MonkeyPatch, tmp_path: Path, mended: bool
+) -> None:
+    if not mended:
+        offline.setattr(wandb_run, "_mended", wandb_run.read_wandb_file)
+    for iteration, size in ((15, -600), (31, 7), (40, 7)):  # torn; not begun; after the last iteration
+        with pytest.raises(KeyboardInterrupt):
+            run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path, callbacks=[Raises(iteration)])
+        cut(part_folders(only_run(tmp_path))[-1], size)
+    run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path)
+    send(only_run(tmp_path))
+    assert ([arrived.steps for arrived in server.runs.values()] == [list(range(1, 41))]) == mended
 
 
 class Closes(pl.Callback):
