@@ -29,6 +29,8 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "list": ("listing", "tasks, variants, profiles, claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
     "pack": ("pack", "write runs into one file, for another machine"),
+    "import": ("importing", "take runs over: of a file that `pack` wrote, or of W&B"),
+    "publish": ("publish", "send figures and verdicts to W&B, or make its dashboard"),
     "data": ("data", "check, download or prepare what the tasks on speech and on text train on"),
     "bench": ("bench", "how fast training is, and against whom"),
 }

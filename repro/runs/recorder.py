@@ -14,7 +14,6 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from repro.errors import RunFailed
 from repro.records.progress import EVERY_SECONDS, write_progress
 
-LOG_EVERY = 50
 SILENT_TRIALS = 20
 
 
@@ -82,28 +81,6 @@ class Recorder(pl.Callback):
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Series [iteration] in float32."""
         return {name: np.asarray(values, np.float32) for name, values in self.series.items()}
-
-
-class LoggerMirror(pl.Callback):
-    """Sends the latest numbers to the Trainer's logger now and then, and after the last iteration."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
-        """Every so many iterations."""
-        if outputs["metrics"] and self.recorder.done % LOG_EVERY == 0:
-            self._send(trainer)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The last iteration: a run that is solved may have no other."""
-        if self.recorder.done % LOG_EVERY:
-            self._send(trainer)
-
-    def _send(self, trainer: pl.Trainer) -> None:
-        if trainer.logger is not None:
-            latest = {name: values[-1] for name, values in self.recorder.series.items()}
-            trainer.logger.log_metrics(latest, step=self.recorder.done)
 
 
 class TimeLimitReached(Exception):

@@ -15,25 +15,19 @@ import torch
 
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, UserError
-from repro.records import wandb_mirror
+from repro.records.loggers import default_loggers
 from repro.records.record import LOCK, RECORD, Device, RunRecord, read_record
 from repro.records.store import run_folder
 from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash, from_mapping
-from repro.runs.recorder import (
-    CheckpointEvery,
-    Heartbeat,
-    LoggerMirror,
-    LogLine,
-    ProgressBar,
-    Recorder,
-    TimeLimitReached,
-)
+from repro.runs.recorder import CheckpointEvery, Heartbeat, LogLine, ProgressBar, Recorder, TimeLimitReached
 from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import learning_rules
+from repro.runs.series_mirror import RunLogger, SeriesMirror
 from repro.runs.task import Task
+from repro.runs.tracking import tracked
 from repro.runs.weights import packed_weights, weights_hash
 
 CHECKPOINTS = 20  # a run
@@ -49,12 +43,14 @@ def run(
     device: Device = "cpu",
     callbacks: Sequence[pl.Callback] = (),
     minutes: float | None = None,
+    loggers: Sequence[str] | None = None,
 ) -> RunRecord:
     """Train one variant with one seed (or measure, where a task trains nothing), or read the record if that is done.
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
     After `minutes` training stops with the iteration that it is in, and the record is of an unfinished run; 0 minutes
     make that record of the checkpoint that is there. A second call resumes an unfinished run from its checkpoint.
+    `loggers` (names in `repro.records.loggers`; None: the default ones) mirror the run; one that fails is left out.
     Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
     when training failed (its record has the reason), KeyboardInterrupt when it was interrupted (the record is then of
     an unfinished run, if there is a checkpoint).
@@ -75,9 +71,10 @@ def run(
     data = None if task.measure else task.load("data")(config, seed)
     with _claimed(folder):
         this = Run(task, variant, profile, seed, config, folder, device)
-        if data is None:
-            return _measure(this)
-        return _train(this, data, rules, callbacks, math.inf if minutes is None else minutes)
+        with tracked(this, default_loggers() if loggers is None else loggers) as mirrors:
+            if data is None:
+                return _measure(this)
+            return _train(this, data, rules, mirrors, callbacks, math.inf if minutes is None else minutes)
 
 
 def _of_this_config(record: RunRecord, config: Any, folder: Path) -> RunRecord:
@@ -116,6 +113,7 @@ def _train(
     run: Run,
     data: pl.LightningDataModule,
     rules: Sequence[pl.Callback],
+    loggers: Sequence[RunLogger],
     callbacks: Sequence[pl.Callback],
     minutes: float,
 ) -> RunRecord:
@@ -127,11 +125,7 @@ def _train(
     run.begin("resumed" if checkpoint else "started")
     module, recorder = run.task.load("module")(run.config, run.seed), Recorder()
     observers = run.task.load("observers")(run.config) if run.task.observers else []
-    settings = dataclasses.asdict(run.config)
-    mirror = wandb_mirror.logger(
-        run.folder, run.task.figure, run.task.name, run.variant, run.profile, run.seed, settings
-    )
-    trainer = _trainer(run, recorder, mirror, [*rules, recorder, *observers], callbacks, minutes)
+    trainer = _trainer(run, recorder, loggers, [*rules, recorder, *observers], callbacks, minutes)
     try:
         with _sentences():
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -148,9 +142,6 @@ def _train(
         if (run.folder / LAST).exists():
             run.record_unfinished()
         raise KeyboardInterrupt from None
-    finally:
-        if mirror is not None:
-            mirror.experiment.finish()
     metrics, arrays = run.task.load("summary")(recorder.series, run.config), recorder.arrays()
     for observer in observers:
         numbers, drawn = observer.results(trainer, module)
@@ -171,7 +162,7 @@ def _sentences() -> Iterator[None]:
 
 
 def _measure(run: Run) -> RunRecord:
-    """A run without training: no checkpoint, no mirror."""
+    """A run without training: no checkpoint, no series."""
     use_one_thread()
     run.begin("started")
     metrics, arrays = run.task.load("measure")(run.config, run.seed)
@@ -181,7 +172,7 @@ def _measure(run: Run) -> RunRecord:
 def _trainer(
     run: Run,
     recorder: Recorder,
-    mirror: Any,
+    loggers: Sequence[RunLogger],
     watching: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
     minutes: float,
@@ -196,10 +187,11 @@ def _trainer(
         devices=1,
         max_epochs=1,
         max_steps=-1 if isinstance(config, WindowSettings) else config.iterations,  # the data end by themselves
-        logger=mirror or False,
+        logger=list(loggers) or False,
+        log_every_n_steps=0,  # the mirror sends each iteration's numbers, once
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*watching, LoggerMirror(recorder), saver, heartbeat, progress, *callbacks],
+        callbacks=[*watching, SeriesMirror(recorder, loggers), saver, heartbeat, progress, *callbacks],
         enable_checkpointing=False,  # the saver's are enough
         limit_val_batches=0,  # observers evaluate
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,

@@ -47,7 +47,17 @@ def test_the_block_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], [], ["--version"], ["run", "--help"], ["reproduce", "--help"], ["check", "--help"]]
+    "words",
+    [
+        ["--help"],
+        [],
+        ["--version"],
+        ["run", "--help"],
+        ["reproduce", "--help"],
+        ["check", "--help"],
+        ["publish", "--help"],
+        ["import", "--help"],
+    ],
 )
 def test_help_needs_nothing(words: list[str]) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
