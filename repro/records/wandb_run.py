@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from repro.records.record import write_atomically
+from repro.records.files import write_atomically
 from repro.records.wandb_file import WandbFile, read_wandb_file
 
 PROJECT = "eprop-repro"

@@ -122,6 +122,7 @@ def _close(logger: RunLogger, folder: Path, record: RunRecord | None, error: Bas
         logger.inner.finalize("success" if record and record.status == "finished" else "failed")
         return
     mirror = logger.experiment
+    status: str
     if record:
         status, reason = record.status, record.reason
     elif isinstance(error, KeyboardInterrupt):

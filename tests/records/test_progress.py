@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 
 from repro.records.progress import PROGRESS, read_progress, write_progress
 from repro.records.record import LOCK, RECORD, append_journal
-from repro.records.status import journal, status_of
+from repro.records.status import RunStatus, journal, status_of
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
 
@@ -123,7 +123,8 @@ class Look(pl.Callback):
     """Notes the state of the run during training."""
 
     def __init__(self, out: Path) -> None:
-        self.out, self.states = out, []
+        self.out = out
+        self.states: list[RunStatus] = []
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         (folder,) = self.out.glob("*/*/seed-*")

@@ -12,7 +12,7 @@ from repro.records.record import RECORD, read_record
 from repro.runs.checkpoints import LAST, load, sealed, unsealed
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
-from tasks.pattern_generation.module import PatternGeneration
+from tasks.pattern_generation.module import PatternGenerationModule
 
 
 def unfinished(out: Path) -> Path:
@@ -34,7 +34,7 @@ def test_torch_and_zip_read_it(stopped: Path) -> None:
     assert content["global_step"] == 1
     with zipfile.ZipFile(stopped / LAST) as archive:
         assert archive.comment.startswith(b"sha256:") and archive.testzip() is None
-    assert PatternGeneration.load_from_checkpoint(stopped / LAST, weights_only=True).seed == 0
+    assert PatternGenerationModule.load_from_checkpoint(stopped / LAST, weights_only=True).seed == 0
 
 
 def test_every_flipped_bit_is_refused(stopped: Path, tmp_path: Path) -> None:
