@@ -30,7 +30,7 @@ def folder(where: str | Path) -> Path:
     """The folder that "runs", "accepted" or a path means. Raises UserError when a given path does not exist."""
     if where in ("runs", "accepted"):
         return ROOT / where
-    if not Path(where).is_dir():
+    if not Path(where).is_dir() and Path(where) not in (ROOT / "runs", ROOT / "accepted"):
         raise UserError(f"no folder {where}; --records wants runs, accepted, or a folder of records")
     return Path(where)
 
