@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +39,15 @@ def read_json(path: Path, largest: int = 1 << 26) -> Any:
         return json.loads(text.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise UserError(f"{path} is not JSON that we wrote ({str(error)[:100]}); move it away") from None
+
+
+def read_toml(path: Path, largest: int = 1 << 22) -> dict[str, Any]:
+    """The content of a TOML file. Raises UserError when it cannot be read, or is not TOML in UTF-8."""
+    try:
+        return tomllib.loads(read_bytes(path, largest).decode())
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error)[:200].replace("\n", " ")
+        raise UserError(f"{path} is not a TOML file: {why}") from None
 
 
 def _no_constant(name: str) -> NoReturn:

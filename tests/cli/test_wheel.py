@@ -14,7 +14,8 @@ BUILT = ("repro", "tasks", "paper_figures", "pyproject.toml", "README.md", "LICE
 LIBRARY = """
 import torch
 from repro.eprop import LIF, EProp, Readout, RecurrentLayer, SpikingNetwork
-network = SpikingNetwork(RecurrentLayer(LIF(), n_in=3, n=5, rule=EProp()), Readout(5, 2, tau_out_ms=20, feedback="random"))
+layer, readout = RecurrentLayer(LIF(), n_in=3, n=5, rule=EProp()), Readout(5, 2, tau_out_ms=20, feedback="random")
+network = SpikingNetwork(layer, readout)
 y, z = network(torch.rand(2, 50, 3))
 y.square().sum().backward()
 print(sum(parameter.grad is not None for parameter in network.parameters()), "gradients")
