@@ -63,6 +63,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises UserError when something that is no file has its name."""
+    write_part(path, data).replace(path)
+
+
+def write_part(path: Path, data: bytes) -> Path:
+    """Write what is to become a file beside it, so that renaming it is all that is left to do; return that place."""
     part = path.with_name(path.name + ".part")
     for there in (path, part):
         if there.is_dir() and not there.is_symlink():
@@ -72,4 +77,4 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
+    return part
