@@ -79,10 +79,13 @@ def test_bad_relations(text):
     [
         (VALUE.replace("claimed = 0.01", 'cause = "x"'), "c0: a claim of kind 'value' needs claimed"),
         (VALUE + "; colour = 3", "c0: unknown key 'colour'"),
-        (VALUE.replace('"value"', '"number"'), "c0: unknown kind 'number'; known: value, order"),
-        (VALUE.replace('"mse"; claimed', '"mse"; statistic = "mode"; claimed'), "statistic is mean or median"),
-        (VALUE.replace("0.01", '"0.01"'), "c0: claimed = '0.01' is of the wrong type"),
-        (VALUE.replace("0.01", "true"), "c0: claimed = True is of the wrong type"),
+        (VALUE.replace('"value"', '"number"'), "c0: kind = 'number': wants one of value, order"),
+        (
+            VALUE.replace('"mse"; claimed', '"mse"; statistic = "mode"; claimed'),
+            "statistic = 'mode': wants mean or median",
+        ),
+        (VALUE.replace("0.01", '"0.01"'), "c0: claimed = '0.01': wants a number"),
+        (VALUE.replace("0.01", "true"), "c0: claimed = True: wants a number"),
         (VALUE.replace('tolerance = "mse"', 'tolerance = "ms"'), "c0: unknown tolerance 'ms'; known: mse"),
         (VALUE + '; relations = ["a > b"]', "c0: 'a > b' is not a"),
         ('kind = "order"; metric = "mse"', "needs relations"),
