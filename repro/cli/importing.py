@@ -3,29 +3,36 @@
 import argparse
 from pathlib import Path
 
-from repro.errors import unknown
+from repro.errors import UserError
 from repro.records import store
 from repro.text import shown
-
-SOURCES = {"wandb": "PATH is the folder of a run that W&B keeps on disk, or its files as downloaded"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.usage = "repro import [-h] [--out DIR] wandb PATH"
-    parser.add_argument("source", metavar="wandb", help=SOURCES["wandb"])
-    parser.add_argument("path", metavar="PATH", type=Path, help="such as .../wandb/offline-run-TIME-ID")
+    parser.add_argument(
+        "words",
+        metavar="wandb PATH",
+        nargs="+",
+        help="PATH is the folder of a run that W&B keeps on disk, such as .../wandb/offline-run-TIME-ID, or a folder "
+        "with the files of a run that were downloaded from W&B",
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, help="write here in place of results/runs")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Import. Raises UserError when the run has no record, or a damaged or another one."""
-    if args.source not in SOURCES:
-        raise unknown("source", args.source, SOURCES)
+    if args.words[0] != "wandb" or len(args.words) != 2:
+        raise UserError(f"repro import {' '.join(args.words)}: wants wandb PATH, with one PATH")
+    return _wandb(Path(args.words[1]), args.out)
+
+
+def _wandb(path: Path, out: Path | None) -> int:
     from repro.records.wandb_import import import_wandb
 
-    root = store.require_writable(args.out or store.folder("runs"))
-    folder, record = import_wandb(args.path, root)
+    root = store.require_writable(out or store.folder("runs"))
+    folder, record = import_wandb(path, root)
     came = f"{record.status}, {record.reason}" if record.reason else record.status
     print(f"{record.task} {record.variant} seed {record.seed}: {came} ({shown(folder)})")
     return 0
