@@ -16,7 +16,8 @@ from repro.records.record import ARRAYS, CHECKPOINT, JOURNAL, LOG, RECORD, WEIGH
 from repro.records.status import is_locked
 
 MANIFEST, SCHEMA = "MANIFEST.json", 1
-FILES = (RECORD, ARRAYS, WEIGHTS, JOURNAL, LOG, CHECKPOINT)
+WANDB_ID = "wandb-id"  # where the run goes on, it stays one run of W&B
+FILES = (RECORD, ARRAYS, WEIGHTS, JOURNAL, LOG, WANDB_ID, CHECKPOINT)
 NAME = re.compile(rf"([a-z0-9_]+/[a-z0-9_]+-[0-9a-f]{{8}}/seed-[0-9]{{1,10}})/({'|'.join(map(re.escape, FILES))})")
 CHUNK = 1 << 20
 STAMP = (1980, 1, 1, 0, 0, 0)  # no time: equal runs give equal files

@@ -63,7 +63,7 @@ def _look(folder: Path) -> RunStatus:
 def is_locked(folder: Path) -> bool:
     """Whether a process of this machine holds the run: training locks the folder while it lasts."""
     try:
-        file = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+        file = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
