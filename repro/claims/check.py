@@ -43,7 +43,7 @@ def check(
 ) -> list[ClaimResult]:
     """Judge every claim, in the order given.
 
-    `records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
+    `records` as repro.records.frames.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
     run at the paper's size: only finished records with that hash count, failed ones are named in the reason.
     `substitutes` maps (task, variant) to a text before the results of runs on data in place of the paper's, or of a
     smaller size, and the hash of such a run.

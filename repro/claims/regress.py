@@ -48,7 +48,7 @@ class CellResult:
 
 
 def regress(runs: pd.DataFrame, accepted: pd.DataFrame) -> list[CellResult]:
-    """Judge every cell that has accepted values; both frames as repro.records.store.load returns them."""
+    """Judge every cell that has accepted values; both frames as repro.records.frames.load returns them."""
     runs, accepted = (records[records["status"] != "unfinished"] for records in (runs, accepted))
     metrics = [name for name in accepted.columns if name not in NOT_METRICS]
     cells = [

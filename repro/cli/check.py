@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import unknown
-from repro.records import store
+from repro.records import frames, store
 from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
     figures = {claim.figure: None for claim in claims}
     if figure and figure not in figures:
         raise unknown("figure", figure, figures)
-    wanted, records = [claim for claim in claims if figure in (None, claim.figure)], store.load(where)
+    wanted, records = [claim for claim in claims if figure in (None, claim.figure)], frames.load(where)
     hashes = {(task.name, variant): task.paper_hash(variant) for task in all_tasks() for variant in task.variants}
     results = check(wanted, records, hashes, _substitutes(records))
     return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]

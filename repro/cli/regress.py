@@ -3,7 +3,7 @@
 import argparse
 
 from repro.cli.check import as_json
-from repro.records import store
+from repro.records import frames
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,6 @@ def execute(args: argparse.Namespace) -> int:
     """Compare cell by cell (task, variant, metric); 1 when one moved."""
     from repro.claims.regress import format_table, regress
 
-    cells = regress(store.load(args.records), store.load("accepted"))
+    cells = regress(frames.load(args.records), frames.load("accepted"))
     print(as_json(cells) if args.json else format_table(cells))
     return 1 if any(cell.verdict == "moved" for cell in cells) else 0

@@ -27,7 +27,7 @@ def records(
     metric: str = "mse",
     config_hash: str = "paper",
 ) -> pd.DataFrame:
-    """One row a value, seeds counted from 0; those of `failed` carry no value. As repro.records.store.load gives."""
+    """One row a value, seeds counted from 0; those of `failed` carry no value. As repro.records.frames.load gives."""
     rows = []
     for variant, sample in values.items():
         for seed, value in enumerate(sample):

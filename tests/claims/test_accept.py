@@ -7,8 +7,8 @@ import pytest
 
 from repro.claims.accept import accept
 from repro.errors import UserError
+from repro.records.frames import load
 from repro.records.record import ARRAYS, RECORD, RunRecord, pack_arrays, read_arrays, read_record, write_record
-from repro.records.store import load
 
 NAMES = {RECORD, ARRAYS}
 

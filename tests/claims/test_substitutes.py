@@ -13,7 +13,7 @@ from repro.claims.claim_result import ClaimResult
 from repro.claims.regress import regress
 from repro.claims.table import format_table
 from repro.cli.check import as_json, judge
-from repro.records import store
+from repro.records import frames, store
 from tests.claims.synthetic import HASHES, TOLERANCES, around, claims, records
 from tests.figures.synthetic_speech import PAPER, TYPICAL, write_runs
 
@@ -107,7 +107,7 @@ def test_such_runs_are_accepted_and_regressed(tmp_path):
     assert len(accept(folders, tmp_path / "accepted")) == len(folders) == 3 * len(TYPICAL)
 
     def moved(where: str) -> set[str]:
-        cells = regress(store.load(tmp_path / where), store.load(tmp_path / "accepted"))
+        cells = regress(frames.load(tmp_path / where), frames.load(tmp_path / "accepted"))
         assert not any(cell.verdict == "not run" for cell in cells)
         return {cell.variant for cell in cells if cell.verdict == "moved"}
 
