@@ -4,11 +4,14 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repro.claims.relation import Relation, parse_relations
 from repro.errors import UserError
 from repro.records.store import CHECKOUT
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 CLAIMS = CHECKOUT / "paper_figures" / "claims.toml"
 KINDS = ("value", "order", "similar", "literature", "no claim", "structural", "exact", "measured", "scaling")
@@ -97,6 +100,13 @@ class PaperClaim:
     cause: str = ""
     licence: str = ""
     requires: Requirement | None = None
+
+    def average(self, values: "ArrayLike") -> float:
+        """The claim's statistic of `values` [seed], which are at least one."""
+        import numpy as np
+
+        sample = np.asarray(values, dtype=float)
+        return float(np.median(sample) if self.statistic == "median" else sample.mean())
 
 
 def load_claims(path: Path | None = None) -> list[PaperClaim]:

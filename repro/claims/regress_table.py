@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from repro.claims.regress import CellResult
 from repro.errors import UserError
-from repro.text import aligned
+from repro.text import aligned, count
 
 HEADER = ("", "accepted", "new", "moved by", "detects", "p", "verdict")
 VERDICTS = ("same", "moved", "too few", "not run")
@@ -61,8 +61,8 @@ def format_table(results: Sequence[CellResult], required: Sequence[CellResult]) 
     if compared:
         lines += ["", "detects: the smallest shift that 8 of 10 repetitions would find, after Holm over all cells", ""]
     lines += [f"moved: {r.task} {r.variant} {r.metric}: {r.reason}" for r in compared if r.verdict == "moved"]
-    counts = collections.Counter(r.verdict for r in results)
-    lines.append(f"{len(results)} cells: {', '.join(f'{counts[v]} {v}' for v in VERDICTS)}")
+    verdicts = collections.Counter(r.verdict for r in results)
+    lines.append(f"{count(len(results), 'cell')}: {', '.join(f'{verdicts[v]} {v}' for v in VERDICTS)}")
     return "\n".join([*lines, *_unsettled(results, required)])
 
 
@@ -72,24 +72,23 @@ def _unsettled(results: Sequence[CellResult], required: Sequence[CellResult]) ->
         return []
     if all(r.verdict == "not run" for r in results):
         return ["not settled: nothing was compared; no new run has a config that was accepted"]
-    few = [r for r in required if r.verdict == "too few"]
-    missing = [r for r in required if r.verdict == "not run"]
-    lines: list[str] = []
-    if few:
-        lines.append(
-            f"not settled: {_few(few)}: more seeds decide, or --max-shift FACTOR if so large a shift may stay unseen, "
-            "or --require CELLS if only some cells matter"
-        )
-    if missing:
-        names = ", ".join(dict.fromkeys(f"{r.task} {r.variant}" for r in missing))
-        lines.append(f"not settled: {len(missing)} required cells were not run ({names})")
+    lines = []
+    if few := [r for r in required if r.verdict == "too few"]:
+        factors = [r.detectable for r in few if r.scale == "factor"]
+        span = f"; they detect {_span(factors, 'factors of {:.3g}')} and more" if factors else ""
+        seeds = _span([r.n_new - r.n_bits for r in few], "{:g}")
+        lines.append(f"not settled: {count(len(few), 'cell')} with too few new seeds ({seeds}){span}")
+        lines.append("  train more seeds, allow larger shifts (--max-shift), or name the cells that matter (--require)")
+    if missing := [r.task for r in required if r.verdict == "not run"]:
+        tasks = ", ".join(f"{number} of {task}" for task, number in collections.Counter(missing).items())
+        lines.append(f"not settled: required, not run: {count(len(missing), 'cell')} ({tasks})")
     return lines
 
 
-def _few(cells: Sequence[CellResult]) -> str:
-    seeds = sorted({r.n_new - r.n_bits for r in cells})
-    span = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
-    return f"{len(cells)} cells have too few seeds ({span} new) to detect the largest shift allowed"
+def _span(values: Sequence[float], form: str) -> str:
+    """ "3", or "3 to 10"."""
+    low, high = min(values), max(values)
+    return form.format(low) + (f" to {high:.3g}" if high > low else "")
 
 
 def _cells(r: CellResult) -> tuple[str, ...]:

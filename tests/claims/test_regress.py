@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -245,9 +246,10 @@ def test_the_text_names_what_is_lacking():
     old = records({"a": OLD, "b": lognormal(np.random.default_rng(2), 10, spread=1.0)})
     cells = regress(records({"b": [1.3]}), old)
     text = format_table(cells, select_required(cells, ()))
-    assert "not settled: 1 cells have too few seeds (1 new)" in text and "2 cells: 0 same, 0 moved, 1 too few" in text
+    assert re.search(r"not settled: 1 cell with too few new seeds \(1\); they detect factors of [\d.]+ and more", text)
+    assert "2 cells: 0 same, 0 moved, 1 too few" in text
     text = format_table(cells, select_required(cells, ["toy/a"]))
-    assert "not settled: 1 required cells were not run (toy a)" in text and "too few seeds" not in text
+    assert "not settled: required, not run: 1 cell (1 of toy)" in text and "too few new" not in text
     nothing = regress(records({}), old)
     assert "nothing was compared" in format_table(nothing, [])
     assert "not settled" not in format_table(regress(old, old), regress(old, old))
@@ -301,7 +303,7 @@ def test_what_one_seed_of_figure_1_detects_is_stated():
         assert cell.verdict == "too few" and cell.detectable > 2
         assert cell.detectable > np.exp(4 * logs.std(ddof=1))  # t of 9 degrees of freedom at 0.05 / 36 is 4.6
     text = format_table([cell], [cell])
-    assert f"x {cell.detectable:.3g}" in text and "too few seeds (1 new)" in text
+    assert f"x {cell.detectable:.3g}" in text and "too few new seeds (1)" in text
 
 
 def test_the_same_machine_needs_one_seed_alone():

@@ -70,10 +70,10 @@ def test_runs_that_failed_there_are_printed(tmp_path):
 
 
 def test_the_terminal_prints_it_below_the_claims_without_data(tmp_path):
-    text = format_table(judged(tmp_path, made_up(0.01, 0.02)))
+    text = format_table(judged(tmp_path, made_up(0.01, 0.02)), why=True)
     assert "): c0, c1\n    c1 on made-up data: a < b holds" in text
     assert text.endswith("2 claims: 2 no data")
-    assert "made-up" not in format_table(judged(tmp_path, records({"a": [0.01]}, config_hash="other")))
+    assert "made-up" not in format_table(judged(tmp_path, records({"a": [0.01]}, config_hash="other")), why=True)
 
 
 def notes(where: Path) -> dict[str, str]:
@@ -137,7 +137,7 @@ def test_a_smaller_size_is_printed_with_its_value_and_gives_no_verdict(tmp_path)
         and "over 3 seeds" in value.substitute_note
     )
     assert "a < b holds" in order.substitute_note and "mse mean" not in order.substitute_note
-    text = format_table([value, order])
+    text = format_table([value, order], why=True)
     assert "not run (no finished run at the paper's size): c0, c1\n    c0 small: not the paper's size" in text
     paper = records({"a": around(0.01, 6), "b": around(0.02, 6, seed=1)})
     both = pd.concat([paper, made_up(0.02, 0.01)], ignore_index=True)
