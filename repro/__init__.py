@@ -1,7 +1,8 @@
 """Reproduction suite for Bellec, Scherr et al. (2019), "Biologically inspired alternatives to backpropagation through
 time for learning in recurrent neural nets".
 
-For notebooks: `repro.load()` gives the records of all runs as a pandas frame, `repro.load_curves` their curves.
+For notebooks: `repro.load()` gives the records of all runs as a pandas frame, `repro.load_curves` their curves, and
+`repro.open(run)` one run with its module.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from repro.runs.opened import OpenedRun
+
 __version__ = "0.5.0"
-__all__ = ["__version__", "load", "load_curves"]
+__all__ = ["__version__", "load", "load_curves", "open"]
 
 
 def load(where: str | Path = "runs", task: str | None = None, config: str | Sequence[str] = ()) -> "pd.DataFrame":
@@ -38,6 +41,17 @@ def load_curves(where: str | Path = "runs", series: str = "nmse", task: str | No
 
     _check_task(where, task)
     return frames.load_curves(where, series, task)
+
+
+def open(run: str | Path) -> "OpenedRun":
+    """One run: its `record`, `config`, `curves` (a frame), `arrays`, and the `module` with its final weights.
+
+    `run` is its folder, or TASK/VARIANT-HASH/seed-N among our runs or the accepted ones. Raises UserError when there is
+    no such run, its record is missing or broken, or its weights (read when `module` is used) were not kept.
+    """
+    from repro.runs.opened import open_run
+
+    return open_run(run)
 
 
 def _check_task(where: str | Path, task: str | None) -> None:

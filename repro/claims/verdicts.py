@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repro.errors import UserError
-from repro.records.record import write_atomically
+from repro.records.files import write_atomically
 from repro.records.store import VERDICTS
 
 RANK = {"not run": 0, "no data": 0, "no claim": 0, "not reproduced": 1, "ordering only": 2, "reproduced": 3}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro.errors import unknown
 from repro.records import frames, store
-from repro.records.record import write_atomically
+from repro.records.files import write_atomically
 from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:

@@ -38,11 +38,12 @@ class Child:
         return self.process.returncode == 0 and is_finished(self.job.folder)
 
 
-def run_command(device: str) -> Command:
+def run_command(device: str, loggers: Sequence[str] | None = None) -> Command:
     """The command that trains a run: our command line, in this Python."""
+    chosen = () if loggers is None else ("--logger", ",".join(loggers) or "none")
     return lambda job: repro(
         *("run", job.task, "--variant", job.variant, "--profile", job.profile),
-        *("--seed", str(job.seed), "--device", device),
+        *("--seed", str(job.seed), "--device", device, *chosen),
     )
 
 

@@ -35,7 +35,8 @@ def load(where: str | Path = "runs", task: str | None = None, config: str | Sequ
     columns = TYPES | dict.fromkeys(metrics, "float64") | {f"config.{key}": "object" for key in keys}
     rows = [
         {"folder": str(path), "versions": _versions(record)}
-        | {name: getattr(record, name, "") for name in TYPES if name not in ("folder", "versions")}
+        | {name: getattr(record, name) for name in TYPES if name not in ("folder", "versions")}
+        | {name: _of_parts(record, name) for name in ("device", "machine", "git_commit")}
         | dict(record.metrics)
         | {f"config.{key}": record.config.get(key) for key in keys}
         for path, record in records
@@ -77,6 +78,12 @@ def _config_keys(configs: Sequence[Mapping[str, Any]], wanted: str | Sequence[st
         if key not in known and configs:
             raise unknown("config key", key, known)
     return keys
+
+
+def _of_parts(record: RunRecord, name: str) -> str:
+    """A field of a run that was made in parts: "one + other" where they differ, "" where one is unknown."""
+    values = dict.fromkeys(getattr(part, name) for part in record.parts) or {getattr(record, name): None}
+    return "" if "" in values else " + ".join(values)
 
 
 def _versions(record: RunRecord) -> str:

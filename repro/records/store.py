@@ -1,21 +1,25 @@
 """The folders of results/. No other module builds a path in results/ (repro.records.record names the files).
 
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
-results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays; verdicts.json in accepted/              (committed)
+results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights                           (committed)
+results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
 results/studies/STUDY/                      queue, runs/, logs/, table, picture                     (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from repro.errors import UserError
-from repro.records.record import RECORD, RunRecord, read_record
+from repro.records.record import RECORD, RunRecord, read_record, run_path
+from repro.records.sums import verify
 
 VERDICTS = "verdicts.json"
 QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
-CHECKOUT = Path(__file__).parents[2]  # where the package is installed: the folder of packages
-ROOT = Path(os.environ.get("REPRO_RESULTS", CHECKOUT / "results"))
+CHECKOUT = Path(__file__).parents[2]  # where the package is installed: a checkout, or a folder of packages
+HOME = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()  # of results/ and sweeps/
+ROOT = Path(os.environ.get("REPRO_RESULTS") or HOME / "results")
 
 
 def folder(where: str | Path) -> Path:
@@ -42,7 +46,7 @@ def require_writable(folder: Path) -> Path:
 def run_folder(task: str, variant: str, config_hash: str, seed: int, where: str | Path = "runs") -> Path:
     """Where a run's files lie."""
     root = ROOT / where if where in ("runs", "accepted") else Path(where)
-    return root / task / f"{variant}-{config_hash}" / f"seed-{seed}"
+    return root / run_path(task, variant, config_hash, seed)
 
 
 def is_finished(folder: Path) -> bool:
@@ -54,6 +58,27 @@ def identity(folder: Path) -> tuple[str, str, str, str]:
     """Task, variant, config hash and seed of a run, by its folder's name."""
     variant, _, digest = folder.parent.name.rpartition("-")
     return folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-")
+
+
+def find_run(name: str | Path) -> Path:
+    """The folder of a run: a path, or TASK/VARIANT-HASH/seed-N among our runs, else among the accepted ones.
+
+    Raises UserError when there is none.
+    """
+    for path in (Path(name), ROOT / "runs" / name, ROOT / "accepted" / name):
+        if path.is_dir() and (path.name.startswith("seed-") or (path / RECORD).is_file()):
+            return path.resolve()
+    raise UserError(f"no run {name}; RUN is its folder or TASK/VARIANT-HASH/seed-N (`repro runs` lists them)")
+
+
+def find_runs(names: Sequence[str | Path]) -> list[Path]:
+    """The folders of runs, each given by its path or name, or by a folder above. Raises UserError for any other."""
+    folders: list[Path] = []
+    for name in names:
+        path = Path(name)
+        below = sorted(p for p in path.rglob("seed-*") if p.is_dir()) if not path.name.startswith("seed-") else []
+        folders += [folder.resolve() for folder in below] or [find_run(name)]
+    return list(dict.fromkeys(folders))
 
 
 def study_folder(name: str) -> Path:
@@ -77,7 +102,9 @@ def run_folders(where: str | Path) -> list[Path]:
 
 
 def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
-    """Folders that hold a record, sorted by path."""
+    """Folders that hold a record, sorted by path. Raises UserError when accepted files differ from their list."""
+    if where == "accepted":
+        verify(folder(where))
     return sorted(path.parent for path in folder(where).glob(f"{task or '*'}/*/seed-*/{RECORD}"))
 
 

@@ -1,7 +1,10 @@
 """The code version and the machine, as a record stores them."""
 
+import functools
 import importlib.metadata
+import platform
 import subprocess
+from pathlib import Path
 
 from repro.records.store import CHECKOUT
 
@@ -30,3 +33,18 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return known
+
+
+@functools.cache
+def machine(device: str) -> str:
+    """The kind of machine that computes: the model of the GPU or of the processor, "" where it is not known."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()

@@ -9,13 +9,13 @@ from typing import Any, get_args
 
 from repro.errors import UserError, unknown
 from repro.jobs.job import Direction, Pruning
-from repro.records.store import CHECKOUT
+from repro.records.store import HOME
 from repro.runs.config import Value, field_name, parse_value, provenance
 from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.studies.study import Study
 
-STUDIES = CHECKOUT / "sweeps"
+STUDIES = HOME / "sweeps"
 MOST_RUNS = 100_000
 LARGEST_SEED = 2**31 - 1
 KEYS = {

@@ -47,7 +47,17 @@ def test_the_block_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], [], ["--version"], ["run", "--help"], ["reproduce", "--help"], ["check", "--help"]]
+    "words",
+    [
+        ["--help"],
+        [],
+        ["--version"],
+        ["run", "--help"],
+        ["reproduce", "--help"],
+        ["check", "--help"],
+        ["publish", "--help"],
+        ["import", "--help"],
+    ],
 )
 def test_help_needs_nothing(words: list[str]) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -233,7 +243,7 @@ def test_a_broken_record_is_named_and_kept(runs: Path, capsys: pytest.CaptureFix
     for line in ("run pattern_generation --variant bptt", "check --records runs", "figures fig1"):
         assert main(line.split()) == 2
         said = capsys.readouterr().err
-        assert "bptt" in said and "is not a complete record" in said
+        assert "bptt" in said and "is not JSON that we wrote" in said
         assert said.count("\n") == 1
     assert main(["runs"]) == 0
     assert " broken " in capsys.readouterr().out

@@ -41,7 +41,7 @@ def test_each_status(jobs: list[PlannedRun], write: Callable[..., object]) -> No
     assert said[finished] == ("finished", "profile quick, 11 s, nmse 0.012")
     assert said[failed] == ("failed", "the loss is NaN at trial 7")
     assert said[unfinished] == ("unfinished", "profile quick, 13 of 20 iterations")
-    assert said[broken][0] == "broken" and "is not a complete record" in said[broken][1]
+    assert said[broken][0] == "broken" and "is not JSON that we wrote" in said[broken][1]
     assert said[running] == said[again] == ("running", "started noon")
     assert said[stopped] == ("interrupted", "started noon; log.txt ends: MemoryError: no room")
     assert said[empty] == ("interrupted", "before its first trial")

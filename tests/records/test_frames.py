@@ -9,8 +9,9 @@ import pytest
 import repro
 from repro.errors import UserError
 from repro.records import store
+from repro.records.arrays import pack_arrays
 from repro.records.frames import CURVE_TYPES, TYPES, load, load_curves
-from repro.records.record import RunRecord, pack_arrays, write_record
+from repro.records.record import Part, RunRecord, write_record
 
 
 def write(
@@ -22,8 +23,8 @@ def write(
         "task": task, "variant": "a", "profile": "quick", "seed": seed, "config": config, "config_hash": "0badcafe",
         "status": "finished", "reason": "", "metrics": metrics, "arrays_sha256": hashlib.sha256(data).hexdigest(),
         "weights_sha256": "f" * 64, "git_commit": "c0ffee", "git_dirty": False,
-        "versions": {"torch": "2.11.0", "numpy": "2.4.6"}, "device": "cpu", "threads": 2,
-        "started": "2026-01-01T00:00:00+00:00", "wall_s": 11,
+        "versions": {"torch": "2.11.0", "numpy": "2.4.6"}, "device": "cpu", "machine": "a CPU", "threads": 2,
+        "started": "2026-01-01T00:00:00+00:00", "wall_s": 11.0,
     }  # fmt: skip
     folder = store.run_folder(task, "a", "0badcafe", seed, root)
     folder.mkdir(parents=True)
@@ -33,7 +34,7 @@ def write(
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
     """A finished run with a curve of three values, and a failed one with a curve of one and without metrics."""
-    write(tmp_path, 0, {"nmse": [3.0, 2.0, 1.0], "kernel": np.zeros((2, 2))}, {"nmse": 1}, {"n": 4, "rule": "bptt"})
+    write(tmp_path, 0, {"nmse": [3.0, 2.0, 1.0], "kernel": np.zeros((2, 2))}, {"nmse": 1.0}, {"n": 4, "rule": "bptt"})
     write(tmp_path, 1, {"nmse": [5.0]}, {}, {"n": 5, "rule": "eprop", "new": 0.5}, profile="paper", status="failed")
     return tmp_path
 
@@ -49,6 +50,18 @@ def test_a_row_a_run(two: Path) -> None:
     assert (first.device, first.threads, first.git_commit, first.git_dirty) == ("cpu", 2, "c0ffee", False)
     assert first.versions == "numpy 2.4.6, torch 2.11.0" and first.weights_sha256 == "f" * 64
     assert first.nmse == 1 and np.isnan(second.nmse) and Path(first.folder).name == "seed-0"
+
+
+def test_a_run_in_parts_names_all_of_them(two: Path) -> None:
+    one: dict[str, Any] = {"started": "2026-01-01T00:00:00+00:00", "wall_s": 1.0, "iterations": 1, "threads": 2}
+    one |= {"device": "cpu", "machine": "a CPU", "git_commit": "c0ffee", "git_dirty": False}
+    parts = [Part(**one), Part(**one | {"device": "cuda", "machine": "a GPU"}), Part(**one)]
+    write(two, 2, {}, {}, {}, parts=tuple(parts), device="cpu")
+    write(two, 3, {}, {}, {}, parts=(parts[0], Part(**one | {"machine": ""})))
+    frame = load(two)
+    assert frame.machine.tolist() == ["a CPU", "a CPU", "a CPU + a GPU", ""]
+    assert frame.device.tolist() == ["cpu", "cpu", "cpu + cuda", "cpu"]
+    assert set(frame.git_commit) == {"c0ffee"}
 
 
 def test_types_do_not_depend_on_the_rows(two: Path) -> None:

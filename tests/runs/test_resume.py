@@ -22,7 +22,8 @@ from tasks.pattern_generation.config import TASK
 from tests.runs.workers import MOMENTS, train
 
 SETTINGS = {"iterations": "40"}
-CAMPAIGN = ("started", "wall_s", "git_commit", "git_dirty", "threads")  # what may differ between two equal runs
+# What may differ between two equal runs.
+CAMPAIGN = ("started", "wall_s", "git_commit", "git_dirty", "threads", "parts", "extras", "record_sha256")
 
 
 def content(record: RunRecord) -> dict[str, object]:
