@@ -16,10 +16,10 @@ from repro.errors import UserError
 from repro.records.files import write_atomically
 from repro.records.record import ARRAYS, RECORD, WEIGHTS, RunRecord, read_arrays, read_record, read_weights
 from repro.records.store import run_folder
-from repro.records.sums import SUMS, read_sums, sums_of, sums_text, verify
+from repro.records.sums import READY, SUMS, read_sums, sums_of, sums_text, verify
 
 LARGEST_WEIGHTS = 256 * 1024  # bytes: ten seeds of all bars in which networks are small, and no repository of gigabytes
-STAGE, READY, LOCK = ".accept-part", ".accept-ready", ".accept-lock"
+STAGE, LOCK = ".accept-part", ".accept-lock"
 
 
 def accept(

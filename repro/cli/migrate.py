@@ -25,7 +25,8 @@ def execute(args: argparse.Namespace) -> int:
 
     root = store.folder(args.records)
     folders = store.record_folders(root)
-    accepted = args.records == "accepted" and bool(folders) and not args.dry_run
+    is_accepted = root.resolve() == store.folder("accepted").resolve()
+    accepted = is_accepted and bool(folders) and not args.dry_run
     if accepted and migrate(folders, dry_run=True):
         (root / SUMS).unlink(
             missing_ok=True

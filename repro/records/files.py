@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,6 +41,15 @@ def read_json(path: Path, largest: int = 1 << 26) -> Any:
         raise UserError(f"{path} is not JSON that we wrote ({str(error)[:100]}); move it away") from None
 
 
+def read_toml(path: Path, largest: int = 1 << 22) -> dict[str, Any]:
+    """The content of a TOML file. Raises UserError when it cannot be read, or is not TOML in UTF-8."""
+    try:
+        return tomllib.loads(read_bytes(path, largest).decode())
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error)[:200].replace("\n", " ")
+        raise UserError(f"{path} is not a TOML file: {why}") from None
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
@@ -53,6 +63,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises UserError when something that is no file has its name."""
+    write_part(path, data).replace(path)
+
+
+def write_part(path: Path, data: bytes) -> Path:
+    """Write what is to become a file beside it, so that renaming it is all that is left to do; return that place."""
     part = path.with_name(path.name + ".part")
     for there in (path, part):
         if there.is_dir() and not there.is_symlink():
@@ -62,4 +77,4 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
+    return part

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from repro.errors import UserError
 from repro.records.arrays import unpack_arrays
-from repro.records.files import read_bytes, read_json, write_atomically
+from repro.records.files import read_bytes, read_json, write_part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,10 +109,22 @@ class RunRecord:
 
 
 _READER = pydantic.TypeAdapter(RunRecord)
+_IDENTITY: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(tuple[Name, Name, ConfigHash, Seed])
 
 
 def run_path(task: str, variant: str, config_hash: str, seed: int) -> Path:
-    """TASK/VARIANT-HASH/seed-N, the place of a run below a folder of runs."""
+    """TASK/VARIANT-HASH/seed-N, the place of a run below a folder of runs.
+
+    Raises UserError for names of other characters, which could lead elsewhere.
+    """
+    try:
+        _IDENTITY.validate_python((task, variant, config_hash, seed), strict=True)
+    except pydantic.ValidationError:
+        name = f"{task!s:.50} {variant!s:.50} {config_hash!s:.50} seed {seed!s:.50}"
+        raise UserError(
+            f"{name!r} names no run: tasks and variants consist of a-z, 0-9 and _, a config's hash of 8 hex digits, "
+            f"seeds lie between 0 and {2**31 - 1}"
+        ) from None
     return Path(task, f"{variant}-{config_hash}", f"seed-{seed}")
 
 
@@ -123,15 +135,26 @@ def record_hash(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def checked_record(**fields: Any) -> RunRecord:
+    """A record of these fields. Raises UserError, naming it, when one has a wrong type or is out of range."""
+    try:
+        return RunRecord(**fields)
+    except pydantic.ValidationError as error:
+        raise UserError(f"this run cannot be recorded: {_first(error)}") from None
+
+
 def write_record(folder: Path, record: RunRecord, arrays: bytes, weights: bytes = b"") -> RunRecord:
-    """Write arrays and weights, then the record with its hash: a record that exists is complete. Return it."""
+    """Write arrays and weights, then the record with its hash; return it.
+
+    A record that exists is complete: an earlier one of the run is removed before files that it does not fit appear.
+    """
     record = dataclasses.replace(record, record_sha256=record_hash(dataclasses.asdict(record)))
-    write_atomically(folder / ARRAYS, arrays)
-    if weights:
-        write_atomically(folder / WEIGHTS, weights)
-    else:
-        (folder / WEIGHTS).unlink(missing_ok=True)
-    write_atomically(folder / RECORD, record_text(record))
+    contents = {ARRAYS: arrays, WEIGHTS: weights, RECORD: record_text(record)}
+    parts = {folder / name: write_part(folder / name, data) for name, data in contents.items() if data}
+    for name in (RECORD, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+    for path, part in parts.items():
+        part.replace(path)
     return record
 
 
@@ -152,7 +175,8 @@ def read_record(folder: Path) -> RunRecord:
         raise UserError(f"{path} is not a record; move its folder away to train that run again")
     if data.get("schema") == 1 and data.get("schema") is not True:
         raise UserError(
-            f"{path} is of schema 1; `repro migrate` makes it one of schema {SCHEMA}, which this version reads"
+            f"{path} is of schema 1, this version reads schema {SCHEMA}; "
+            f"`repro migrate --records {Path(os.path.abspath(folder)).parents[2]}` turns it into that"
         )
     if data.get("schema") != SCHEMA:
         raise UserError(f"{path} has schema {str(data.get('schema'))[:20]}; this version reads schema {SCHEMA}")
@@ -202,6 +226,13 @@ def _verified(path: Path, digest: str) -> bytes:
 
 
 def append_journal(folder: Path, event: str, **details: Any) -> None:
-    """Add one line to a run's journal: started, resumed, finished, failed, unfinished. Never rewritten."""
-    with (folder / JOURNAL).open("a") as file:
+    """Add one line to a run's journal: started, resumed, finished, failed, unfinished. Never rewritten.
+
+    Raises UserError when it is not a file.
+    """
+    try:
+        journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise UserError(f"cannot write {folder / JOURNAL} ({error.strerror}); it should be a plain file") from None
+    with os.fdopen(journal, "a") as file:
         file.write(json.dumps({"event": event, **details}, sort_keys=True) + "\n")

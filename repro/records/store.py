@@ -18,7 +18,26 @@ from repro.records.sums import verify
 VERDICTS = "verdicts.json"
 QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
 CHECKOUT = Path(__file__).parents[2]  # where the package is installed: a checkout, or a folder of packages
-HOME = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.cwd()  # of results/ and sweeps/
+PYPROJECT, PROJECT = CHECKOUT / "pyproject.toml", "eprop-repro"
+
+
+def in_checkout() -> bool:
+    """Whether the package is used from a checkout: another project's files may lie beside an installed one."""
+    try:
+        return f'name = "{PROJECT}"' in PYPROJECT.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _home() -> Path:
+    """The folder of results/ and sweeps/: the checkout, else the current one."""
+    try:
+        return CHECKOUT if in_checkout() else Path.cwd()
+    except FileNotFoundError:  # it was deleted: what is written there later fails with a sentence
+        return Path()
+
+
+HOME = _home()
 ROOT = Path(os.environ.get("REPRO_RESULTS") or HOME / "results")
 
 
@@ -26,7 +45,7 @@ def folder(where: str | Path) -> Path:
     """The folder that "runs", "accepted" or a path means. Raises UserError when a given path does not exist."""
     if where in ("runs", "accepted"):
         return ROOT / where
-    if not Path(where).is_dir():
+    if not Path(where).is_dir() and Path(where) not in (ROOT / "runs", ROOT / "accepted"):
         raise UserError(f"no folder {where}; --records wants runs, accepted, or a folder of records")
     return Path(where)
 

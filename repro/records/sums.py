@@ -9,6 +9,7 @@ from repro.errors import UserError
 from repro.records.files import read_bytes
 
 SUMS = "SHA256SUMS"
+READY = ".accept-ready"  # files that an acceptance has still to move into place (repro/claims/accept.py)
 LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 REMEDY = "`git checkout` restores what was committed"
 
@@ -54,4 +55,6 @@ def verify(root: Path) -> None:
     for name in sorted(there.keys() | listed.keys()):
         if there.get(name) != listed.get(name):
             fault = "is missing" if name not in there else "is not listed" if name not in listed else "was changed"
-            raise UserError(f"{root / name} {fault} ({SUMS} lists the accepted files); {REMEDY}")
+            interrupted = "an interrupted `repro accept` is finished when it is run again"
+            remedy = interrupted if (root / READY).exists() else REMEDY
+            raise UserError(f"{root / name} {fault} ({SUMS} lists the accepted files); {remedy}")

@@ -61,6 +61,8 @@ def start(folder: Path, **ours: Any) -> Any:
     Returns None where the user has disabled W&B. Where a server cannot be reached the run is kept on disk (offline),
     with one line of warning. Raises what wandb raises for wrong settings.
     """
+    if os.environ.get("WANDB_MODE") == "disabled":  # before a second of imports
+        return None
     import wandb
 
     known = wandb.setup(wandb.Settings(silent=True)).settings

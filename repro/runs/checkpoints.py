@@ -22,6 +22,7 @@ LAST = CHECKPOINT
 RUN_KEY, PARTS_KEY = "eprop_repro_run", "eprop_repro_parts"
 PREFIX = b"sha256:"
 COMMENT = len(PREFIX) + 64  # bytes
+LARGEST = 1 << 34  # bytes: 16 GB, more than Adam needs for a billion weights
 REMEDY = "delete it to train from the start"
 
 
@@ -33,7 +34,7 @@ def sealed(data: bytes) -> bytes:
 
 def unsealed(path: Path) -> bytes:
     """The zip file in a checkpoint. Raises UserError when it has another hash than it carries, or none."""
-    data = read_bytes(path)
+    data = read_bytes(path, LARGEST)
     body, comment = data[:-COMMENT], data[-COMMENT:]
     original = body[:-2] + b"\0\0"
     if sealed(original) != data or not comment.startswith(PREFIX):

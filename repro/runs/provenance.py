@@ -6,7 +6,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from repro.records.store import CHECKOUT
+from repro.records.store import CHECKOUT, in_checkout
 
 PACKAGES = ("torch", "pytorch-lightning", "numba", "numpy")
 
@@ -17,6 +17,8 @@ def git_state() -> tuple[str, bool]:
     def ask(*words: str) -> str:
         return subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=True).stdout
 
+    if not in_checkout():  # git would ask the repository around the environment, if there is one
+        return "", True
     try:
         dirty = ask("status", "--porcelain", "--untracked-files=no", "--", "repro", "tasks").strip()
         return ask("rev-parse", "HEAD").strip(), bool(dirty)

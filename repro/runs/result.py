@@ -16,7 +16,7 @@ import torch
 
 from repro.errors import UserError
 from repro.records.arrays import pack_arrays
-from repro.records.record import Device, Part, RunRecord, Status, append_journal, write_record
+from repro.records.record import Device, Part, RunRecord, Status, append_journal, checked_record, write_record
 from repro.runs.checkpoints import LAST, load, parts_of
 from repro.runs.config import config_hash
 from repro.runs.provenance import git_state, machine, versions
@@ -90,13 +90,13 @@ class Run:
         return (*self.earlier, part)
 
     def record(self, result: RunResult, parts: tuple[Part, ...]) -> RunRecord:
-        """Write the record. A metric that is not finite has no value: it is left out."""
+        """Write the record. A metric that is not finite has no value: it is left out.
+
+        Raises UserError when the task gives something that no record can hold.
+        """
         packed, last = pack_arrays(result.arrays), parts[-1]
-        seconds, done = sum(part.wall_s for part in parts), last.iterations
-        extras: dict[str, float] = {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
-        if done:
-            extras["seconds_per_iteration"] = seconds / done
-        record = RunRecord(
+        seconds = sum(part.wall_s for part in parts)
+        record = checked_record(
             task=self.task.name,
             variant=self.variant,
             profile=self.profile,
@@ -118,11 +118,20 @@ class Run:
             started=parts[0].started,
             wall_s=round(seconds, 2),
             parts=parts,
-            extras=extras,
+            extras=self._measured(parts, seconds),
         )
         record = write_record(self.folder, record, packed, result.weights_file)
         append_journal(self.folder, result.status, time=now(), reason=result.reason, metrics=dict(record.metrics))
         return record
+
+    def _measured(self, parts: tuple[Part, ...], seconds: float) -> dict[str, float]:
+        """Seconds per iteration, over all parts; the peak memory of this process and on its GPU, if it trained."""
+        measured = {"seconds_per_iteration": seconds / parts[-1].iterations} if parts[-1].iterations else {}
+        if parts != self.earlier:
+            measured["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+            if self.device == "cuda":
+                measured["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
+        return measured
 
     def record_unfinished(self) -> RunRecord:
         """Write the progress of the run at its last checkpoint: series and their final numbers, nothing that would have

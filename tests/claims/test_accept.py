@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -162,12 +163,15 @@ def kill_at(call: int, runs: list[Path], into: Path) -> bool:
 
 def test_a_kill_at_any_moment_accepts_all_or_nothing(tmp_path):
     runs = [run(tmp_path / "again", nmse=0.02), run(tmp_path / "other", seed=1)]
-    call, seen = 1, set()
+    call, whole, seen = 1, 0, set()
     while True:
         into = tmp_path / f"accepted-{call}"
         accept([run(tmp_path / f"first-{call}")], into)
         if not kill_at(call, runs, into):
             break
+        with contextlib.suppress(UserError):
+            verify(into)
+            whole += 1
         accept([run(tmp_path / f"later-{call}", seed=7)], into)  # the next one finishes what was final
         verify(into)
         seen.add(tuple(load(into)["nmse"]))
@@ -175,6 +179,7 @@ def test_a_kill_at_any_moment_accepts_all_or_nothing(tmp_path):
         call += 1
     assert seen == {(0.01, 0.01), (0.02, 0.01, 0.01)}
     assert call > 15
+    assert 0 < whole < call - 1  # the others were refused until then
 
 
 def test_three_at_once(tmp_path):
@@ -209,6 +214,17 @@ def test_damaged_accepted_files_are_not_built_upon(tmp_path):
     (folder / "more.txt").write_text("?")
     with pytest.raises(UserError, match=r"more.txt is not listed .*git checkout"):
         accept([run(tmp_path / "s", seed=1)], into)
+
+
+def test_an_interrupted_acceptance_is_named_where_files_differ(tmp_path):
+    into = tmp_path / "accepted"
+    (folder,) = accept([run(tmp_path / "r")], into)
+    (folder / RECORD).unlink()
+    with pytest.raises(UserError, match=r"record.json is missing .*git checkout"):
+        verify(into)
+    (into / ".accept-ready").mkdir()
+    with pytest.raises(UserError, match=r"record.json is missing .*`repro accept` is finished when it is run again"):
+        verify(into)
 
 
 def test_the_hash_of_the_config_is_checked(tmp_path):

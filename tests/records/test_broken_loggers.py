@@ -1,6 +1,7 @@
 """A logger that does not work costs a line of warning, never a run."""
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def test_wandb_that_cannot_be_imported(
 
 def test_disabled_is_silent(offline: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     offline.setenv("WANDB_MODE", "disabled")
+    offline.setitem(sys.modules, "wandb", None)  # nor is it imported
     assert wandb_run.start(tmp_path, project="p") is None
     assert finished(tmp_path)
     assert warnings(capfd.readouterr()) == []

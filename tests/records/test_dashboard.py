@@ -10,6 +10,8 @@ from repro.errors import UserError
 from repro.records import dashboard
 from repro.runs.registry import all_tasks
 
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # of wandb-workspaces
+
 
 @pytest.fixture(scope="module")
 def blocks() -> list[Any]:

@@ -127,6 +127,13 @@ def test_a_dead_network_is_failed_with_its_reason(offline: pytest.MonkeyPatch, t
         assert "nmse" not in part.summary
 
 
+def test_a_process_that_is_asked_to_end_is_not_finished(offline: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, callbacks=[Raises(21, SystemExit)])  # what Lightning makes of SIGTERM
+    (part,) = parts_of(only_run(tmp_path))
+    assert (part.exit_code, part.summary["status"]) == (75, "unfinished")
+
+
 def test_a_crash_is_failed(offline: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         train(tmp_path, callbacks=[Raises(2, ZeroDivisionError)])

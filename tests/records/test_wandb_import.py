@@ -38,6 +38,12 @@ def test_the_record_comes_back(mirrored: Path, part: Path, tmp_path: Path, capsy
         assert main(["import", "wandb", str(path), "--out", str(out)]) == 0  # it is there already: nothing changes
 
 
+@pytest.mark.parametrize("words", [["wandb"], ["wand", "x"], ["wandb", "x", "y"]])
+def test_what_the_command_wants(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", *words]) == 2
+    assert f"repro import {' '.join(words)}: wants wandb PATH, with one PATH" in capsys.readouterr().err
+
+
 def change(part: Path, **values: Any) -> None:
     path = part / "files" / RECORD
     record = json.loads(path.read_text())
