@@ -1,5 +1,4 @@
 import math
-import re
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,6 @@ from repro.claims.regress import ALPHA, CellResult, regress
 from repro.claims.regress_table import exit_code, format_table, select_required
 from repro.claims.shift import Shift
 from repro.errors import UserError
-from repro.records import frames
-from repro.records.store import CHECKOUT
 from tests.claims.synthetic import records
 
 OLD = np.random.default_rng(0).normal(1.0, 0.1, 10)
@@ -216,98 +213,3 @@ def test_two_records_of_one_run_are_refused():
 def test_marks_of_lower_bounds_are_no_metrics():
     marked = ACCEPTED.assign(mse_at_least=0.0, rate_at_least=0.0)
     assert [cell.metric for cell in regress(marked, marked)] == ["mse", "rate_at_least"]
-
-
-# ------------------------------------------------------------------------------------------- exit status and the text
-
-
-def test_exit_status():
-    old = records({"a": OLD, "b": OLD})
-    a, far = records({"a": OLD}), records({"b": 9 * OLD})
-    assert code(a, old) == 0
-    assert code(records({"a": OLD, "b": 9 * OLD}), old) == code(far, old, "toy/a") == 1
-    assert code(records({}), old) == code(records({}), records({})) == 3
-    assert code(a, old, "all") == code(a, old, "toy") == code(a, old, "toy/b") == code(a, old, "toy/b/mse") == 3
-    assert code(old, old, "all") == code(a, old, "toy/a/*") == code(a, old, "toy/[a]", "toy/a/mse") == 0
-
-
-def test_only_required_cells_need_enough_seeds():
-    old = records({"a": OLD, "b": lognormal(np.random.default_rng(2), 10, spread=1.0)})
-    new = records({"a": OLD, "b": [1.3]})
-    assert code(new, old) == 3 and code(new, old, "toy/a") == 0
-
-
-def test_a_pattern_without_cells_is_refused():
-    with pytest.raises(UserError, match="--require toy/z: no accepted cell matches.*tasks with accepted results: toy"):
-        code(ACCEPTED, ACCEPTED, "toy/z")
-
-
-def test_the_text_names_what_is_lacking():
-    old = records({"a": OLD, "b": lognormal(np.random.default_rng(2), 10, spread=1.0)})
-    cells = regress(records({"b": [1.3]}), old)
-    text = format_table(cells, select_required(cells, ()))
-    assert re.search(r"not settled: 1 cell with too few new seeds \(1\); they detect factors of [\d.]+ and more", text)
-    assert "2 cells: 0 same, 0 moved, 1 too few" in text
-    text = format_table(cells, select_required(cells, ["toy/a"]))
-    assert "not settled: required, not run: 1 cell (1 of toy)" in text and "too few new" not in text
-    nothing = regress(records({}), old)
-    assert "nothing was compared" in format_table(nothing, [])
-    assert "not settled" not in format_table(regress(old, old), regress(old, old))
-    assert "no accepted results" in format_table([], [])
-
-
-def test_a_cell_for_every_metric():
-    accepted = ACCEPTED.assign(rate=10.0)
-    cells = regress(ACCEPTED.assign(rate=12.0), accepted)
-    assert {cell.metric: cell.verdict for cell in cells} == {"mse": "same", "rate": "moved"}
-    text = format_table(cells, cells)
-    assert "moved: toy a rate: t-test over 10 pairs of one seed, p = " in text
-    assert "x 1.2" in text and "any change" in text and "2 cells: 1 same, 1 moved" in text
-
-
-# ------------------------------------------------------------------------------------------ figure 1, accepted records
-
-FIGURE1 = frames.load(CHECKOUT / "results" / "accepted", "pattern_generation")
-
-
-def elsewhere(change: dict[str, float], seeds: int = 10, noise: float = 0.1) -> pd.DataFrame:
-    """Figure 1's accepted runs as another machine might give them. `noise`, made up, is the spread of the logarithm of
-    an error about that of the accepted run of its seed; `change` maps a bar to a factor on its nmse."""
-    rng = np.random.default_rng(0)
-    new = FIGURE1[FIGURE1["seed"] < seeds].assign(machine="another", weights_sha256="")
-    for metric, size in {"mse": noise, "nmse": noise, "nmse_500": noise, "rate_hz": 0.002}.items():
-        new[metric] *= np.exp(size * rng.standard_normal(len(new)))
-    new["nmse"] *= new["variant"].map(change).fillna(1.0)
-    return new
-
-
-@pytest.mark.parametrize("variant", sorted(set(FIGURE1["variant"])))
-def test_a_factor_in_one_bar_of_figure_1_is_caught_with_ten_seeds(variant):
-    changed = regress(elsewhere({variant: 1.5}), FIGURE1, max_shift=1.5)
-    assert [(c.variant, c.metric) for c in changed if c.verdict == "moved"] == [(variant, "nmse")]
-
-
-def test_a_factor_that_noise_hides_is_never_called_the_same():
-    quiet, loud = (regress(elsewhere({}, noise=noise), FIGURE1, max_shift=1.5) for noise in (0.1, 0.5))
-    assert {cell.verdict for cell in quiet} == {"same"} and len(quiet) == 36
-    assert {cell.verdict for cell in loud if cell.metric != "rate_hz"} == {"too few"}
-    for variant in sorted(set(FIGURE1["variant"])):
-        cells = regress(elsewhere({variant: 1.5}, noise=0.5), FIGURE1, max_shift=1.5)
-        assert {c.verdict for c in cells if (c.variant, c.metric) == (variant, "nmse")} <= {"moved", "too few"}
-
-
-def test_what_one_seed_of_figure_1_detects_is_stated():
-    for variant in sorted(set(FIGURE1["variant"])):
-        cells = {(c.variant, c.metric): c for c in regress(elsewhere({variant: 1.5}, seeds=1), FIGURE1)}
-        cell, logs = cells[variant, "nmse"], np.log(FIGURE1[FIGURE1["variant"] == variant]["nmse"])
-        assert cell.verdict == "too few" and cell.detectable > 2
-        assert cell.detectable > np.exp(4 * logs.std(ddof=1))  # t of 9 degrees of freedom at 0.05 / 36 is 4.6
-    text = format_table([cell], [cell])
-    assert f"x {cell.detectable:.3g}" in text and "too few new seeds (1)" in text
-
-
-def test_the_same_machine_needs_one_seed_alone():
-    here = FIGURE1.assign(**HERE, weights_sha256="")
-    changed = here[here["seed"] == 0].assign(nmse=lambda f: np.where(f["variant"] == "bptt", 1.5, 1.0) * f["nmse"])
-    moved = [(c.variant, c.metric) for c in regress(changed, here) if c.verdict == "moved"]
-    assert moved == [("bptt", "nmse")] and not any(c.verdict == "too few" for c in regress(changed, here))
