@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import pydantic
 from pydantic import Field, StringConstraints
@@ -13,6 +13,9 @@ from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
 from repro.records.validation import Strict, fault
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Model = TypeVar("Model", bound=Strict)
 
@@ -137,6 +140,13 @@ class PaperClaim:
     cause: str = ""
     licence: str = ""
     requires: Requirement | None = None
+
+    def average(self, values: "ArrayLike") -> float:
+        """The claim's statistic of `values` [seed], which are at least one."""
+        import numpy as np
+
+        sample = np.asarray(values, dtype=float)
+        return float(np.median(sample) if self.statistic == "median" else sample.mean())
 
 
 def load_claims(path: Path | None = None) -> list[PaperClaim]:

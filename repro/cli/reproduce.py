@@ -117,8 +117,7 @@ def itemised(jobs: Sequence[PlannedRun]) -> str:
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
     """Draw the figure and print the verdicts on its claims, or the reason why it cannot be drawn."""
     from repro.claims.claim import load_claims
-    from repro.claims.table import format_table
-    from repro.cli.check import judge
+    from repro.cli.check import brief, judge
 
     try:
         print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
@@ -128,7 +127,8 @@ def conclude(figure: str, panels: Sequence[str] | None) -> None:
     if figure not in {claim.figure for claim in load_claims()}:
         print(f"\n{figure} has no claims, so there are no verdicts")
         return
-    print(f"\n{format_table(judge('runs', figure, panels))}")
+    print(f"\n{brief(judge('runs', figure, panels))}")
+    print(f"the reasons: repro check --why --records runs --figure {figure}")
 
 
 def _free(root: Path) -> float:

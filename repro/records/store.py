@@ -1,4 +1,4 @@
-"""results/ <-> pandas, without torch. No other module builds a path in results/ (repro.records.record names the files).
+"""The folders of results/. No other module builds a path in results/ (repro.records.record names the files).
 
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
 results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights                           (committed)
@@ -10,14 +10,10 @@ results/figures/, results/data/             figures that were drawn; prepared da
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from repro.errors import UserError
-from repro.records.record import RECORD, RunRecord, read_arrays, read_record, run_path
+from repro.records.record import RECORD, RunRecord, read_record, run_path
 from repro.records.sums import verify
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 VERDICTS = "verdicts.json"
 QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
@@ -134,30 +130,3 @@ def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
 def read_all(where: str | Path, task: str | None = None) -> list[tuple[Path, RunRecord]]:
     """All records under a folder. Raises UserError naming the first that cannot be read."""
     return [(path, read_record(path)) for path in record_folders(where, task)]
-
-
-def load(where: str | Path = "runs", task: str | None = None) -> "pd.DataFrame":
-    """One row a run: task, variant, profile, seed, status, reason, config_hash, folder, and a column a metric."""
-    import pandas as pd
-
-    keys = ("task", "variant", "profile", "seed", "status", "reason", "config_hash", "wall_s", "started")
-    rows = [
-        {key: getattr(record, key) for key in keys} | dict(record.metrics) | {"folder": str(path)}
-        for path, record in read_all(where, task)
-    ]
-    return pd.DataFrame(rows, columns=None if rows else [*keys, "folder"])
-
-
-def load_curves(where: str | Path, series: str, task: str | None = None) -> "pd.DataFrame":
-    """One row a trial: task, variant, seed, config_hash, iteration (from 1), and the series' value."""
-    import pandas as pd
-
-    frames = []
-    for path, record in read_all(where, task):
-        values = read_arrays(path, record).get(series)
-        if values is not None:
-            frame = pd.DataFrame({"iteration": range(1, len(values) + 1), series: values})
-            frames.append(
-                frame.assign(task=record.task, variant=record.variant, seed=record.seed, config_hash=record.config_hash)
-            )
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["iteration", series])

@@ -12,6 +12,7 @@ import pytest
 from repro.claims.accept import accept
 from repro.errors import UserError
 from repro.records.arrays import pack_arrays
+from repro.records.frames import load
 from repro.records.record import (
     ARRAYS,
     RECORD,
@@ -22,7 +23,6 @@ from repro.records.record import (
     run_path,
     write_record,
 )
-from repro.records.store import load
 from repro.records.sums import SUMS, verify
 
 NAMES = {RECORD, ARRAYS}

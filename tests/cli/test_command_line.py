@@ -93,6 +93,7 @@ def runs(results: Path, write: Callable[..., object]) -> Path:
 
 
 FIELDS = "id panel kind claimed tolerance observed low high n_seeds bound indicative verdict reason substitute_note"
+FIELDS += " statistic"
 
 
 def test_check_without_torch(runs: Path) -> None:
