@@ -94,7 +94,8 @@ WRONG = [
 
 @pytest.mark.parametrize("names", WRONG)
 def test_no_path_is_built_from_other_names(tmp_path: Path, names: tuple[Any, ...]) -> None:
-    for build in (run_path, lambda *names: run_folder(*names, tmp_path)):
+    task, variant, config_hash, seed = names
+    for build in (run_path, lambda *_: run_folder(task, variant, config_hash, seed, tmp_path)):
         with pytest.raises(UserError, match="names no run: tasks and variants consist of a-z, 0-9 and _"):
             build(*names)
 
