@@ -28,9 +28,7 @@ def execute(args: argparse.Namespace) -> int:
     is_accepted = root.resolve() == store.folder("accepted").resolve()
     accepted = is_accepted and bool(folders) and not args.dry_run
     if accepted and migrate(folders, dry_run=True):
-        (root / SUMS).unlink(
-            missing_ok=True
-        )  # a process that ends before the last line leaves no list, not a wrong one
+        (root / SUMS).unlink(missing_ok=True)  # a process that ends too early leaves no list, not a wrong one
     changed = migrate(folders, args.dry_run)
     for folder in changed:
         print(f"{'would migrate' if args.dry_run else 'migrated'} {shown(folder)}")

@@ -24,6 +24,8 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
             return file.read()
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} should be a file, and is a folder; move it away") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 

@@ -1,5 +1,6 @@
 """A checkpoint carries its hash, its run and the parts of that run; a changed byte is never resumed."""
 
+import dataclasses
 import random
 import zipfile
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from repro.errors import UserError
-from repro.records.record import RECORD, read_record
+from repro.records.record import ARRAYS, RECORD, read_record, write_record
 from repro.runs.checkpoints import LAST, load, sealed, unsealed
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
@@ -103,3 +104,31 @@ def test_a_lock_that_is_none(tmp_path: Path, thing: str) -> None:
     with pytest.raises(UserError, match="cannot write results to"):
         run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path)
     assert precious.read_text() == "precious"
+
+
+def test_peak_memory_is_that_of_a_process_that_trained(tmp_path: Path) -> None:
+    folder = unfinished(tmp_path)
+    assert 50 < float(read_record(folder).extras["peak_memory_mb"]) < 100_000
+    record = run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path, minutes=0)
+    assert set(record.extras) == {"seconds_per_iteration"}
+
+
+@pytest.mark.parametrize("name", [LAST, f"{LAST}.part"])
+def test_a_folder_where_a_checkpoint_is_written(tmp_path: Path, name: str) -> None:
+    folder = unfinished(tmp_path)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(UserError, match=rf"{name}.* (should be a file|is a folder)"):
+        run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path)
+    (folder / name).rmdir()
+    assert run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path).status == "finished"
+
+
+def test_a_finished_record_of_another_config(tmp_path: Path) -> None:
+    record = run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path)
+    (folder,) = tmp_path.glob("*/*/seed-0")
+    assert run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path) == record  # control
+    changed = dataclasses.replace(record, config=dict(record.config) | {"learning_rate": 0.5})
+    write_record(folder, changed, (folder / ARRAYS).read_bytes())
+    with pytest.raises(UserError, match=f"another config than its hash {record.config_hash} stands for"):
+        run(TASK, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path)
