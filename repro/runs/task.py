@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from repro.errors import UserError, unknown
+from repro.records.record import run_path
 from repro.runs.config import Value, checked, config_hash, field_name, parse_value
 
 
@@ -68,7 +69,9 @@ class Task:
     substitutes: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises UserError where a variant's cost is not given."""
+        """Raises UserError where a variant's cost is not given, or a name is not one of a folder of runs."""
+        for name in self.variants:
+            run_path(self.name, name, "0" * 8, 0)
         if missing := [name for name in self.variants if name not in self.seconds]:
             raise UserError(f"the task {self.name} does not say how many `seconds` a run of {missing[0]} takes")
 

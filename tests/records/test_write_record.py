@@ -25,6 +25,7 @@ from repro.records.record import (
     write_record,
 )
 from repro.records.store import run_folder
+from tasks.pattern_generation.config import TASK
 from tests.records.made_up import made_run
 
 
@@ -98,6 +99,13 @@ def test_no_path_is_built_from_other_names(tmp_path: Path, names: tuple[Any, ...
     for build in (run_path, lambda *_: run_folder(task, variant, config_hash, seed, tmp_path)):
         with pytest.raises(UserError, match="names no run: tasks and variants consist of a-z, 0-9 and _"):
             build(*names)
+
+
+def test_a_task_has_names_of_folders() -> None:
+    with pytest.raises(UserError, match="'My-Task .* names no run"):
+        dataclasses.replace(TASK, name="My-Task")
+    with pytest.raises(UserError, match=r"'pattern_generation e-prop .* names no run"):
+        dataclasses.replace(TASK, variants={"e-prop": TASK.variants["e_prop_1"]}, seconds={"e-prop": 1.0})
 
 
 def test_control_names_of_runs() -> None:
