@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from repro.errors import unknown
 from repro.records import frames, store
 from repro.records.files import write_atomically
+from repro.records.sums import verify
 from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def worse_than_recorded(results: "Sequence[ClaimResult]", where: str | Path) -> 
     """
     from repro.claims.verdicts import RANK, read_verdicts, worse
 
+    verify(store.folder("accepted"))
     recorded = read_verdicts(store.folder("accepted"))
     judged = [r for r in results if r.id in recorded and (str(where) == "accepted" or RANK[r.verdict])]
     return {r.id: recorded[r.id] for r in judged if worse(r.verdict, recorded[r.id])}

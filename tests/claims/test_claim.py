@@ -111,7 +111,7 @@ def test_broken_files(tmp_path: Path):
         claims(tmp_path, VALUE, head="[tolerances")
     with pytest.raises(UserError, match="tolerance 'mse'"):
         claims(tmp_path, VALUE, head='[tolerances]\nmse = { factor = 0.5, why = "x" }\n')
-    with pytest.raises(UserError, match="wants `why`"):
+    with pytest.raises(UserError, match="why is missing: wants a text"):
         claims(tmp_path, VALUE, head="[tolerances]\nmse = { factor = 1.5 }\n")
     with pytest.raises(UserError, match=r"should be an array of claims, \[\[fig2\]\]"):
         claims(tmp_path, VALUE, head="[fig2]\n")

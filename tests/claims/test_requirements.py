@@ -82,8 +82,11 @@ def test_smaller_runs_are_printed_with_what_they_lack(tmp_path):
     ("head", "says"),
     [
         (TOLERANCES, "c0: unknown requires 'flat'; known: "),
-        (TOLERANCES + '\n[requirements]\nflat = { metric = "flat" }\n', "requirement 'flat' wants `metric`"),
-        (HEAD.replace("least = 1", 'least = "1"'), "requirement 'flat' wants `metric`, the number `least`"),
+        (
+            TOLERANCES + '\n[requirements]\nflat = { metric = "flat" }\n',
+            "requirement 'flat': least is missing: wants a number",
+        ),
+        (HEAD.replace("least = 1", 'least = "1"'), "requirement 'flat': least = '1': wants a number"),
     ],
 )
 def test_a_requirement_that_could_not_be_judged_is_refused(tmp_path, head, says):
