@@ -28,7 +28,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures check regress sweep test test-torch lint bench clean lock FORCE
+.PHONY: help theory figures check regress sweep test test-torch lint faults bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -86,6 +86,9 @@ lint: .venv/.stamp ## style, types, import rules; no tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: .venv/.speech ## 1,200 kills, damaged files and other faults, counted in docs/reliability.md: half an hour
+	@$(BIN)/python -m tests.faults --write docs/reliability.md
 
 bench: .venv/.bench ## time our kernels against plain eager torch and a JAX scan, on one thread
 	@OMP_NUM_THREADS=1 $(BIN)/repro bench
