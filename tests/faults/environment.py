@@ -170,7 +170,7 @@ def disturb(trouble: Trouble, bench: Bench) -> Outcome:
     share_of = functools.partial(_share, truth.operations)
     hook: Hook | None = functools.partial(share_of, trouble.hook, place.results) if trouble.hook else None
     try:
-        ending = start(plan.words(bench), place, hook, trouble.env).wait(idle=WAIT if trouble.where == "W&B" else None)
+        ending = start(plan.words(bench), place, hook, trouble.env).wait(idle=WAIT)
     finally:
         if trouble.after:
             trouble.after(bench)

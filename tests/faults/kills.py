@@ -24,7 +24,7 @@ from tests.faults.outcome import (
     worst,
 )
 from tests.faults.plans import Plan, Truth, others, plans, truth_of
-from tests.faults.sandbox import Bench, files
+from tests.faults.sandbox import PATIENCE, Bench, files
 from tests.faults.tripwire import hurry, tripwire
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -99,13 +99,12 @@ def _killed(plan: Plan, moment: Moment, truth: Truth, bench: Bench) -> Ending:
         def hook() -> None:
             forked.child_hooks.append(lambda number, words: wire() if number == which else None)
 
-        return start(plan.words(bench), bench.place, hook).wait()
+        return start(plan.words(bench), bench.place, hook).wait(idle=PATIENCE)
     running = start(plan.words(bench), bench.place, None if moment.by_time else wire)
     if moment.by_time:
         time.sleep(moment.share * truth.seconds)
         (running.send_all if moment.victim == "all" else running.send)(moment.signal)
-    ending = running.wait()
-    return ending
+    return running.wait(idle=PATIENCE)
 
 
 def _stopped(ending: Ending, moment: Moment) -> Outcome:
