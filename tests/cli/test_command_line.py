@@ -14,6 +14,7 @@ from repro.cli import listing, reproduce
 from repro.cli.main import main
 from repro.errors import RunFailed, UserError
 from repro.jobs.plan import plan
+from repro.records.sums import SUMS, sums_of, sums_text
 from repro.runs.registry import get_task
 
 HEAVY = ("torch", "pytorch_lightning", "lightning", "wandb", "optuna")
@@ -109,6 +110,7 @@ def test_check_without_torch(runs: Path) -> None:
 
 def test_check_prints_which_claims_fell(runs: Path) -> None:
     (runs / "accepted" / "verdicts.json").write_text(json.dumps({"1d-norec": "reproduced"}))
+    (runs / "accepted" / SUMS).write_bytes(sums_text(sums_of(runs / "accepted")))
     done = repro("check", "--figure", "fig1", "--records", "runs", results=runs)
     assert done.returncode == 1
     assert "worse than recorded: 1d-norec (was reproduced)" in done.stdout
