@@ -39,13 +39,16 @@ def execute(args: argparse.Namespace) -> int:
 
 def details(status: RunStatus) -> str:
     """What there is to know about a run, in one line."""
+    text = _known(status)
+    return f"{text}; {status.problem}" if text and status.problem else text or status.problem
+
+
+def _known(status: RunStatus) -> str:
     if status.state in ("running", "interrupted"):
         return _without_record(status)
     record = status.record
-    if record is None:
-        return status.problem
-    if status.state == "failed":
-        return record.reason
+    if record is None or status.state == "failed":
+        return record.reason if record else ""
     metrics = [f"{key} {value:.3g}" for key, value in record.metrics.items()]
     return ", ".join([f"profile {record.profile}", record.reason or duration(record.wall_s), *metrics])
 

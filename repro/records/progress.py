@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from repro.errors import UserError
+from repro.records.files import read_json
+
 PROGRESS = "progress.json"
 EVERY_SECONDS = 2.0
 SILENCE_SECONDS = 120.0  # without news from another machine for so long, its run is taken for interrupted
@@ -51,15 +54,14 @@ def write_progress(folder: Path, iteration: int, iterations: int, metrics: Mappi
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """The progress of a run; None where the file is missing or is not one that `write_progress` wrote."""
+    """The progress of a run; None where there is none. Raises UserError when `write_progress` did not write the file."""
     path = folder / PROGRESS
-    try:
-        if path.is_symlink() or path.stat().st_size > 100_000:
-            return None
-        data = json.loads(path.read_bytes())
-        return _checked(data)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+    if not path.exists() and not path.is_symlink():
         return None
+    try:
+        return _checked(read_json(path, 100_000))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        raise UserError(f"{path} is not one that we wrote; remove it") from None
 
 
 def _checked(data: Any) -> Progress:

@@ -21,7 +21,7 @@ STATES = ("finished", "unfinished", "failed", "broken", "running", "interrupted"
 class RunStatus:
     """The state of the run in `folder`: one of STATES.
 
-    `record` is None where there is none that can be read (`problem` is why it cannot); `progress` is None but for runs
+    `record` is None where there is none that can be read; `problem` is why it, or the progress, cannot be read; `progress` is None but for runs
     that have no finished record; `last_event` is the last line of the journal, `last_line` that of the log.
     """
 
@@ -52,12 +52,16 @@ def _look(folder: Path) -> RunStatus:
         return RunStatus(folder, "broken", problem=str(error))
     if record and record.status == "finished":
         return RunStatus(folder, "finished", record)
-    progress = read_progress(folder)
+    progress, problem = None, ""
+    try:
+        progress = read_progress(folder)
+    except UserError as error:
+        problem = str(error)
     running = is_locked(folder) or (progress is not None and progress.is_alive())
     if record and not running:
-        return RunStatus(folder, record.status, record, progress=progress)
+        return RunStatus(folder, record.status, record, problem, progress)
     state = "running" if running else "interrupted"
-    return RunStatus(folder, state, record, "", progress, last_event(folder), last_log_line(folder))
+    return RunStatus(folder, state, record, problem, progress, last_event(folder), last_log_line(folder))
 
 
 def is_locked(folder: Path) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 
+from repro.cli.runs import details
+from repro.errors import UserError
 from repro.records.progress import PROGRESS, read_progress, write_progress
 from repro.records.record import LOCK, RECORD, append_journal
 from repro.records.status import RunStatus, journal, status_of
@@ -53,20 +55,25 @@ def test_what_is_written_is_read(folder: Path) -> None:
     "text",
     ["", "{", "[]", "null", "[" * 100_000, '{"iteration": 1}', "\x00" * 50, '{"iteration": ' + "9" * 5000 + "}"],
 )
-def test_a_damaged_file_is_no_progress(folder: Path, text: str) -> None:
+def test_a_damaged_file_is_named(folder: Path, text: str) -> None:
     (folder / PROGRESS).write_text(text)
-    assert read_progress(folder) is None
-    assert status_of(folder).state == "interrupted"
+    with pytest.raises(UserError, match=r"progress\.json"):
+        read_progress(folder)
+    status = status_of(folder)
+    assert status.state == "interrupted" and PROGRESS in details(status) and "\n" not in details(status)
 
 
 def test_a_folder_or_a_link_in_its_place(folder: Path) -> None:
-    (folder / PROGRESS).mkdir()
     assert read_progress(folder) is None
+    (folder / PROGRESS).mkdir()
+    with pytest.raises(UserError, match="should be a file"):
+        read_progress(folder)
     write_progress(folder, 1, 2, {}, 1.0)  # a failure to write is no failure of the run
     (folder / PROGRESS).rmdir()
     (folder / "other").write_text("{}")
     (folder / PROGRESS).symlink_to(folder / "other")
-    assert read_progress(folder) is None
+    with pytest.raises(UserError, match="is not one that we wrote"):
+        read_progress(folder)
 
 
 def test_a_run_on_another_machine_is_running_while_its_news_are_fresh(folder: Path) -> None:
