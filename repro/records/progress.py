@@ -54,7 +54,7 @@ def write_progress(folder: Path, iteration: int, iterations: int, metrics: Mappi
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """The progress of a run; None where there is none. Raises UserError when `write_progress` did not write the file."""
+    """The progress of a run; None where there is none. Raises UserError when the file is damaged."""
     path = folder / PROGRESS
     if not path.exists() and not path.is_symlink():
         return None

@@ -21,8 +21,9 @@ STATES = ("finished", "unfinished", "failed", "broken", "running", "interrupted"
 class RunStatus:
     """The state of the run in `folder`: one of STATES.
 
-    `record` is None where there is none that can be read; `problem` is why it, or the progress, cannot be read; `progress` is None but for runs
-    that have no finished record; `last_event` is the last line of the journal, `last_line` that of the log.
+    `record` is None where there is none that can be read; `problem` is why it, or the progress, cannot be read;
+    `progress` is None but for runs that have no finished record; `last_event` is the last line of the journal,
+    `last_line` that of the log.
     """
 
     folder: Path
