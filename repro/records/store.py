@@ -116,7 +116,9 @@ def data_folder() -> Path:
 
 
 def run_folders(where: str | Path) -> list[Path]:
-    """Folders of runs, with or without a record, sorted by path."""
+    """Folders of runs, with or without a record, sorted by path. Raises UserError as `record_folders` does."""
+    if where == "accepted":
+        verify(folder(where))
     return sorted(path for path in folder(where).glob("*/*/seed-*") if path.is_dir())
 
 
