@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import UserError
-from repro.records.record import ARRAYS, CHECKPOINT, JOURNAL, LOG, RECORD, WEIGHTS, read_arrays, read_record
+from repro.records.record import ARRAYS, CHECKPOINT, JOURNAL, LOG, RECORD, WEIGHTS, has_record, read_arrays, read_record
 from repro.records.status import is_locked
 
 MANIFEST, SCHEMA = "MANIFEST.json", 1
@@ -52,7 +52,7 @@ def _check(folder: Path) -> None:
     """Raises UserError for a run that cannot be packed."""
     if is_locked(folder):
         raise UserError(f"{folder} is being trained; pack it when that has ended or was stopped")
-    if (folder / RECORD).exists():
+    if has_record(folder):
         read_arrays(folder, read_record(folder))
     elif not (folder / CHECKPOINT).is_file():
         raise UserError(f"{folder} has neither a record nor a checkpoint: nothing to pack")
@@ -133,7 +133,7 @@ def _extract(file: Path, archive: zipfile.ZipFile, stage: Path) -> list[str]:
         if digest.hexdigest() != expected:
             raise UserError(f"{name} in {file} differs from the hash in its {MANIFEST}; copy the file again")
     for run in {_run(name) for name in hashes}:
-        if (stage / run / RECORD).exists():
+        if has_record(stage / run):
             read_arrays(stage / run, read_record(stage / run))
     return list(hashes)
 
@@ -158,7 +158,7 @@ def _is_there(file: Path, fresh: Path, target: Path) -> bool:
     """Whether the run is there with equal record, or equal checkpoint where it has no record."""
     if not target.exists():
         return False
-    key = RECORD if (fresh / RECORD).exists() else CHECKPOINT
+    key = RECORD if has_record(fresh) else CHECKPOINT
     if (target / key).is_file() and (target / key).read_bytes() == (fresh / key).read_bytes():
         return True
     raise UserError(f"{target} is another state of a run in {file}; move it away to import that one")

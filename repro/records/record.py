@@ -163,6 +163,11 @@ def record_text(record: RunRecord) -> bytes:
     return (json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
+def has_record(folder: Path) -> bool:
+    """Whether something has the name of a record: also a link that leads nowhere, which is refused when it is read."""
+    return os.path.lexists(folder / RECORD)
+
+
 def read_record(folder: Path) -> RunRecord:
     """Read and check one run's record.
 
@@ -231,7 +236,9 @@ def append_journal(folder: Path, event: str, **details: Any) -> None:
     Raises UserError when it is not a file.
     """
     try:
-        journal = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        journal = os.open(
+            folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+        )
     except OSError as error:
         raise UserError(f"cannot write {folder / JOURNAL} ({error.strerror}); it should be a plain file") from None
     with os.fdopen(journal, "a") as file:

@@ -11,7 +11,7 @@ from typing import Any
 
 from repro.errors import UserError
 from repro.records.progress import Progress, read_progress
-from repro.records.record import JOURNAL, LOCK, LOG, RECORD, RunRecord, read_record
+from repro.records.record import JOURNAL, LOCK, LOG, RunRecord, has_record, read_record
 from repro.records.store import identity
 
 STATES = ("finished", "unfinished", "failed", "broken", "running", "interrupted")
@@ -48,7 +48,7 @@ def status_of(folder: Path) -> RunStatus:
 
 def _look(folder: Path) -> RunStatus:
     try:
-        record = read_record(folder) if (folder / RECORD).exists() else None
+        record = read_record(folder) if has_record(folder) else None
     except UserError as error:
         return RunStatus(folder, "broken", problem=str(error))
     if record and record.status == "finished":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.errors import UserError
-from repro.records.record import RECORD, RunRecord, read_record, run_path
+from repro.records.record import RECORD, RunRecord, has_record, read_record, run_path
 from repro.records.sums import verify
 
 VERDICTS = "verdicts.json"
@@ -70,7 +70,7 @@ def run_folder(task: str, variant: str, config_hash: str, seed: int, where: str 
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds the record of a finished run. Raises UserError for a broken record."""
-    return (folder / RECORD).exists() and read_record(folder).status == "finished"
+    return has_record(folder) and read_record(folder).status == "finished"
 
 
 def identity(folder: Path) -> tuple[str, str, str, str]:
@@ -126,7 +126,7 @@ def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
     """Folders that hold a record, sorted by path. Raises UserError when accepted files differ from their list."""
     if where == "accepted":
         verify(folder(where))
-    return sorted(path.parent for path in folder(where).glob(f"{task or '*'}/*/seed-*/{RECORD}"))
+    return sorted(path for path in folder(where).glob(f"{task or '*'}/*/seed-*") if has_record(path))
 
 
 def read_all(where: str | Path, task: str | None = None) -> list[tuple[Path, RunRecord]]:

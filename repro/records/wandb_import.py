@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.errors import UserError
-from repro.records.record import ARRAYS, RECORD, RunRecord, read_arrays, read_record
+from repro.records.record import ARRAYS, RECORD, RunRecord, has_record, read_arrays, read_record
 from repro.records.store import run_folder
 from repro.records.wandb_file import WandbFile, read_wandb_file
 from repro.records.wandb_run import SERIES
@@ -38,7 +38,7 @@ def import_wandb(path: Path, where: str | Path) -> tuple[Path, RunRecord]:
         if sent:
             _compare(path, record, arrays, sent)
         target = run_folder(record.task, record.variant, record.config_hash, record.seed, where)
-        if (target / RECORD).exists():
+        if has_record(target):
             if (target / RECORD).read_bytes() == (folder / RECORD).read_bytes():
                 return target, record
             raise UserError(f"{target} has another record of this run; move it away to import {path}")

@@ -16,7 +16,7 @@ import torch
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, UserError
 from repro.records.loggers import default_loggers
-from repro.records.record import LOCK, RECORD, Device, RunRecord, read_record
+from repro.records.record import LOCK, RECORD, Device, RunRecord, has_record, read_record
 from repro.records.store import run_folder
 from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
@@ -62,7 +62,7 @@ def run(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
-    if (folder / RECORD).exists():
+    if has_record(folder):
         record = read_record(folder)
         if record.status == "finished":
             return _of_this_config(record, config, folder)

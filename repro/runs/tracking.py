@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from repro.errors import RunFailed, UserError
 from repro.records import wandb_run
 from repro.records.loggers import CSV, TENSORBOARD, WANDB
-from repro.records.record import ARRAYS, RECORD, RunRecord, read_record
+from repro.records.record import ARRAYS, RECORD, RunRecord, has_record, read_record
 from repro.runs.config import config_hash
 from repro.runs.provenance import git_state
 from repro.runs.result import Run
@@ -106,7 +106,7 @@ def _record_of(folder: Path, error: BaseException | None) -> RunRecord | None:
     """The record that the block has written; None where it ended without one."""
     expected = {type(None): ("finished", "unfinished"), RunFailed: ("failed",), KeyboardInterrupt: ("unfinished",)}
     try:
-        record = read_record(folder) if (folder / RECORD).exists() else None
+        record = read_record(folder) if has_record(folder) else None
     except UserError:
         return None
     return record if record and record.status in expected.get(type(error), ()) else None
