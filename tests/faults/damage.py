@@ -86,7 +86,7 @@ def line_edits(seed: str) -> Iterator[Damage]:
 
     yield Damage("the last line torn", rewritten(lambda data: data[:-9]))
     yield Damage("the last line without its end", rewritten(lambda data: data.rstrip(b"\n")))
-    yield Damage("a torn line, and whole ones after it", lines(lambda rows: [rows[0], rows[1][:11] + b"\n", *rows[2:]]))
+    yield Damage("a torn line, and whole ones after it", lines(lambda rows: [rows[0], *_torn(rows[1:2]), *rows[2:]]))
     yield Damage("garbage at the end", rewritten(lambda data: data + b"\x00\xff garbage"))
     yield Damage("a line of garbage at the end", rewritten(lambda data: data + b"\x00\xff garbage\n"))
     yield Damage("a line of garbage in the middle", lines(lambda rows: [*rows[:2], b"garbage\n", *rows[2:]]))
@@ -103,6 +103,10 @@ def line_edits(seed: str) -> Iterator[Damage]:
     for number in range(4):
         yield Damage(f"bit flip {number}", flipped(f"{seed} {number}"))
     yield from other_things()
+
+
+def _torn(rows: list[bytes]) -> list[bytes]:
+    return [row[:11] + b"\n" for row in rows]
 
 
 def copy_over(source: Path, target: Path) -> None:
