@@ -78,7 +78,7 @@ def _validated(folder: Path, allow_dirty: bool, hash_of: Callable[[RunRecord], s
         raise UserError(f"{folder} has no {RECORD}: it is not the folder of a run that was recorded")
     record = read_record(folder)
     read_arrays(folder, record)
-    if record.weights_file_sha256 and (folder / WEIGHTS).exists():
+    if record.weights_file_sha256 and os.path.lexists(folder / WEIGHTS):
         read_weights(folder, record)
     if hash_of and hash_of(record) != record.config_hash:
         raise UserError(f"{folder / RECORD} has a config whose hash is {hash_of(record)}, not {record.config_hash}")

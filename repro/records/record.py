@@ -164,8 +164,17 @@ def record_text(record: RunRecord) -> bytes:
 
 
 def has_record(folder: Path) -> bool:
-    """Whether something has the name of a record: also a link that leads nowhere, which is refused when it is read."""
-    return os.path.lexists(folder / RECORD)
+    """Whether something has the name of a record: also a link that leads nowhere, which is refused when it is read.
+
+    Raises UserError when the folder may not be read.
+    """
+    try:
+        os.lstat(folder / RECORD)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror}") from None
+    return True
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -216,7 +225,7 @@ def read_arrays(folder: Path, record: RunRecord) -> "dict[str, np.ndarray[Any, A
 def read_weights(folder: Path, record: RunRecord) -> "dict[str, np.ndarray[Any, Any]]":
     """Read the final parameters, name -> array. Raises UserError when they were not kept, or have another hash."""
     path = folder / WEIGHTS
-    if not record.weights_file_sha256 or not path.exists():
+    if not record.weights_file_sha256 or not os.path.lexists(path):
         raise UserError(
             f"{folder} has no weights: they were not kept; `repro run` with the record's settings trains them"
         )

@@ -119,14 +119,30 @@ def run_folders(where: str | Path) -> list[Path]:
     """Folders of runs, with or without a record, sorted by path. Raises UserError as `record_folders` does."""
     if where == "accepted":
         verify(folder(where))
-    return sorted(path for path in folder(where).glob("*/*/seed-*") if path.is_dir())
+    return _run_folders(folder(where))
+
+
+def _run_folders(root: Path, task: str | None = None) -> list[Path]:
+    tasks = [path for path in _folders(root) if task in (None, path.name)]
+    runs = [run for task_folder in tasks for config in _folders(task_folder) for run in _folders(config)]
+    return [run for run in runs if run.name.startswith("seed-")]
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, sorted. Raises UserError when it may not be read: its runs would be missed."""
+    try:
+        return sorted(entry for entry in path.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
     """Folders that hold a record, sorted by path. Raises UserError when accepted files differ from their list."""
     if where == "accepted":
         verify(folder(where))
-    return sorted(path for path in folder(where).glob(f"{task or '*'}/*/seed-*") if has_record(path))
+    return [path for path in _run_folders(folder(where), task) if has_record(path)]
 
 
 def read_all(where: str | Path, task: str | None = None) -> list[tuple[Path, RunRecord]]:
