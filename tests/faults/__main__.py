@@ -96,8 +96,9 @@ def fingerprint(checkout: Path) -> str:
 
 
 def _commit(checkout: Path) -> str:
-    asked = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True)
-    return asked.stdout.strip() or "unknown"
+    """The last commit that changed the code that is tried."""
+    asked = ["git", "-C", str(checkout), "log", "-1", "--format=%H", "--", "repro", "tasks", "paper_figures"]
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def _arguments() -> argparse.Namespace:

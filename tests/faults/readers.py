@@ -70,9 +70,12 @@ def sweeping(bench: Bench) -> object:
     return [facts(record) for record in records]
 
 
+QUEUE = (r"^results/studies/a_try/",)
 SWEEP = (
-    Reader(lambda bench: ("sweep", "status", "a_try.toml"), lambda bench: None),  # a queue that is behind is no lie
-    Reader(lambda bench: ("sweep", "a_try.toml"), sweeping, (r"^results/studies/a_try/",)),
+    Reader(
+        lambda bench: ("sweep", "status", "a_try.toml"), lambda bench: None, QUEUE
+    ),  # a queue that is behind is no lie
+    Reader(lambda bench: ("sweep", "a_try.toml"), sweeping, QUEUE),
 )
 ALL_RUNS = (plain("runs"), plain("check", "--records", "runs"), plain("regress"))
 ALL_ACCEPTED = (plain("runs", "--records", "accepted"), plain("check"), plain("regress"))

@@ -52,7 +52,8 @@ def _records(seed: int) -> Iterator[Target]:
     for name, (folder, readers) in arrays.items():
         damages = [*run_files.array_edits(), *damage.whole_file(f"{seed} {name}", flips=5)]
         where = f"arrays.npz, {'accepted' if folder is old else 'of a run'}"
-        yield Target(name, where, "records", _file(folder, "arrays.npz"), readers, damages)
+        path = _file(folder, "arrays.npz")
+        yield Target(name, where, "records", path, readers, damages, sealed=folder is old)
     weights = damage.whole_file(f"{seed} weights", flips=5)
     yield Target("weights", "weights.npz", "records", _file(mine_folder, "weights.npz"), (mine, ALL_RUNS[0]), weights)
 

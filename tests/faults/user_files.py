@@ -27,7 +27,7 @@ def study_edits(seed: int) -> Iterator[Damage]:
     }.items():
         for index in wrong:
             yield Damage(f"{key} = {damage.shown(VALUES[index])}", _value(key, VALUES[index]))
-    for key in ("about", "variants", "direction", "seeds"):
+    for key in ("about", "variants", "task", "seeds"):
         yield Damage(f"without {key}", _sub(rf"(?m)^{key} = .*\n", ""))
         yield Damage(f"{key} twice", _sub(rf"(?m)^({key} = .*\n)", r"\1\1"))
     yield Damage("an unknown key", _sub(r"\A", "more = 1\n"))
