@@ -174,6 +174,8 @@ def _claims(tables: dict[str, Any]) -> list[PaperClaim]:
         if not isinstance(rows, list):
             raise UserError(f"[{figure}] should be an array of claims, [[{figure}]]")
         claims += [_claim(figure, row, tolerances, requirements, named["licences"]) for row in rows]
+    if not claims:
+        raise UserError("it has no claims; `git checkout` restores what was committed")
     ids = [claim.id for claim in claims]
     if twice := {name for name in ids if ids.count(name) > 1}:
         raise UserError(f"more than one claim has the id {min(twice)!r}; ids are unique")

@@ -105,6 +105,9 @@ def test_the_claim_that_those_are_made_from_is_accepted(tmp_path: Path):
 def test_broken_files(tmp_path: Path):
     with pytest.raises(UserError, match=r"cannot read the claims in .*nowhere\.toml"):
         load_claims(tmp_path / "nowhere.toml")
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(UserError, match=r"empty\.toml: it has no claims"):
+        load_claims(tmp_path / "empty.toml")
     with pytest.raises(UserError, match="more than one claim has the id 'twin'"):
         claims(tmp_path, VALUE + '; id = "twin"', VALUE + '; id = "twin"')
     with pytest.raises(UserError, match="cannot read the claims"):
