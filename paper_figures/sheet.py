@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from paper_figures import style
 from paper_figures.table import Table, gather
 from repro.errors import UserError
-from repro.records import store
+from repro.records import frames, store
 from repro.runs.registry import get_task
 
 Draw = Callable[[style.Panel, Table], None]
@@ -61,7 +61,7 @@ class Sheet:
         tasks = dict.fromkeys(self.parts[panel].task for panel in panels)
         tables = {task: gather(get_task(task), where) for task in tasks}
         if all(table.runs.empty for table in tables.values()):
-            left_out = sum(len(store.load(where, task)) for task in tasks)
+            left_out = sum(len(frames.load(where, task)) for task in tasks)
             others = f" ({left_out} there, with values that no profile has)" if left_out else ""
             names = " or ".join(tasks)
             raise UserError(f"no records of {names} to draw in {store.folder(where)}{others}; run: make {self.name}")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from repro.claims.claim import load_claims
 from repro.errors import UserError
-from repro.records import store
+from repro.records import frames
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.runs.sizes import choose
 from repro.runs.task import Task
@@ -19,7 +19,7 @@ DRAWS = 2000  # of a bootstrap
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The runs of a task at one size: one row per run, as `repro.records.store.load` returns them; no rows if there is
+    """The runs of a task at one size: one row per run, as `repro.records.frames.load` returns them; no rows if there is
     nothing to draw. `stamp` and `source` are those of the `Size`. With `so_far`, unfinished runs count as finished if a
     variant has no others."""
 
@@ -93,7 +93,7 @@ class Table:
         """Variant -> one curve per finished seed; [seed, trial]."""
         if self.finished.empty:
             return {}
-        rows = store.load_curves(self.where, series, self.task.name)
+        rows = frames.load_curves(self.where, series, self.task.name)
         rows = rows.merge(self.finished[["variant", "seed", "config_hash"]])
         return {
             str(variant): group.pivot(index="seed", columns="iteration", values=series).to_numpy()
@@ -132,7 +132,7 @@ def _read(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def gather(task: Task, where: str | Path) -> Table:
     """The runs of one size, see `choose`. Raises UserError when a record cannot be read."""
-    size, runs = choose(task, store.load(where, task.name))
+    size, runs = choose(task, frames.load(where, task.name))
     return Table(task, runs.reset_index(drop=True), where, size.stamp, size.source)
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from repro.errors import UserError
-from repro.records.record import write_atomically
+from repro.records.files import write_atomically
 
 WIDTH = 7.1  # inches: two columns of a journal
 INK, GREY, WARNING = "#222222", "#767676", "#c84a00"

@@ -1,67 +1,90 @@
-"""Copy runs to the committed results, all of them or none."""
+"""Copy runs to the committed results: all of them, with the verdicts that follow, or none.
 
-import dataclasses
+The files to come are staged in a hidden folder. One rename makes the stage final; then its files are moved into place.
+A process that ends before the rename changes nothing; one that ends after it leaves moves that the next one finishes.
+"""
+
+import contextlib
+import fcntl
+import os
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from repro.claims.verdicts import Judged, write_verdicts
 from repro.errors import UserError
-from repro.records.record import ARRAYS, RECORD, RunRecord, read_arrays, read_record
+from repro.records.files import write_atomically
+from repro.records.record import ARRAYS, RECORD, WEIGHTS, RunRecord, read_arrays, read_record, read_weights
 from repro.records.store import run_folder
+from repro.records.sums import READY, SUMS, read_sums, sums_of, sums_text, verify
+
+LARGEST_WEIGHTS = 256 * 1024  # bytes: those of store-recall are 9 kB; the others, 0.4 to 16 MB, are too much for git
+STAGE, LOCK = ".accept-part", ".accept-lock"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Move:
-    """A step that can be undone: what was moved, and where to."""
-
-    source: Path
-    target: Path
-
-    def make(self) -> None:
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self.source.rename(self.target)
-
-    def undo(self) -> None:
-        self.target.rename(self.source)
-
-
-def accept(folders: Sequence[Path], into: Path, replace: bool = False, allow_dirty: bool = False) -> list[Path]:
-    """Copy record and arrays of every run folder to `into`/TASK/VARIANT-HASH/seed-N; returns those folders.
+def accept(
+    folders: Sequence[Path],
+    into: Path,
+    replace: bool = False,
+    allow_dirty: bool = False,
+    hash_of: Callable[[RunRecord], str] | None = None,
+    judge: Callable[[Path], Iterable[Judged]] | None = None,
+) -> list[Path]:
+    """Copy record, arrays and small weights of every run to `into`/TASK/VARIANT-HASH/seed-N; returns those folders.
 
     Failed runs are kept like finished ones: leaving them out would flatter a result; unfinished ones for their curves.
-    Nothing is copied unless every run passes. Raises UserError when a record cannot be read, was made by uncommitted
-    code (unless `allow_dirty`), when its arrays are not the ones it was written with, or when another record of the
-    same run is there already (unless `replace`).
+    `hash_of` gives the hash of a record's config, `judge` the verdicts from a folder of records. Nothing is copied
+    unless every run passes; several processes may accept at once. Raises UserError when a record, its arrays or its
+    weights are damaged, when it was made by uncommitted code (unless `allow_dirty`), or when another record of the same
+    run is there already (unless `replace`).
     """
-    targets: dict[Path, Path] = {}
-    for folder in folders:
-        record = _validated(folder, allow_dirty)
-        target = run_folder(record.task, record.variant, record.config_hash, record.seed, into)
-        if _differs(folder, targets.get(target, folder)):
-            raise UserError(f"{folder} and {targets[target]} are different records of one run; accept one of them")
-        if _differs(folder, target) and not replace:
-            raise UserError(f"{target} holds another record of that run; it is replaced only when asked (--replace)")
-        targets[target] = folder
-    into.mkdir(parents=True, exist_ok=True)
-    _install({target: folder for target, folder in targets.items() if not _same(folder, target)}, into)
+    with _locked(into):
+        _finish(into)
+        verify(into)
+        targets: dict[Path, Path] = {}
+        for folder in folders:
+            record = _validated(folder, allow_dirty, hash_of)
+            target = run_folder(record.task, record.variant, record.config_hash, record.seed, into)
+            if _differs(folder, targets.get(target, folder)):
+                raise UserError(f"{folder} and {targets[target]} are different records of one run; accept one of them")
+            if _differs(folder, target) and not replace:
+                raise UserError(
+                    f"{target} holds another record of that run; it is replaced only when asked (--replace)"
+                )
+            targets[target] = folder
+        _stage(into, {target.relative_to(into): folder for target, folder in targets.items()}, judge)
+        (into / STAGE).rename(into / READY)
+        _finish(into)
     return list(targets)
 
 
-def _validated(folder: Path, allow_dirty: bool) -> RunRecord:
+@contextlib.contextmanager
+def _locked(into: Path) -> Iterator[None]:
+    """Wait until no other process accepts."""
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        file = os.open(into / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise UserError(f"cannot lock {into / LOCK} ({error.strerror}); it should be a plain file") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def _validated(folder: Path, allow_dirty: bool, hash_of: Callable[[RunRecord], str] | None) -> RunRecord:
     if not (folder / RECORD).is_file():
         raise UserError(f"{folder} has no {RECORD}: it is not the folder of a run that was recorded")
     record = read_record(folder)
-    if record.status not in ("finished", "failed", "unfinished"):
-        raise UserError(f"{folder} is {record.status!r}; runs are finished, failed or unfinished")
     read_arrays(folder, record)
+    if record.weights_file_sha256 and os.path.lexists(folder / WEIGHTS):
+        read_weights(folder, record)
+    if hash_of and hash_of(record) != record.config_hash:
+        raise UserError(f"{folder / RECORD} has a config whose hash is {hash_of(record)}, not {record.config_hash}")
     if record.git_dirty and not allow_dirty:
         raise UserError(f"{folder} was made by code that was not committed; commit, and run it again")
     return record
-
-
-def _same(folder: Path, target: Path) -> bool:
-    return (target / RECORD).exists() and not _differs(folder, target)
 
 
 def _differs(folder: Path, target: Path) -> bool:
@@ -70,24 +93,61 @@ def _differs(folder: Path, target: Path) -> bool:
     return target.exists() and any(not b.exists() or a.read_bytes() != b.read_bytes() for a, b in pairs)
 
 
-def _install(runs: Mapping[Path, Path], into: Path) -> None:
-    """Stage every copy next to its destination, then rename; a failed step undoes those before it."""
-    with tempfile.TemporaryDirectory(dir=into, prefix=".accept-") as stage:
-        moves = []
-        for number, (target, folder) in enumerate(runs.items()):
-            fresh = Path(stage, "new", str(number))
-            fresh.mkdir(parents=True)
-            for name in (RECORD, ARRAYS):
-                shutil.copyfile(folder / name, fresh / name)
-            if target.exists():
-                moves.append(_Move(target, Path(stage, "old", str(number))))
-            moves.append(_Move(fresh, target))
-        done: list[_Move] = []
+def _stage(into: Path, runs: Mapping[Path, Path], judge: Callable[[Path], Iterable[Judged]] | None) -> None:
+    """Fill the stage with the files that differ from those that are accepted, and with the list of all files to be."""
+    stage = into / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        _link(into, stage)
+        for target, folder in runs.items():
+            _copy(folder, stage / target)
+        if judge:
+            write_verdicts(stage, judge(stage))
+        before, after = _listed(into), sums_of(stage)
+        write_atomically(stage / SUMS, sums_text(after))
+        for name in [name for name, digest in after.items() if before.get(name) == digest]:
+            (stage / name).unlink()
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+
+
+def _link(into: Path, stage: Path) -> None:
+    """The accepted files as they are, as links: verdicts are judged from all records."""
+    stage.mkdir()
+    for name in _listed(into):
+        (stage / name).parent.mkdir(parents=True, exist_ok=True)
         try:
-            for move in moves:
-                move.make()
-                done.append(move)
-        except BaseException:
-            for move in reversed(done):
-                move.undo()
-            raise
+            os.link(into / name, stage / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(into / name, stage / name)
+
+
+def _listed(into: Path) -> dict[str, str]:
+    return read_sums(into) if (into / SUMS).exists() else {}
+
+
+def _copy(folder: Path, target: Path) -> None:
+    if target.exists() and not _differs(folder, target):
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    small = (folder / WEIGHTS).is_file() and (folder / WEIGHTS).stat().st_size <= LARGEST_WEIGHTS
+    for name in (RECORD, ARRAYS, *([WEIGHTS] if small else [])):
+        shutil.copyfile(folder / name, target / name)
+
+
+def _finish(into: Path) -> None:
+    """Move the files of a final stage into place, and remove those that the new list lacks; can be repeated."""
+    ready = into / READY
+    if not ready.exists():
+        return
+    files = sorted((path for path in ready.rglob("*") if path.is_file()), key=lambda path: path == ready / SUMS)
+    for path in files:
+        target = into / path.relative_to(ready)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    listed = read_sums(into)
+    for name in sums_of(into).keys() - listed.keys():
+        (into / name).unlink()
+    shutil.rmtree(ready)

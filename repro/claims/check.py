@@ -8,6 +8,9 @@
 | either                 | one fails          | not reproduced |
 | either                 | one lacks its runs | not run        |
 
+The value is the claim's statistic over seeds: the mean, unless the claim states the median. The same is printed, drawn,
+and compared in likenesses.
+
 A value that fits while its order fails is not reproduced, because over seeds an order weighs more than one number. A
 claim of orders alone is reproduced when all hold. A number of another group gets no verdict; an order stated with it
 can make "ordering only". Runs that were made and all failed are "not reproduced", not "not run". A run that did not
@@ -43,7 +46,7 @@ def check(
 ) -> list[ClaimResult]:
     """Judge every claim, in the order given.
 
-    `records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
+    `records` as repro.records.frames.load returns them; `paper_hashes` maps (task, variant) to the config hash of a
     run at the paper's size: only finished records with that hash count, failed ones are named in the reason.
     `substitutes` maps (task, variant) to a text before the results of runs on data in place of the paper's, or of a
     smaller size, and the hash of such a run.
@@ -81,8 +84,8 @@ def substitute_notes(
 
 def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult], note: str) -> ClaimResult:
     values = sample.values.to_numpy()
-    observed = float(getattr(np, claim.statistic)(values)) if len(values) else NAN
-    bound = bool(len(values)) and not np.isfinite(getattr(np, claim.statistic)(sample.worst.to_numpy()))
+    observed = claim.average(values) if len(values) else NAN
+    bound = bool(len(values)) and not np.isfinite(claim.average(sample.worst))
     low, high = (NAN, NAN) if len(sample.bounds) else bootstrap_interval(values, claim.statistic)
     hit, value_text = _value(claim, sample, low, high)
     verdict = _verdict(claim, sample, hit, relations)
@@ -98,7 +101,7 @@ def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult
     few = min([n_seeds, *(f.n for f in relations if f.n)]) < FEW or any(f.by_means for f in relations)
     return ClaimResult(
         claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds, bound,
-        judged and few, verdict, reason, note,
+        judged and few, verdict, reason, note, claim.statistic,
     )  # fmt: skip
 
 
@@ -107,16 +110,16 @@ def _value(claim: PaperClaim, sample: Sample, low: float, high: float) -> tuple[
     values = sample.values.to_numpy()
     if claim.kind not in ("value", "literature") or claim.claimed is None or not len(values):
         return None, ""
-    median, ours = float(np.median(sample.worst)), _ours(claim, sample, low, high)
+    centre, ours = claim.average(sample.worst), _ours(claim, sample, low, high)
     if claim.tolerance is None:
         return None, f"{ours}; another group's value is {claim.claimed:g}"
     below, above = claim.tolerance.bounds(claim.claimed)
-    if below <= median <= above:
-        subject = "the median" if len(values) > 1 else "it"
+    if below <= centre <= above:
+        subject = f"the {claim.statistic}" if len(values) > 1 else "it"
         return True, f"{ours}: {subject} lies within {claim.tolerance} of the paper's {claim.claimed:g}"
     if low <= claim.claimed <= high:
         return True, f"{ours}: the interval holds the paper's {claim.claimed:g}"
-    if claim.at_least and np.median(values) > claim.claimed:
+    if claim.at_least and claim.average(values) > claim.claimed:
         return True, f"{ours}: above the paper's bound of {claim.claimed:g}"
     width = f"the tolerance ({claim.tolerance})"
     missed = f"{width} does not reach" if len(sample.bounds) else f"neither the interval nor {width} reaches"
@@ -128,12 +131,13 @@ def _ours(claim: PaperClaim, sample: Sample, low: float, high: float) -> str:
     least = "at least " if len(sample.bounds) else ""
     if len(values) == 1:
         return f"{least}{format_number(values[0])} on one seed"
-    of_worst = float(np.median(sample.worst))
-    median = f"median {format_number(of_worst)}" if np.isfinite(of_worst) else "no median"
     spread = "" if least else f" (95 % interval {format_number(low)} to {format_number(high)})"
-    mean = f"mean {least}{format_number(values.mean())}"
-    both = f"{median}{spread}" if claim.statistic == "median" else f"{mean}{spread}, {median}"
-    return f"{both} over {len(values)} seeds"
+    centre = claim.average(sample.worst)
+    if claim.statistic == "mean":
+        text = f"mean {least}{format_number(claim.average(values))}"
+    else:
+        text = f"median {format_number(centre)}" if np.isfinite(centre) else "no median"
+    return f"{text}{spread} over {len(values)} seeds"
 
 
 def _verdict(claim: PaperClaim, sample: Sample, hit: bool | None, relations: Sequence[RelationResult]) -> str:

@@ -1,29 +1,72 @@
 """What the paper claims: paper_figures/claims.toml read and checked. Light enough to list without pandas."""
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+
+import pydantic
+from pydantic import Field, StringConstraints
 
 from repro.claims.relation import Relation, parse_relations
 from repro.errors import UserError
+from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
+from repro.records.validation import Strict, fault
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+Model = TypeVar("Model", bound=Strict)
 
 CLAIMS = CHECKOUT / "paper_figures" / "claims.toml"
-KINDS = ("value", "order", "similar", "literature", "no claim", "structural", "exact", "measured", "scaling")
 NEEDS = {  # what a claim of a kind must state, so that it can be judged
     "value": ("variant", "metric", "claimed", "tolerance"),
     "literature": ("claimed",),
     "order": ("metric", "relations"),
     "similar": ("metric", "relations", "tolerance"),
 }
-KEYS: dict[str, type | tuple[type, ...]] = {
-    "id": str, "panel": str, "kind": str, "text": str, "task": str, "variant": str, "metric": str,
-    "claimed": (int, float), "tolerance": str, "relations": list, "statistic": str, "at_least": bool,
-    "readings": int, "cause": str, "requires": str,
-}  # fmt: skip
-REQUIRED = ("id", "panel", "kind", "text", "task")
+Kind = Literal["value", "order", "similar", "literature", "no claim", "structural", "exact", "measured", "scaling"]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+A_TEXT, A_NUMBER = "a text in quotes", "a number"
+
+
+class ToleranceTable(Strict):
+    """A row of [tolerances]: a width of one kind, and why it is so wide."""
+
+    why: Text = Field(description=A_TEXT)
+    factor: Annotated[float, Field(gt=1)] | None = Field(None, description="a number above 1")
+    relative: Annotated[float, Field(gt=0)] | None = Field(None, description="a number above 0")
+    absolute: Annotated[float, Field(gt=0)] | None = Field(None, description="a number above 0")
+    ladder: Annotated[list[float], Field(min_length=2)] | None = Field(None, description="a list of numbers")
+
+
+class RequirementTable(Strict):
+    """A row of [requirements]."""
+
+    metric: Text = Field(description=A_TEXT)
+    least: float = Field(description=A_NUMBER)
+    lacking: Text = Field(description=A_TEXT)
+
+
+class ClaimRow(Strict):
+    """A claim as claims.toml has it."""
+
+    id: Text = Field(description=A_TEXT)
+    panel: Text = Field(description=A_TEXT)
+    kind: Kind = Field(description=f"one of {', '.join(get_args(Kind))}")
+    text: Text = Field(description=A_TEXT)
+    task: Text = Field(description=A_TEXT)
+    variant: str = Field("", description=A_TEXT)
+    metric: str = Field("", description=A_TEXT)
+    claimed: float | None = Field(None, description=A_NUMBER)
+    tolerance: str = Field("", description="the name of a tolerance")
+    relations: list[str] = Field([], description='a list of texts such as "a < b"')
+    statistic: Literal["mean", "median"] = Field("mean", description="mean or median")
+    at_least: bool = Field(False, description="true or false")
+    readings: int = Field(0, ge=0, description="a whole number from 0 up")
+    cause: str = Field("", description=A_TEXT)
+    requires: str = Field("", description="the name of a requirement")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +141,13 @@ class PaperClaim:
     licence: str = ""
     requires: Requirement | None = None
 
+    def average(self, values: "ArrayLike") -> float:
+        """The claim's statistic of `values` [seed], which are at least one."""
+        import numpy as np
+
+        sample = np.asarray(values, dtype=float)
+        return float(np.median(sample) if self.statistic == "median" else sample.mean())
+
 
 def load_claims(path: Path | None = None) -> list[PaperClaim]:
     """Read claims.toml: tables `tolerances`, `requirements` and `licences`, then one array of claims a figure.
@@ -106,78 +156,83 @@ def load_claims(path: Path | None = None) -> list[PaperClaim]:
     """
     path = path or CLAIMS
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables = read_toml(path)
+    except UserError as error:
         raise UserError(f"cannot read the claims in {path}: {error}") from None
-    tolerances = {name: _tolerance(name, table) for name, table in tables.pop("tolerances", {}).items()}
-    requirements = {name: _requirement(name, table) for name, table in tables.pop("requirements", {}).items()}
-    licences = tables.pop("licences", {})
+    try:
+        return _claims(tables)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _claims(tables: dict[str, Any]) -> list[PaperClaim]:
+    named = {key: _table(tables, key) for key in ("tolerances", "requirements", "licences")}
+    tolerances = {name: _tolerance(name, row) for name, row in named["tolerances"].items()}
+    requirements = {name: _requirement(name, row) for name, row in named["requirements"].items()}
     claims = []
     for figure, rows in tables.items():
         if not isinstance(rows, list):
-            raise UserError(f"{path}: [{figure}] should be an array of claims, [[{figure}]]")
-        claims += [_claim(figure, row, tolerances, requirements, licences) for row in rows]
+            raise UserError(f"[{figure}] should be an array of claims, [[{figure}]]")
+        claims += [_claim(figure, row, tolerances, requirements, named["licences"]) for row in rows]
+    if not claims:
+        raise UserError("it has no claims; `git checkout` restores what was committed")
     ids = [claim.id for claim in claims]
     if twice := {name for name in ids if ids.count(name) > 1}:
-        raise UserError(f"{path} has more than one claim of the id {min(twice)!r}; ids are unique")
+        raise UserError(f"more than one claim has the id {min(twice)!r}; ids are unique")
     return claims
 
 
-def _tolerance(name: str, table: Mapping[str, Any]) -> Tolerance:
-    kinds = [kind for kind in ("factor", "relative", "absolute", "ladder") if kind in table]
-    if len(kinds) != 1 or set(table) != {kinds[0], "why"}:
+def _table(tables: dict[str, Any], key: str) -> dict[str, Any]:
+    table = tables.pop(key, {})
+    if not isinstance(table, dict):
+        raise UserError(f"{key} should be a table, [{key}]")
+    return table
+
+
+def _parsed(model: type[Model], row: Any, name: str, of: str) -> Model:
+    """A row as its model. Raises UserError, which begins with the row's name."""
+    if not isinstance(row, dict):
+        raise UserError(f"{name} should be a table of keys and values")
+    try:
+        return model.model_validate(row)
+    except pydantic.ValidationError as error:
+        raise UserError(f"{name}: {fault(error, row, model, of)}") from None
+
+
+def _tolerance(name: str, row: Any) -> Tolerance:
+    table = _parsed(ToleranceTable, row, f"tolerance {name!r}", "a tolerance")
+    given = {kind: size for kind, size in table.model_dump(exclude={"why"}).items() if size is not None}
+    if len(given) != 1:
         raise UserError(f"tolerance {name!r} wants `why` and one of factor, relative, absolute, ladder")
-    size = table[kinds[0]]
-    if kinds[0] == "ladder":
-        return Tolerance("ladder", 1, tuple(size), table["why"])
-    if not isinstance(size, int | float) or size <= (1 if kinds[0] == "factor" else 0):
-        raise UserError(f"tolerance {name!r}: {kinds[0]} = {size}; a factor lies above 1, other widths above 0")
-    return Tolerance(kinds[0], size, (), table["why"])
+    ((kind, size),) = given.items()
+    return Tolerance(kind, 1, tuple(size), table.why) if kind == "ladder" else Tolerance(kind, size, (), table.why)
 
 
-def _requirement(name: str, table: Mapping[str, Any]) -> Requirement:
-    kinds: dict[str, type | tuple[type, ...]] = {"metric": str, "least": (int, float), "lacking": str}
-    if set(table) != set(kinds) or not all(isinstance(table[key], kind) for key, kind in kinds.items()):
-        raise UserError(f"requirement {name!r} wants `metric`, the number `least` and `lacking`, and nothing else")
-    return Requirement(**table)
+def _requirement(name: str, row: Any) -> Requirement:
+    return Requirement(**_parsed(RequirementTable, row, f"requirement {name!r}", "a requirement").model_dump())
 
 
 def _claim(
     figure: str,
-    row: Mapping[str, Any],
+    row: Any,
     tolerances: Mapping[str, Tolerance],
     requirements: Mapping[str, Requirement],
-    licences: Mapping[str, str],
+    licences: Mapping[str, Any],
 ) -> PaperClaim:
-    _validate(figure, row, {"tolerance": tolerances, "requires": requirements})
-    values = dict(row)
+    name = str(row.get("id", f"a claim of {figure}")) if isinstance(row, dict) else f"a claim of {figure}"
+    data = _parsed(ClaimRow, row, name[:100], "a claim")
+    if missing := [key for key in NEEDS.get(data.kind, ()) if key not in data.model_fields_set]:
+        raise UserError(f"{name}: a claim of kind {data.kind!r} needs {', '.join(missing)}")
+    for key, known in (("tolerance", tolerances), ("requires", requirements)):
+        if key in data.model_fields_set and getattr(data, key) not in known:
+            raise UserError(f"{name}: unknown {key} {getattr(data, key)!r}; known: {', '.join(known)}")
     try:
-        chains = [parse_relations(chain, row.get("metric", "")) for chain in row.get("relations", [])]
+        chains = [parse_relations(chain, data.metric) for chain in data.relations]
     except UserError as error:
-        raise UserError(f"{row['id']}: {error}") from None
-    values["relations"] = tuple(relation for chain in chains for relation in chain)
-    if "tolerance" in values:
-        values["tolerance"] = tolerances[values["tolerance"]]
-    if "requires" in values:
-        values["requires"] = requirements[values["requires"]]
-    return PaperClaim(figure=figure, licence=licences.get(row["task"], ""), **values)
-
-
-def _validate(figure: str, row: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> None:
-    name = row.get("id", f"a claim of {figure}")
-    for key, value in row.items():
-        if key not in KEYS:
-            raise UserError(f"{name}: unknown key {key!r}; the keys of a claim are {', '.join(KEYS)}")
-        if not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not bool):
-            raise UserError(f"{name}: {key} = {value!r} is of the wrong type")
-    if missing := [key for key in REQUIRED if key not in row]:
-        raise UserError(f"{name} lacks {', '.join(missing)}")
-    if row["kind"] not in KINDS:
-        raise UserError(f"{name}: unknown kind {row['kind']!r}; known: {', '.join(KINDS)}")
-    if missing := [key for key in NEEDS.get(row["kind"], ()) if key not in row]:
-        raise UserError(f"{name}: a claim of kind {row['kind']!r} needs {', '.join(missing)}")
-    for key, known in named.items():
-        if key in row and row[key] not in known:
-            raise UserError(f"{name}: unknown {key} {row[key]!r}; known: {', '.join(known)}")
-    if row.get("statistic", "mean") not in ("mean", "median"):
-        raise UserError(f"{name}: statistic is mean or median, not {row['statistic']!r}")
+        raise UserError(f"{name}: {error}") from None
+    values = data.model_dump() | {
+        "relations": tuple(relation for chain in chains for relation in chain),
+        "tolerance": tolerances.get(data.tolerance),
+        "requires": requirements.get(data.requires),
+    }
+    return PaperClaim(figure=figure, licence=str(licences.get(data.task, "")), **values)

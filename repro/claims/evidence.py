@@ -75,7 +75,7 @@ class Evidence:
     def __init__(
         self, records: pd.DataFrame, paper_hashes: Mapping[tuple[str, str], str], lenient: bool = False
     ) -> None:
-        """`records` as repro.records.store.load returns them; `paper_hashes` maps (task, variant) to a config hash."""
+        """`records` as repro.records.frames.load returns them; `paper_hashes` maps (task, variant) to a config hash."""
         self._records = records
         self._hashes = paper_hashes
         self._lenient = lenient

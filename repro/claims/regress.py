@@ -1,37 +1,42 @@
 """Whether new results moved away from the accepted ones, for every cell: task, variant, config and metric.
 
-With three new seeds or more, and as many accepted ones, a cell has moved when Welch's test is significant (p < 0.05
-after Holm over all cells) and the means differ by at least half an accepted standard deviation: a minimum effect
-without a unit, that fits errors, rates and accuracies alike. With fewer new seeds, each is compared with the accepted
-run of its seed: bit-equal is the same, and a distance beyond three accepted standard deviations has moved. All this is
-on a log scale where every value is positive, because the spread of an error grows with the error. A run that fails or
-gives NaN where the accepted one finished has moved; unfinished runs are left out. Five new seeds against ten see shifts
-of about two standard deviations.
+Two runs of one seed, commit, kind of machine, number of threads and versions must agree to the bit; so must two runs
+with the same final weights. A seed whose bits agree for whatever reason has not moved. All other new seeds are judged
+together, by a t-test against the accepted ones (repro.claims.shift), Holm-adjusted over all cells that are tested.
+A run that fails or gives NaN where the accepted one finished has moved; unfinished runs are left out.
+
+What was not seen to move is only called "same" if a shift would have been seen: the largest one that may have been
+missed is at most `max_shift`. Otherwise there are "too few" seeds.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from repro.claims.evidence import by_seed, finite
-from repro.claims.stats import holm, welch_test
-from repro.text import aligned
+from repro.claims.shift import Shift, measure_shift
+from repro.claims.stats import holm
+from repro.records.frames import TYPES
 
-ALPHA = 0.05
-ENOUGH = 3  # seeds on either side for Welch's test
-MINIMUM_EFFECT = 0.5  # accepted standard deviations between the means
-OUTLIER = 3.0  # accepted standard deviations between two runs of one seed
+ALPHA = 0.05  # of one false "moved" among all cells
+MAX_SHIFT = 2.0  # a factor
 CELL = ["task", "variant", "config_hash"]
-NOT_METRICS = {*CELL, "profile", "seed", "status", "reason", "wall_s", "started", "folder"}
+PROVENANCE = ["git_commit", "device", "machine", "threads", "versions"]
+AT_LEAST = "_at_least"  # METRIC_at_least marks values of METRIC
 
 
 @dataclasses.dataclass(frozen=True)
 class CellResult:
-    """One metric of one config: the accepted mean and standard deviation over `n_accepted` seeds, the mean over
-    `n_new` new ones, `p` after Holm (nan where no test was made), and a verdict: "same", "moved" or "not run"."""
+    """One metric of one config: the accepted mean and standard deviation over `n_accepted` seeds, and the mean over
+    `n_new` new ones, of which `n_bits` were compared to the bit.
+
+    `p` is that of the t-test of the other seeds, after Holm (nan: none made); `shift` is how far they lie from the
+    accepted ones, `detectable` how far they would have to lie for the test to notice in 80 % of repetitions. Both are
+    factors where all values are positive (`scale` is "factor"), else differences. Bits detect any change: a factor 1, a
+    difference of 0. `verdict` is "same", "moved", "too few" or "not run".
+    """
 
     task: str
     variant: str
@@ -42,24 +47,34 @@ class CellResult:
     n_accepted: int
     observed: float
     n_new: int
+    n_bits: int
     p: float
+    scale: str
+    shift: float
+    detectable: float
     verdict: str
     reason: str
 
 
-def regress(runs: pd.DataFrame, accepted: pd.DataFrame) -> list[CellResult]:
-    """Judge every cell that has accepted values; both frames as repro.records.store.load returns them."""
+def regress(runs: pd.DataFrame, accepted: pd.DataFrame, max_shift: float = MAX_SHIFT) -> list[CellResult]:
+    """Judge every cell that has accepted values; both frames as repro.records.frames.load returns them.
+
+    `max_shift` is the factor, above 1, that a "same" cell must have been able to detect.
+    """
     runs, accepted = (records[records["status"] != "unfinished"] for records in (runs, accepted))
-    metrics = [name for name in accepted.columns if name not in NOT_METRICS]
-    cells = [
-        _Cell(key, metric, _rows(accepted, key), _rows(runs, key))
-        for key in accepted[CELL].drop_duplicates().sort_values(CELL).itertuples(index=False, name=None)
-        for metric in metrics
+    names = [name for name in accepted.columns if name not in TYPES and not name.startswith("config.")]
+    metrics = [
+        name for name in names if name.removesuffix(AT_LEAST) == name or name.removesuffix(AT_LEAST) not in names
     ]
-    cells = [cell for cell in cells if len(cell.accepted)]
-    tested = [cell for cell in cells if cell.testable]
-    adjusted = dict(zip(map(id, tested), holm([welch_test(*c.scaled) for c in tested]), strict=True))
-    return [cell.result(adjusted.get(id(cell), math.nan)) for cell in cells]
+    cells: list[_Cell] = []
+    for key in accepted[CELL].drop_duplicates().sort_values(CELL).itertuples(index=False, name=None):
+        old, new = _rows(accepted, key), _rows(runs, key)
+        exact = _exact(new, old)
+        cells += [_Cell(key, metric, old, new, exact) for metric in metrics if len(finite(old, metric))]
+    tested = [cell for cell in cells if cell.shift]
+    adjusted = dict(zip(map(id, tested), holm([cell.shift.p for cell in tested if cell.shift]), strict=True))
+    level = ALPHA / max(len(tested), 1)  # what the smallest p has to pass
+    return [cell.result(adjusted.get(id(cell), math.nan), level, max_shift) for cell in cells]
 
 
 def _rows(records: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
@@ -67,59 +82,102 @@ def _rows(records: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
     return by_seed(records[mask])
 
 
+def _exact(new: pd.DataFrame, accepted: pd.DataFrame) -> dict[int, str]:
+    """Seed -> what demands equal bits of its two runs; without the seeds of which nothing does."""
+    shared = new.index.intersection(accepted.index)
+    if shared.empty:
+        return {}
+    a, b = accepted.loc[shared], new.loc[shared]
+    weights = (a["weights_sha256"] == b["weights_sha256"]) & (a["weights_sha256"] != "")
+    alike = (a[PROVENANCE] == b[PROVENANCE]).all(axis=1) & (a["machine"] != "") & (a["git_commit"] != "")
+    alike &= ~a["git_dirty"].astype(bool) & ~b["git_dirty"].astype(bool)
+    because = dict.fromkeys(shared[alike], "commit and kind of machine are the same")
+    return because | dict.fromkeys(shared[weights], "the weights are the same")
+
+
 class _Cell:
-    """The two samples of one cell, indexed by seed, and the seeds that newly failed.
+    """The two samples of one cell, indexed by seed; the seeds that newly failed; those that moved to the bit; and the
+    shift of those that only a test can judge (None: there are none).
 
     Where no accepted run failed, none may; else the seeds that finished may not.
     """
 
-    def __init__(self, key: tuple[str, str, str], metric: str, accepted: pd.DataFrame, new: pd.DataFrame) -> None:
-        self.key, self.metric = key, metric
+    def __init__(
+        self,
+        key: tuple[str, str, str],
+        metric: str,
+        accepted: pd.DataFrame,
+        new: pd.DataFrame,
+        exact: dict[int, str],
+    ) -> None:
+        self.key, self.metric, self.exact = key, metric, exact
         self.accepted, self.new = finite(accepted, metric), finite(new, metric)
         failed = new.index.difference(self.new.index)
         excused = accepted.index.difference(self.accepted.index)
         self.broken = failed if excused.empty else failed.intersection(self.accepted.index)
-        self.testable = min(len(self.new), len(self.accepted)) >= ENOUGH
-        both = (self.new, self.accepted)
-        self.scaled = tuple(map(np.log, both)) if all((values > 0).all() for values in both) else both
-        self.spread = _deviation(self.scaled[1])
+        shared = self.new.index.intersection(self.accepted.index)
+        equal = shared[(self.new[shared] == self.accepted[shared]).to_numpy()]
+        bound = shared[shared.isin(list(exact))]
+        self.changed = bound.difference(equal)
+        others = self.new.index.difference(bound)
+        judged_by_bits = others.isin(equal).all()
+        self.bits = bound.union(others) if judged_by_bits else bound
+        self.shift = None if judged_by_bits else measure_shift(self.new[others], self.accepted)
+        self.logs = self.shift.logs if self.shift else bool((self.accepted > 0).all())
 
-    def result(self, p: float) -> CellResult:
-        verdict, reason = self._judge(p)
-        mean = float(self.new.mean()) if len(self.new) else math.nan
+    def result(self, p: float, level: float, max_shift: float) -> CellResult:
+        shift, detectable = self._sizes(level)
+        verdict, reason = self._judge(p, self._factor(detectable), max_shift)
         return CellResult(
-            *self.key, self.metric, float(self.accepted.mean()), _deviation(self.accepted), len(self.accepted),
-            mean, len(self.new), p, verdict, reason,
+            *self.key, self.metric, _mean(self.accepted), _deviation(self.accepted), len(self.accepted),
+            _mean(self.new), len(self.new), len(self.bits), p, "factor" if self.logs else "difference", shift,
+            detectable, verdict, reason,
         )  # fmt: skip
 
-    def _judge(self, p: float) -> tuple[str, str]:
+    def _sizes(self, level: float) -> tuple[float, float]:
+        """The shift and the smallest that could be detected, as a factor or a difference."""
+        if self.shift is None:
+            return math.nan, math.nan if self.new.empty else float(self.logs)
+        sizes = self.shift.distance, self.shift.detectable(level)
+        return (_exp(sizes[0]), _exp(sizes[1])) if self.logs else sizes
+
+    def _factor(self, detectable: float) -> float:
+        """The detectable shift as a factor; differences are compared with the accepted mean."""
+        if self.logs or not detectable:
+            return detectable if self.logs else 1.0
+        mean = abs(_mean(self.accepted))
+        return 1 + detectable / mean if mean else math.inf
+
+    def _judge(self, p: float, factor: float, max_shift: float) -> tuple[str, str]:
         if len(self.broken):
             return "moved", f"{_seeds(self.broken)} gave no {self.metric} where the accepted runs finished"
-        shared = self.new.index.intersection(self.accepted.index)
-        if len(shared) and len(shared) == len(self.new) and (self.new[shared] == self.accepted[shared]).all():
-            return "same", f"bit-equal to the accepted runs ({_seeds(shared)})"
-        return self._welch(p) if self.testable else self._by_seed(shared)
+        if len(self.changed):
+            return (
+                "moved",
+                f"{_seeds(self.changed)} differs from the accepted run, though {self.exact[self.changed[0]]}",
+            )
+        if self.new.empty:
+            return "not run", "no new run"
+        if self.shift is None:
+            return "same", f"equal to the bit ({_seeds(self.bits)})"
+        text = f"{_count(self.shift)}, p = {p:.2g} after Holm"
+        if p < ALPHA:
+            return "moved", text
+        return ("same" if factor <= max_shift else "too few"), text
 
-    def _welch(self, p: float) -> tuple[str, str]:
-        new, accepted = self.scaled
-        distance = abs(float(new.mean() - accepted.mean()))
-        large = distance > 0 and distance >= MINIMUM_EFFECT * self.spread
-        ratio = f"{distance / self.spread:.2g}" if self.spread else "more than 100" if distance else "0"
-        text = f"the means differ by {ratio} accepted standard deviations, p = {p:.2g} after Holm"
-        return "moved" if p < ALPHA and large else "same", text
 
-    def _by_seed(self, shared: pd.Index) -> tuple[str, str]:
-        if shared.empty:
-            return "not run", "no new run shares a seed with the accepted ones, and there are too few for a test"
-        new, accepted = self.scaled
-        distance = (new[shared] - accepted[shared]).abs()
-        if math.isnan(self.spread):
-            return "moved", f"{_seeds(shared)} is not bit-equal to the only accepted run, so no spread allows for it"
-        far = distance[distance > OUTLIER * self.spread]
-        seeds = far.index if len(far) else shared
-        place = "beyond" if len(far) else "within"
-        text = f"{_seeds(seeds)}: {place} {OUTLIER:g} accepted standard deviations of the accepted run of that seed"
-        return ("moved" if len(far) else "same"), text
+def _count(shift: Shift) -> str:
+    if shift.paired:
+        return f"t-test over {shift.freedom + 1} pairs of one seed"
+    return "t-test" if shift.freedom else "no test: one value on either side"
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+def _mean(values: pd.Series) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _deviation(values: pd.Series) -> float:
@@ -128,18 +186,3 @@ def _deviation(values: pd.Series) -> float:
 
 def _seeds(seeds: pd.Index) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-
-
-def format_table(results: Sequence[CellResult]) -> str:
-    """One row a cell that was run, why for those that moved, and a count."""
-    if not results:
-        return "no accepted results to compare with"
-    rows = [("task", "variant", "metric", "accepted", "new", "p", "verdict")]
-    run = [r for r in results if r.verdict != "not run"]
-    for r in run:
-        accepted, new = f"{r.accepted:.4g} +- {r.deviation:.2g} ({r.n_accepted})", f"{r.observed:.4g} ({r.n_new})"
-        rows.append((r.task, r.variant, r.metric, accepted, new, "" if math.isnan(r.p) else f"{r.p:.2g}", r.verdict))
-    lines = aligned(rows) if run else []
-    lines += [f"{r.task} {r.variant} {r.metric} moved: {r.reason}" for r in run if r.verdict == "moved"]
-    counts = [f"{sum(r.verdict == v for r in results)} {v}" for v in ("same", "moved", "not run")]
-    return "\n".join([*lines, f"{len(results)} cells: {', '.join(counts)}"])

@@ -50,7 +50,8 @@ def judge_relations(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[st
 
     An order holds when the exact paired sign-flip test over common seeds gives a one-sided p < 0.05 after Holm's
     adjustment over all orders of the figure that have data. Where even the smallest possible p values (2^-n) would
-    not survive Holm, the means decide. A likeness holds when the right median lies within the tolerance of the left.
+    not survive Holm, the means decide. A likeness holds when the right average (by the claim's statistic) lies within
+    the tolerance of the left.
     A run that only gives a lower bound may be the larger side of `a < b`; it may not be the smaller side or either side
     of `a ~ b`, because the true value may be arbitrarily larger.
     """
@@ -114,7 +115,7 @@ def _result(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> Relatio
 
 
 def _likeness(pair: _Pair) -> RelationResult:
-    left, right = float(np.median(pair.left)), float(np.median(pair.right))
+    left, right = pair.claim.average(pair.left), pair.claim.average(pair.right)
     tolerance = pair.claim.tolerance
     if tolerance is None:
         raise AssertionError(f"{pair.claim.id} states a likeness without a tolerance; loading should have refused it")
@@ -122,6 +123,6 @@ def _likeness(pair: _Pair) -> RelationResult:
     holds = low <= right <= high
     word, reach = ("holds", "within") if holds else ("does not hold", "beyond")
     seeds = f"{len(pair.left)} {'seed' if len(pair.left) == 1 else 'seeds'}"
-    medians = f"medians {format_number(left)} and {format_number(right)}, {reach} {tolerance}"
-    text = f"{pair.relation} {word} ({medians}; {seeds})"
+    averages = f"{pair.claim.statistic}s {format_number(left)} and {format_number(right)}, {reach} {tolerance}"
+    text = f"{pair.relation} {word} ({averages}; {seeds})"
     return RelationResult(text, len(pair.left), holds, False, pair.samples)

@@ -1,4 +1,4 @@
-"""The four pieces of statistics that claims and regressions rest on. numpy; scipy for one distribution."""
+"""The three pieces of statistics that verdicts on claims rest on. numpy alone."""
 
 import itertools
 import math
@@ -50,19 +50,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = running
     return adjusted
-
-
-def welch_test(first: ArrayLike, second: ArrayLike) -> float:
-    """Two-sided p of Welch's t-test that `first` [seed] and `second` [seed], of at least two values, share a mean.
-
-    Two constant samples have no spread: p is 1 when they are equal, else 0.
-    """
-    from scipy.special import stdtr
-
-    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    error_a, error_b = a.var(ddof=1) / a.size, b.var(ddof=1) / b.size
-    if error_a + error_b == 0:
-        return 1.0 if a[0] == b[0] else 0.0
-    t = (a.mean() - b.mean()) / math.sqrt(error_a + error_b)
-    freedom = (error_a + error_b) ** 2 / (error_a**2 / (a.size - 1) + error_b**2 / (b.size - 1))
-    return float(2 * stdtr(freedom, -abs(t)))

@@ -1,62 +1,125 @@
-"""Verdicts as text for a terminal of 100 columns."""
+"""Verdicts as text for a terminal."""
 
 import collections
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from repro.claims.claim_result import ClaimResult
-from repro.text import aligned, format_number
+from repro.text import aligned, count, format_number
 
-WIDTH = 100
-HEADER = ("claim", "panel", "paper", "tolerance", "ours", "95 % interval", "seeds", "verdict")
+WIDTH = 100  # of a terminal that does not state its own
+LEFT_OUT = ("tolerance", "panel")  # the columns that a narrow terminal does without, in this order
 ORDER = ("reproduced", "ordering only", "not reproduced", "not run", "no data", "no claim")
-INSET: dict[str, Any] = {"initial_indent": "    ", "subsequent_indent": "        ", "break_on_hyphens": False}
-WHY = {
+UNJUDGED = {
     "not run": "no finished run at the paper's size",
     "no data": "licensed, not part of the repository",
     "no claim": "a picture without a number, or another group's number",
 }
+INDICATIVE = "* indicative: too few seeds for a firm verdict"
+MEDIAN = "m median over seeds; all others are means"
+COLUMNS: dict[str, Callable[[ClaimResult], str]] = {
+    "claim": lambda r: r.id,
+    "panel": lambda r: r.panel,
+    "paper": lambda r: f"{r.claimed:g}" if isinstance(r.claimed, float) else r.kind,
+    "tolerance": lambda r: r.tolerance,
+    "ours": lambda r: _number(r) + " m" * _is_median(r),
+    "95 % interval": lambda r: _interval(r),
+    "seeds": lambda r: str(r.n_seeds),
+    "verdict": lambda r: r.verdict + "*" * r.indicative,
+}
 
 
-def format_table(results: Sequence[ClaimResult]) -> str:
-    """One row and one reason a claim that was judged, one line for all that were not, and a count.
+def format_table(results: Sequence[ClaimResult], why: bool = False, width: int = WIDTH) -> str:
+    """One row a claim that was judged, one line for all that were not, and the tally.
 
-    A verdict with an asterisk is indicative: it rests on too few seeds.
+    `why` adds the reasons, and the results of runs that give no verdict. A verdict with an asterisk is indicative: it
+    rests on too few seeds. Columns are left out where `width` is too narrow for all.
     """
     if not results:
         return "no claims"
     judged = [r for r in results if r.n_seeds or r.verdict in ORDER[:3]]
     lines: list[str] = []
     if judged:
-        texts = aligned([HEADER, *map(_cells, judged)])
-        lines = [texts[0], "-" * WIDTH]
+        texts = _rows(judged, width)
+        lines = [texts[0], "-" * max(map(len, texts))]
         for text, result in zip(texts[1:], judged, strict=True):
-            lines += [text, *textwrap.wrap(result.reason, WIDTH, initial_indent="    ", subsequent_indent="    ")]
+            lines += [text, *_wrapped(result.reason, width, "    ")] if why else [text]
         lines.append("")
-    for verdict, why in WHY.items():
-        ids = ", ".join(r.id for r in results if r.verdict == verdict and r not in judged)
-        text = f"{verdict} ({why}): {ids}"
-        lines += textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_on_hyphens=False) if ids else []
-        notes = [f"{r.id} {r.substitute_note}" for r in results if r.verdict == verdict and r.substitute_note]
-        lines += [line for text in notes for line in textwrap.wrap(text, WIDTH, **INSET)]
-    counts = collections.Counter(r.verdict for r in results)
-    lines.append(f"{len(results)} claims: " + ", ".join(f"{counts[v]} {v}" for v in ORDER if counts[v]))
-    if any(r.indicative for r in results):
-        lines.append("* indicative: too few seeds for a firm verdict")
+    for verdict, because in UNJUDGED.items():
+        others = [r for r in results if r.verdict == verdict and r not in judged]
+        if others:
+            lines += _wrapped(f"{verdict} ({because}): {', '.join(r.id for r in others)}", width, "", "    ")
+        for r in results if why else ():
+            if r.verdict == verdict and r.substitute_note:
+                lines += _wrapped(f"{r.id} {r.substitute_note}", width, "    ", "        ")
+    lines += _wrapped(tally(results), width, "", "    ")
+    lines += [MEDIAN] * any(map(_is_median, judged)) + [INDICATIVE] * any(r.indicative for r in results)
     return "\n".join(lines)
 
 
-def _cells(result: ClaimResult) -> tuple[str, ...]:
-    claimed = f"{result.claimed:g}" if isinstance(result.claimed, float) else result.kind
-    return (
-        result.id,
-        result.panel,
-        claimed,
-        result.tolerance,
-        ">= " * result.bound + format_number(result.observed),
-        "" if math.isnan(result.low) else f"{format_number(result.low)} to {format_number(result.high)}",
-        str(result.n_seeds),
-        result.verdict + "*" * result.indicative,
-    )
+def format_brief(results: Sequence[ClaimResult], width: int = WIDTH, colour: bool = False) -> str:
+    """The tally, then one line a claim: verdict, id, seeds, and our result beside the paper's, cut off at `width`."""
+    if not results:
+        return "no claims"
+    lines = _wrapped(tally(results), width, "", "    ")
+    rows = [(COLUMNS["verdict"](r), r.id, _seeds(r), compare(r)) for r in results]
+    for text, result in zip(aligned(rows), results, strict=True):
+        text = text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
+        word = COLUMNS["verdict"](result)
+        lines.append(paint(word, result.verdict) + text[len(word) :] if colour else text)
+    return "\n".join([*lines, INDICATIVE] if any(r.indicative for r in results) else lines)
+
+
+def tally(results: Sequence[ClaimResult]) -> str:
+    """ "27 claims: 14 reproduced, 2 ordering only, 11 not reproduced"."""
+    counts = collections.Counter(r.verdict for r in results)
+    return f"{len(results)} claims: {', '.join(f'{counts[v]} {v}' for v in ORDER if counts[v])}"
+
+
+def paint(text: str, verdict: str) -> str:
+    """The text in a verdict's colour: green, yellow, red, or faint where there is no verdict."""
+    return f"\x1b[{dict(zip(ORDER, (32, 33, 31), strict=False)).get(verdict, 2)}m{text}\x1b[0m"
+
+
+def _interval(result: ClaimResult) -> str:
+    """The 95 % interval: "0.01 to 0.02"; empty where there is none."""
+    return "" if math.isnan(result.low) else f"{format_number(result.low)} to {format_number(result.high)}"
+
+
+def compare(result: ClaimResult) -> str:
+    """ "median 73.5, paper 50" or "bptt < e_prop_1"; empty where nothing was compared."""
+    number = "median " * _is_median(result) + _number(result)
+    if not result.n_seeds:
+        return ""
+    return f"{number}, paper {result.claimed:g}" if isinstance(result.claimed, float) else result.claimed or number
+
+
+def _number(result: ClaimResult) -> str:
+    """Our mean, or median, and whether it is a lower bound."""
+    return "" if math.isnan(result.observed) else f"{'>= ' * result.bound}{format_number(result.observed)}"
+
+
+def _is_median(result: ClaimResult) -> bool:
+    return result.statistic == "median" and result.n_seeds > 1
+
+
+def _seeds(result: ClaimResult) -> str:
+    return count(result.n_seeds, "seed") if result.n_seeds else ""
+
+
+def _rows(results: Sequence[ClaimResult], width: int) -> list[str]:
+    """The head and one line a result, without the columns for which there is no room."""
+    names = list(COLUMNS)
+    for name in ("", *LEFT_OUT):
+        names = [other for other in names if other != name]
+        texts = aligned([names, *([COLUMNS[column](r) for column in names] for r in results)])
+        if max(map(len, texts)) <= width:
+            break
+    return texts
+
+
+def _wrapped(text: str, width: int, first: str, then: str | None = None) -> list[str]:
+    inset: dict[str, Any] = {"initial_indent": first, "subsequent_indent": first if then is None else then}
+    return textwrap.wrap(text, width, break_on_hyphens=False, **inset)

@@ -3,12 +3,17 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+import pydantic
 
 from repro.errors import UserError
-from repro.records.record import write_atomically
+from repro.records.files import read_json, write_atomically
 from repro.records.store import VERDICTS
 
+_READER = pydantic.TypeAdapter(
+    dict[str, Literal["not run", "no data", "no claim", "not reproduced", "ordering only", "reproduced"]]
+)
 RANK = {"not run": 0, "no data": 0, "no claim": 0, "not reproduced": 1, "ordering only": 2, "reproduced": 3}
 
 
@@ -39,12 +44,11 @@ def read_verdicts(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        verdicts = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(verdicts, dict) or not all(isinstance(v, str) and v in RANK for v in verdicts.values()):
-            raise ValueError("it is not a map from claims to verdicts")
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read ({error}); `repro accept` writes it anew once it is removed") from None
-    return verdicts
+        return {**_READER.validate_python(read_json(path))}
+    except pydantic.ValidationError:
+        raise UserError(
+            f"{path} does not map claims to verdicts; `git checkout` restores it, `repro accept` writes it"
+        ) from None
 
 
 def write_verdicts(folder: Path, results: Iterable[Judged]) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from repro.cli.check import judge
 from repro.errors import UserError
 from repro.records import store
-from repro.records.record import RECORD
+from repro.records.record import RECORD, RunRecord
+from repro.runs.config import config_hash, from_mapping
+from repro.runs.registry import get_task
 from repro.text import count, shown
 
 
@@ -24,17 +26,20 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Accept all of them or none, then record the verdicts that they lead to."""
+    """Accept all of them, with the verdicts that they lead to, or none."""
     from repro.claims.accept import accept
-    from repro.claims.verdicts import write_verdicts
 
     into = store.require_writable(store.folder("accepted"))
-    accepted = accept(run_folders(args.runs), into, replace=args.replace)
+    accepted = accept(run_folders(args.runs), into, args.replace, hash_of=hash_of, judge=judge)
     for folder in accepted:
         print(f"accepted {shown(folder)}")
-    write_verdicts(into, judge("accepted"))
     print(f"{count(len(accepted), 'record')} accepted; verdicts written to {shown(into / store.VERDICTS)}")
     return 0
+
+
+def hash_of(record: RunRecord) -> str:
+    """The hash that a record's config has. Raises UserError when its task is not known here."""
+    return config_hash(from_mapping(get_task(record.task).config, record.config))
 
 
 def run_folders(paths: Sequence[Path]) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from repro.errors import UserError, unknown
+from repro.records.loggers import parse_loggers
 
 MOST_SEEDS = 10_000
 LARGEST_SEED = 2**31 - 1
@@ -76,3 +77,14 @@ def checked_int(what: str, value: str, low: int, high: int = LARGEST_SEED) -> in
     if not re.fullmatch(r"-?\d+", value) or not low <= int(value) <= high:
         raise UserError(f"{what} {value}: wants a whole number from {low} to {high}")
     return int(value)
+
+
+def add_logger(parser: argparse.ArgumentParser) -> None:
+    """Add `--logger`: a tuple of names, None where it is not given."""
+    parser.add_argument(
+        "--logger",
+        metavar="LIST",
+        type=parse_loggers,
+        help="what mirrors the run: wandb, tensorboard, csv, several such as wandb,csv, or none; "
+        "wandb by default, where it is installed",
+    )

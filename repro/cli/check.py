@@ -4,12 +4,17 @@ import argparse
 import dataclasses
 import json
 import math
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import unknown
-from repro.records import store
+from repro.records import frames, store
+from repro.records.files import write_atomically
+from repro.records.sums import verify
 from repro.runs.registry import all_tasks
 
 if TYPE_CHECKING:
@@ -27,21 +32,67 @@ def add(parser: argparse.ArgumentParser) -> None:
         default="accepted",
         help="accepted (the committed ones, the default), runs (yours) or a folder",
     )
-    parser.add_argument("--json", action="store_true", help="print a list of objects")
+    parser.add_argument("--why", action="store_true", help="print the reason of each verdict")
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write a report in JUnit's XML, for CI services")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--brief", action="store_true", help="print the tally, then one line a claim")
+    form.add_argument("--json", action="store_true", help="print a list of objects")
+    form.add_argument("--markdown", action="store_true", help="print a table in Markdown")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print the verdicts; 1 when one is worse than the verdict recorded for its claim."""
+    from repro.claims.exports import to_junit, to_markdown
     from repro.claims.table import format_table
-    from repro.claims.verdicts import read_verdicts, worse
 
     results = judge(args.records, args.figure)
-    print(as_json(results) if args.json else format_table(results))
-    recorded = read_verdicts(store.folder("accepted"))
-    fallen = [r for r in results if r.id in recorded and worse(r.verdict, recorded[r.id])]
-    if fallen and not args.json:
-        print("\nworse than recorded: " + ", ".join(f"{r.id} (was {recorded[r.id]})" for r in fallen))
+    fallen = worse_than_recorded(results, args.records)
+    if args.junit:
+        write_atomically(args.junit, to_junit(results, fallen))
+    if args.json:
+        print(as_json(results))
+        return 1 if fallen else 0
+    if args.markdown:
+        print(to_markdown(results, args.why))
+    else:
+        print(brief(results) if args.brief else format_table(results, args.why, terminal_width()))
+    if fallen:
+        print("\nworse than recorded: " + ", ".join(f"{name} (was {was})" for name, was in fallen.items()))
+    if not args.why and not args.markdown and results:
+        print("\nthe reasons: repro check --why" + _options(args))
     return 1 if fallen else 0
+
+
+def worse_than_recorded(results: "Sequence[ClaimResult]", where: str | Path) -> dict[str, str]:
+    """Claim id -> the recorded verdict, where that is better.
+
+    A claim without a verdict is worse only among the accepted records, where one was lost: one's own runs are rarely
+    all of them. Raises UserError when the recorded verdicts cannot be read.
+    """
+    from repro.claims.verdicts import RANK, read_verdicts, worse
+
+    verify(store.folder("accepted"))
+    recorded = read_verdicts(store.folder("accepted"))
+    judged = [r for r in results if r.id in recorded and (str(where) == "accepted" or RANK[r.verdict])]
+    return {r.id: recorded[r.id] for r in judged if worse(r.verdict, recorded[r.id])}
+
+
+def brief(results: "Sequence[ClaimResult]") -> str:
+    """The tally and one line a claim; in colour on a terminal, unless NO_COLOR is set."""
+    from repro.claims.table import format_brief
+
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return format_brief(results, terminal_width(), colour)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal (or of COLUMNS), from 60 to 120; 100 where there is none."""
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
+
+
+def _options(args: argparse.Namespace) -> str:
+    records = f" --records {args.records}" if args.records != "accepted" else ""
+    return records + (f" --figure {args.figure}" if args.figure else "")
 
 
 def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | None = None) -> "list[ClaimResult]":
@@ -56,7 +107,7 @@ def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | 
     figures = {claim.figure: None for claim in claims}
     if figure and figure not in figures:
         raise unknown("figure", figure, figures)
-    wanted, records = [claim for claim in claims if figure in (None, claim.figure)], store.load(where)
+    wanted, records = [claim for claim in claims if figure in (None, claim.figure)], frames.load(where)
     hashes = {(task.name, variant): task.paper_hash(variant) for task in all_tasks() for variant in task.variants}
     results = check(wanted, records, hashes, _substitutes(records))
     return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]

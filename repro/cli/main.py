@@ -1,4 +1,4 @@
-"""The command line: `repro run|reproduce|runs|figures|check|regress|accept|list|sweep|data|bench`.
+"""The command line, `repro COMMAND`.
 
 Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status: 2 for bad input, 1 for a
 run that failed, 130 for Ctrl-C. Imports only the module of the command that is given, and neither torch nor pandas.
@@ -20,12 +20,17 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "reproduce": ("reproduce", "train all runs of a figure, draw it, print which claims hold"),
     "run": ("run", "train one variant with one seed; resumes when called again"),
     "runs": ("runs", "the state of every run, and why one failed"),
+    "show": ("show", "one run: its config, where each value comes from, its numbers and history"),
     "figures": ("figures", "draw a figure from records"),
     "check": ("check", "which of the paper's claims hold"),
     "regress": ("regress", "whether our results moved away from the accepted ones"),
     "accept": ("accept", "make runs the accepted reference"),
+    "migrate": ("migrate", "turn records of an older schema into those of this version"),
     "list": ("listing", "tasks, variants, profiles, claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
+    "pack": ("pack", "write runs into one file, for another machine"),
+    "import": ("importing", "take runs over: of a file that `pack` wrote, or of W&B"),
+    "publish": ("publish", "send figures and verdicts to W&B, or make its dashboard"),
     "data": ("data", "check, download or prepare what the tasks on speech and on text train on"),
     "bench": ("bench", "how fast training is, and against whom"),
 }

@@ -2,20 +2,56 @@
 
 import argparse
 
+from repro.cli.arguments import parse_list
 from repro.cli.check import as_json
-from repro.records import store
+from repro.errors import UserError
+from repro.records import frames
+
+EXIT = """\
+exit status:
+  0  no cell moved, and each required cell is the same: a shift of FACTOR would have been seen
+  1  a cell moved
+  2  bad input
+  3  not settled: nothing was compared, too few seeds, or a required cell was not run"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXIT
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (yours, the default) or a folder")
+    parser.add_argument(
+        "--require",
+        metavar="CELLS",
+        type=parse_list,
+        help="the cells that must be the same: all accepted ones (all), or TASK, TASK/VARIANT, TASK/VARIANT/METRIC, "
+        "such as pattern_generation/*/nmse, with commas between several; by default those that were run",
+    )
+    parser.add_argument(
+        "--max-shift",
+        metavar="FACTOR",
+        type=_factor,
+        default=2.0,
+        help="the largest shift that may stay unseen in a cell that is the same (default 2)",
+    )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
 
 
-def execute(args: argparse.Namespace) -> int:
-    """Compare cell by cell (task, variant, metric); 1 when one moved."""
-    from repro.claims.regress import format_table, regress
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not factor > 1:
+        raise UserError(f"--max-shift {text}: wants a factor above 1, such as 2, or inf")
+    return factor
 
-    cells = regress(store.load(args.records), store.load("accepted"))
-    print(as_json(cells) if args.json else format_table(cells))
-    return 1 if any(cell.verdict == "moved" for cell in cells) else 0
+
+def execute(args: argparse.Namespace) -> int:
+    """Compare cell by cell (task, variant, config, metric)."""
+    from repro.claims.regress import regress
+    from repro.claims.regress_table import exit_code, format_table, select_required
+
+    cells = regress(frames.load(args.records), frames.load("accepted"), args.max_shift)
+    required = select_required(cells, args.require or ())
+    print(as_json(cells) if args.json else format_table(cells, required))
+    return exit_code(cells, required)

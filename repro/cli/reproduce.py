@@ -5,12 +5,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_list, parse_seeds
+from repro.cli.arguments import add_logger, checked_int, parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, makespan, plan
 from repro.jobs.pool import Command, run_all, run_command
 from repro.records import store
+from repro.records.loggers import check_shared_id
 from repro.runs import registry
 from repro.runs.task import Task
 from repro.text import LiveLine, count, duration, megabytes, shown, table
@@ -42,6 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--panels", metavar="LIST", type=parse_list, help="train what these need and draw them, such as 2a,2b"
     )
+    add_logger(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -55,9 +57,10 @@ def execute(args: argparse.Namespace, command: Command | None = None) -> int:
     if args.dry_run:
         print(itemised(missing), end="")
         return 0
+    check_shared_id(len(missing))
     screen = LiveLine()
     try:
-        failed = run_all(missing, args.jobs, command or run_command(args.device), screen)
+        failed = run_all(missing, args.jobs, command or run_command(args.device, args.logger), screen)
     except KeyboardInterrupt:
         screen.clear()
         raise KeyboardInterrupt(RESUME) from None
@@ -114,8 +117,7 @@ def itemised(jobs: Sequence[PlannedRun]) -> str:
 def conclude(figure: str, panels: Sequence[str] | None) -> None:
     """Draw the figure and print the verdicts on its claims, or the reason why it cannot be drawn."""
     from repro.claims.claim import load_claims
-    from repro.claims.table import format_table
-    from repro.cli.check import judge
+    from repro.cli.check import brief, judge
 
     try:
         print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
@@ -125,7 +127,8 @@ def conclude(figure: str, panels: Sequence[str] | None) -> None:
     if figure not in {claim.figure for claim in load_claims()}:
         print(f"\n{figure} has no claims, so there are no verdicts")
         return
-    print(f"\n{format_table(judge('runs', figure, panels))}")
+    print(f"\n{brief(judge('runs', figure, panels))}")
+    print(f"the reasons: repro check --why --records runs --figure {figure}")
 
 
 def _free(root: Path) -> float:

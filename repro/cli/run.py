@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_settings
+from repro.cli.arguments import add_logger, checked_int, parse_settings
 from repro.errors import UserError
 from repro.records import store
 from repro.runs.config import config_hash, field_name
@@ -39,6 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "run the same command again to resume. 0 trains nothing: it records the checkpoint of a run that was killed",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
+    add_logger(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -58,7 +59,11 @@ def execute(args: argparse.Namespace) -> int:
     from repro.runs.run import run
 
     with _interrupt_as_sentence():
-        record = run(task, variant, args.profile, args.seed, overrides, args.out, args.device, minutes=args.minutes)
+        record = run(
+            *(task, variant, args.profile, args.seed, overrides, args.out, args.device),
+            minutes=args.minutes,
+            loggers=args.logger,
+        )
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     came = f"{record.status}, {record.reason}" if record.reason else record.status
     print(f"{title}: {came}, {metrics} ({shown(folder)})")

@@ -1,17 +1,13 @@
 """`repro runs`: the state of every run."""
 
 import argparse
-import contextlib
-import fcntl
 import json
-from pathlib import Path
+import math
 from typing import Any
 
-from repro.errors import UserError
-from repro.jobs.processes import last_log_line
 from repro.records import store
-from repro.records.record import JOURNAL, LOCK, LOG, RECORD, read_record
-from repro.records.store import identity
+from repro.records.record import LOG
+from repro.records.status import RunStatus, status_of
 from repro.text import duration, shown, table
 
 HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
@@ -20,68 +16,75 @@ HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (the default), accepted or a folder")
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print one line per run."""
     root, folders = store.folder(args.records), store.run_folders(args.records)
-    if not folders:
+    states = [status_of(folder) for folder in folders]
+    if args.json:
+        print(json.dumps([as_json(status) for status in states], indent=1))
+        return 0
+    if not states:
         print(f"no runs in {shown(root)} yet; `make fig1` or `repro reproduce fig1` trains those of figure 1")
         return 0
-    rows = [status(folder) for folder in folders]
-    print(table(rows, HEADER))
-    states = [row[4] for row in rows]
-    print("\n" + ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))
-    if {"interrupted", "unfinished"} & set(states):
+    print(table([(*status.identity, status.state, details(status)) for status in states], HEADER))
+    names = [status.state for status in states]
+    print("\n" + ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names))))
+    if {"interrupted", "unfinished"} & set(names):
         print("to resume an interrupted or unfinished run, run the command that started it again")
     return 0
 
 
-def status(folder: Path) -> tuple[str, str, str, str, str, str]:
-    """Task, variant, config hash, seed, details, and before these the status: finished, unfinished, failed, broken,
-    running or interrupted."""
-    run = identity(folder)
-    if not (folder / RECORD).exists():
-        return (*run, *_without_record(folder))
-    try:
-        record = read_record(folder)
-    except UserError as error:
-        return (*run, "broken", str(error))
-    if record.status != "finished" and _is_locked(folder):
-        return (*run, *_without_record(folder))
-    if record.status == "failed":
-        return (*run, record.status, record.reason)
+def details(status: RunStatus) -> str:
+    """What there is to know about a run, in one line."""
+    text = _known(status)
+    return f"{text}; {status.problem}" if text and status.problem else text or status.problem
+
+
+def _known(status: RunStatus) -> str:
+    if status.state in ("running", "interrupted"):
+        return _without_record(status)
+    record = status.record
+    if record is None or status.state == "failed":
+        return record.reason if record else ""
     metrics = [f"{key} {value:.3g}" for key, value in record.metrics.items()]
-    how_far = record.reason or duration(record.wall_s)
-    return (*run, record.status, ", ".join([f"profile {record.profile}", how_far, *metrics]))
+    return ", ".join([f"profile {record.profile}", record.reason or duration(record.wall_s), *metrics])
 
 
-def _without_record(folder: Path) -> tuple[str, str]:
-    event = last_event(folder)
-    details = [f"{event['event']} {event.get('time', '')}".strip()] if "event" in event else ["before its first trial"]
-    details += [f"{LOG} ends: {line}"] if (line := last_log_line(folder)) else []
-    return "running" if _is_locked(folder) else "interrupted", "; ".join(details)
+def _without_record(status: RunStatus) -> str:
+    event = status.last_event
+    parts = [f"{event['event']} {event.get('time', '')}".strip() if event else "before its first iteration"]
+    if progress := status.progress:
+        done = f"iteration {progress.iteration} of {progress.iterations}"
+        left = progress.seconds_left if status.state == "running" else math.nan
+        parts.append(done + (f", {duration(left)} left" if math.isfinite(left) else ""))
+    if status.state == "interrupted" and status.last_line:
+        parts.append(f"{LOG} ends: {status.last_line}")
+    return "; ".join(parts)
 
 
-def last_event(folder: Path) -> dict[str, Any]:
-    """The last whole line of a run's journal; empty when there is none (the very last may be cut off)."""
-    journal = folder / JOURNAL
-    lines = journal.read_text(errors="replace").splitlines() if journal.exists() else []
-    for line in reversed(lines):
-        with contextlib.suppress(ValueError):
-            event = json.loads(line)
-            if isinstance(event, dict):
-                return event
-    return {}
-
-
-def _is_locked(folder: Path) -> bool:
-    """Whether a process holds the run: training locks the folder while it lasts."""
-    try:
-        with (folder / LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+def as_json(status: RunStatus) -> dict[str, Any]:
+    """One run as an object: numbers that are not known are null."""
+    task, variant, config_hash, seed = status.identity
+    record, progress = status.record, status.progress
+    left = progress.seconds_left if progress and status.state == "running" else math.nan
+    return {
+        "task": task,
+        "variant": variant,
+        "config_hash": config_hash,
+        "seed": int(seed) if seed.isdecimal() else None,
+        "status": status.state,
+        "reason": record.reason if record else status.problem,
+        "profile": record.profile if record else None,
+        "metrics": dict(record.metrics) if record else None,
+        "iteration": progress.iteration if progress else None,
+        "iterations": progress.iterations if progress else None,
+        "latest": {name: value for name, value in progress.metrics.items() if math.isfinite(value)}
+        if progress
+        else None,
+        "seconds_left": left if math.isfinite(left) else None,
+        "host": progress.host if progress else None,
+        "folder": str(status.folder),
+    }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, is_finished, makespan
 from repro.jobs.processes import as_one_interrupt, repro, start, stopping, why_it_ended
-from repro.records.record import LOG, RECORD, read_record
+from repro.records.record import LOG, has_record, read_record
 from repro.text import LiveLine, duration, shown
 
 POLL_SECONDS = 0.1
@@ -38,11 +38,12 @@ class Child:
         return self.process.returncode == 0 and is_finished(self.job.folder)
 
 
-def run_command(device: str) -> Command:
+def run_command(device: str, loggers: Sequence[str] | None = None) -> Command:
     """The command that trains a run: our command line, in this Python."""
+    chosen = () if loggers is None else ("--logger", ",".join(loggers) or "none")
     return lambda job: repro(
         *("run", job.task, "--variant", job.variant, "--profile", job.profile),
-        *("--seed", str(job.seed), "--device", device),
+        *("--seed", str(job.seed), "--device", device, *chosen),
     )
 
 
@@ -80,7 +81,7 @@ def result_line(child: Child) -> str:
 def _reason(child: Child) -> str:
     status, folder = child.process.returncode, child.job.folder
     with contextlib.suppress(UserError):
-        if status == 1 and (folder / RECORD).exists() and (record := read_record(folder)).status == "failed":
+        if status == 1 and has_record(folder) and (record := read_record(folder)).status == "failed":
             return record.reason
     return why_it_ended(status, folder)
 

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Protocol
 
 from repro.records.record import LOG
+from repro.records.status import last_log_line
 from repro.runs.bootstrap import ONE_THREAD
 
 GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
@@ -43,13 +44,6 @@ def why_it_ended(status: int, folder: Path) -> str:
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     return last_log_line(folder) or "no error message was printed"
-
-
-def last_log_line(folder: Path) -> str:
-    """The last line of the log in a folder, "" when there is none."""
-    log = folder / LOG
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1].removeprefix("repro: ").removeprefix("error: ").strip() if lines else ""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """Where a study's queue is kept: a journal file in a shared folder, or whatever database Optuna can be given."""
 
 import contextlib
+import json
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalRedisBackend
 
 from repro.errors import UserError
 from repro.jobs.job import JobList
@@ -36,14 +38,16 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
     """
     with _as_sentence(url or str(store.study_folder(study.name))):
         storage = _storage(study, url)
-        opened = optuna.create_study(
-            storage=storage,
-            sampler=optuna.samplers.RandomSampler(),
-            pruner=SameSeedPruner(study.pruning) if study.pruning else optuna.pruners.NopPruner(),
-            study_name=study.name,
-            direction=study.direction,
-            load_if_exists=True,
-        )
+        options: dict[str, Any] = {
+            "storage": storage,
+            "sampler": optuna.samplers.RandomSampler(),
+            "pruner": SameSeedPruner(study.pruning) if study.pruning else optuna.pruners.NopPruner(),
+            "study_name": study.name,
+        }
+        try:  # creating one that exists writes in a journal, and reading should write nothing
+            opened = optuna.load_study(**options)
+        except KeyError:
+            opened = optuna.create_study(**options, direction=study.direction, load_if_exists=True)
         known = opened.user_attrs.get(FILE)
         if known is None:
             opened.set_user_attr(FILE, study.fingerprint)
@@ -68,10 +72,40 @@ def _storage(study: JobList, url: str | None) -> Any:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     if url is None or "://" not in url:
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+        return optuna.storages.JournalStorage(_journal(Path(str(path))))
     if url.startswith("redis"):
         return optuna.storages.JournalStorage(JournalRedisBackend(url))
     return optuna.storages.get_storage(_database(url, is_sqlite=path is not None))
+
+
+def _journal(path: Path) -> JournalFileBackend:
+    """A journal file. A last line that was torn by a kill is mended first: Optuna would append to it, and then no
+    longer read the file. Raises UserError when it is no file."""
+    lock = JournalFileSymlinkLock(str(path.absolute()))
+    if os.path.lexists(path):
+        if not path.is_file():
+            raise UserError(f"{path} should be a file, and is something else; move it away")
+        lock.acquire()
+        try:
+            _mend(path)
+        finally:
+            lock.release()
+    return JournalFileBackend(str(path.absolute()), lock)
+
+
+def _mend(path: Path) -> None:
+    """End the last line of a journal, or take it away if it is not whole."""
+    with path.open("rb+") as file:
+        data = file.read()
+        start = data.rfind(b"\n") + 1
+        if start == len(data):
+            return
+        try:
+            json.loads(data[start:])
+        except ValueError:
+            file.truncate(start)
+        else:
+            file.write(b"\n")
 
 
 def _database(url: str, is_sqlite: bool) -> optuna.storages.RDBStorage:

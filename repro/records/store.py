@@ -1,32 +1,51 @@
-"""results/ <-> pandas, without torch. No other module builds a path in results/ (repro.records.record names the files).
+"""The folders of results/. No other module builds a path in results/ (repro.records.record names the files).
 
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
-results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays; verdicts.json in accepted/              (committed)
+results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights                           (committed)
+results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
 results/studies/STUDY/                      queue, runs/, logs/, table, picture                     (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from repro.errors import UserError
-from repro.records.record import RECORD, RunRecord, read_arrays, read_record
-
-if TYPE_CHECKING:
-    import pandas as pd
+from repro.records.record import RECORD, RunRecord, has_record, read_record, run_path
+from repro.records.sums import verify
 
 VERDICTS = "verdicts.json"
 QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
-CHECKOUT = Path(__file__).parents[2]  # where the package is installed: the folder of packages
-ROOT = Path(os.environ.get("REPRO_RESULTS", CHECKOUT / "results"))
+CHECKOUT = Path(__file__).parents[2]  # where the package is installed: a checkout, or a folder of packages
+PYPROJECT, PROJECT = CHECKOUT / "pyproject.toml", "eprop-repro"
+
+
+def in_checkout() -> bool:
+    """Whether the package is used from a checkout: another project's files may lie beside an installed one."""
+    try:
+        return f'name = "{PROJECT}"' in PYPROJECT.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _home() -> Path:
+    """The folder of results/ and sweeps/: the checkout, else the current one."""
+    try:
+        return CHECKOUT if in_checkout() else Path.cwd()
+    except FileNotFoundError:  # it was deleted: what is written there later fails with a sentence
+        return Path()
+
+
+HOME = _home()
+ROOT = Path(os.environ.get("REPRO_RESULTS") or HOME / "results")
 
 
 def folder(where: str | Path) -> Path:
     """The folder that "runs", "accepted" or a path means. Raises UserError when a given path does not exist."""
     if where in ("runs", "accepted"):
         return ROOT / where
-    if not Path(where).is_dir():
+    if not Path(where).is_dir() and Path(where) not in (ROOT / "runs", ROOT / "accepted"):
         raise UserError(f"no folder {where}; --records wants runs, accepted, or a folder of records")
     return Path(where)
 
@@ -46,18 +65,39 @@ def require_writable(folder: Path) -> Path:
 def run_folder(task: str, variant: str, config_hash: str, seed: int, where: str | Path = "runs") -> Path:
     """Where a run's files lie."""
     root = ROOT / where if where in ("runs", "accepted") else Path(where)
-    return root / task / f"{variant}-{config_hash}" / f"seed-{seed}"
+    return root / run_path(task, variant, config_hash, seed)
 
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds the record of a finished run. Raises UserError for a broken record."""
-    return (folder / RECORD).exists() and read_record(folder).status == "finished"
+    return has_record(folder) and read_record(folder).status == "finished"
 
 
 def identity(folder: Path) -> tuple[str, str, str, str]:
     """Task, variant, config hash and seed of a run, by its folder's name."""
     variant, _, digest = folder.parent.name.rpartition("-")
     return folder.parents[1].name, variant, digest, folder.name.removeprefix("seed-")
+
+
+def find_run(name: str | Path) -> Path:
+    """The folder of a run: a path, or TASK/VARIANT-HASH/seed-N among our runs, else among the accepted ones.
+
+    Raises UserError when there is none.
+    """
+    for path in (Path(name), ROOT / "runs" / name, ROOT / "accepted" / name):
+        if path.is_dir() and (path.name.startswith("seed-") or (path / RECORD).is_file()):
+            return path.resolve()
+    raise UserError(f"no run {name}; RUN is its folder or TASK/VARIANT-HASH/seed-N (`repro runs` lists them)")
+
+
+def find_runs(names: Sequence[str | Path]) -> list[Path]:
+    """The folders of runs, each given by its path or name, or by a folder above. Raises UserError for any other."""
+    folders: list[Path] = []
+    for name in names:
+        path = Path(name)
+        below = sorted(p for p in path.rglob("seed-*") if p.is_dir()) if not path.name.startswith("seed-") else []
+        folders += [folder.resolve() for folder in below] or [find_run(name)]
+    return list(dict.fromkeys(folders))
 
 
 def study_folder(name: str) -> Path:
@@ -76,42 +116,35 @@ def data_folder() -> Path:
 
 
 def run_folders(where: str | Path) -> list[Path]:
-    """Folders of runs, with or without a record, sorted by path."""
-    return sorted(path for path in folder(where).glob("*/*/seed-*") if path.is_dir())
+    """Folders of runs, with or without a record, sorted by path. Raises UserError as `record_folders` does."""
+    if where == "accepted":
+        verify(folder(where))
+    return _run_folders(folder(where))
+
+
+def _run_folders(root: Path, task: str | None = None) -> list[Path]:
+    tasks = [path for path in _folders(root) if task in (None, path.name)]
+    runs = [run for task_folder in tasks for config in _folders(task_folder) for run in _folders(config)]
+    return [run for run in runs if run.name.startswith("seed-")]
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, sorted. Raises UserError when it may not be read: its runs would be missed."""
+    try:
+        return sorted(entry for entry in path.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
-    """Folders that hold a record, sorted by path."""
-    return sorted(path.parent for path in folder(where).glob(f"{task or '*'}/*/seed-*/{RECORD}"))
+    """Folders that hold a record, sorted by path. Raises UserError when accepted files differ from their list."""
+    if where == "accepted":
+        verify(folder(where))
+    return [path for path in _run_folders(folder(where), task) if has_record(path)]
 
 
 def read_all(where: str | Path, task: str | None = None) -> list[tuple[Path, RunRecord]]:
     """All records under a folder. Raises UserError naming the first that cannot be read."""
     return [(path, read_record(path)) for path in record_folders(where, task)]
-
-
-def load(where: str | Path = "runs", task: str | None = None) -> "pd.DataFrame":
-    """One row a run: task, variant, profile, seed, status, reason, config_hash, folder, and a column a metric."""
-    import pandas as pd
-
-    keys = ("task", "variant", "profile", "seed", "status", "reason", "config_hash", "wall_s", "started")
-    rows = [
-        {key: getattr(record, key) for key in keys} | dict(record.metrics) | {"folder": str(path)}
-        for path, record in read_all(where, task)
-    ]
-    return pd.DataFrame(rows, columns=None if rows else [*keys, "folder"])
-
-
-def load_curves(where: str | Path, series: str, task: str | None = None) -> "pd.DataFrame":
-    """One row a trial: task, variant, seed, config_hash, iteration (from 1), and the series' value."""
-    import pandas as pd
-
-    frames = []
-    for path, record in read_all(where, task):
-        values = read_arrays(path, record).get(series)
-        if values is not None:
-            frame = pd.DataFrame({"iteration": range(1, len(values) + 1), series: values})
-            frames.append(
-                frame.assign(task=record.task, variant=record.variant, seed=record.seed, config_hash=record.config_hash)
-            )
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["iteration", series])

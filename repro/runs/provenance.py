@@ -1,9 +1,12 @@
 """The code version and the machine, as a record stores them."""
 
+import functools
 import importlib.metadata
+import platform
 import subprocess
+from pathlib import Path
 
-from repro.records.store import CHECKOUT
+from repro.records.store import CHECKOUT, in_checkout
 
 PACKAGES = ("torch", "pytorch-lightning", "numba", "numpy")
 
@@ -14,6 +17,8 @@ def git_state() -> tuple[str, bool]:
     def ask(*words: str) -> str:
         return subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=True).stdout
 
+    if not in_checkout():  # git would ask the repository around the environment, if there is one
+        return "", True
     try:
         dirty = ask("status", "--porcelain", "--untracked-files=no", "--", "repro", "tasks").strip()
         return ask("rev-parse", "HEAD").strip(), bool(dirty)
@@ -30,3 +35,18 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return known
+
+
+@functools.cache
+def machine(device: str) -> str:
+    """The kind of machine that computes: the model of the GPU or of the processor, "" where it is not known."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()

@@ -1,5 +1,6 @@
 """Callbacks of every run: series and snapshots for its record, checkpoints, progress; it ends a run that has failed."""
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from repro.errors import RunFailed
+from repro.records.progress import EVERY_SECONDS, write_progress
 
-LOG_EVERY = 50
 SILENT_TRIALS = 20
 
 
@@ -82,28 +83,6 @@ class Recorder(pl.Callback):
         return {name: np.asarray(values, np.float32) for name, values in self.series.items()}
 
 
-class LoggerMirror(pl.Callback):
-    """Sends the latest numbers to the Trainer's logger now and then, and after the last iteration."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
-        """Every so many iterations."""
-        if outputs["metrics"] and self.recorder.done % LOG_EVERY == 0:
-            self._send(trainer)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The last iteration: a run that is solved may have no other."""
-        if self.recorder.done % LOG_EVERY:
-            self._send(trainer)
-
-    def _send(self, trainer: pl.Trainer) -> None:
-        if trainer.logger is not None:
-            latest = {name: values[-1] for name, values in self.recorder.series.items()}
-            trainer.logger.log_metrics(latest, step=self.recorder.done)
-
-
 class TimeLimitReached(Exception):
     """Training has used its minutes; the checkpoint is of its last iteration."""
 
@@ -137,6 +116,34 @@ class CheckpointEvery(pl.Callback):
     def _is_late(self, trainer: pl.Trainer) -> bool:
         left = self.recorder.done < self.iterations and not trainer.should_stop
         return left and time.monotonic() >= self.end
+
+
+class Heartbeat(pl.Callback):
+    """Writes how far the run is to its folder, every few seconds."""
+
+    def __init__(self, recorder: Recorder, folder: Path, iterations: int) -> None:
+        self.recorder, self.folder, self.iterations = recorder, folder, iterations
+        self.first, self.start, self.written = 0, 0.0, 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A resumed run does not begin with the first iteration."""
+        self.first, self.start = self.recorder.done, time.monotonic()
+        self._write()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
+        """A batch may be a part of an iteration: the file is rewritten all the same, as a sign of life."""
+        if time.monotonic() - self.written >= EVERY_SECONDS:
+            self._write()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measurements after the last iteration may take a while."""
+        self._write()
+
+    def _write(self) -> None:
+        done, self.written = self.recorder.done, time.monotonic()
+        pace = (self.written - self.start) / (done - self.first) if done > self.first else math.nan
+        latest = {name: values[-1] for name, values in self.recorder.series.items()}
+        write_progress(self.folder, done, self.iterations, latest, pace * (self.iterations - done))
 
 
 class ProgressBar(TQDMProgressBar):

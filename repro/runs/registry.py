@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import UserError, unknown
-from repro.records.store import CHECKOUT
+from repro.records.store import PROJECT, PYPROJECT
 from repro.runs.task import Task
 
-PYPROJECT = CHECKOUT / "pyproject.toml"
-PROJECT = "eprop-repro"
 TASKS, FIGURES = "repro.tasks", "repro.figures"
 
 

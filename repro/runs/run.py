@@ -3,8 +3,8 @@
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,17 +15,20 @@ import torch
 
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, UserError
-from repro.records import wandb_mirror
-from repro.records.record import LOCK, RECORD, RunRecord, read_record
+from repro.records.loggers import default_loggers
+from repro.records.record import LOCK, RECORD, Device, RunRecord, has_record, read_record
 from repro.records.store import run_folder
 from repro.runs.bootstrap import prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
-from repro.runs.config import config_hash
-from repro.runs.recorder import CheckpointEvery, LoggerMirror, LogLine, ProgressBar, Recorder, TimeLimitReached
+from repro.runs.config import config_hash, from_mapping
+from repro.runs.recorder import CheckpointEvery, Heartbeat, LogLine, ProgressBar, Recorder, TimeLimitReached
 from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.rules import learning_rules
+from repro.runs.series_mirror import RunLogger, SeriesMirror
 from repro.runs.task import Task
+from repro.runs.tracking import tracked
+from repro.runs.weights import packed_weights, weights_hash
 
 CHECKPOINTS = 20  # a run
 
@@ -37,15 +40,17 @@ def run(
     seed: int,
     overrides: Mapping[str, str] | None = None,
     out: Path | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     callbacks: Sequence[pl.Callback] = (),
     minutes: float | None = None,
+    loggers: Sequence[str] | None = None,
 ) -> RunRecord:
     """Train one variant with one seed (or measure, where a task trains nothing), or read the record if that is done.
 
     `callbacks` watch training and change nothing about it; an exception of theirs ends the run without a record.
     After `minutes` training stops with the iteration that it is in, and the record is of an unfinished run; 0 minutes
     make that record of the checkpoint that is there. A second call resumes an unfinished run from its checkpoint.
+    `loggers` (names in `repro.records.loggers`; None: the default ones) mirror the run; one that fails is left out.
     Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
     when training failed (its record has the reason), KeyboardInterrupt when it was interrupted (the record is then of
     an unfinished run, if there is a checkpoint).
@@ -57,18 +62,28 @@ def run(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
-    if (folder / RECORD).exists():
+    if has_record(folder):
         record = read_record(folder)
         if record.status == "finished":
-            return record
+            return _of_this_config(record, config, folder)
     if minutes is not None:
         _check_minutes(task, minutes, folder)
     data = None if task.measure else task.load("data")(config, seed)
     with _claimed(folder):
         this = Run(task, variant, profile, seed, config, folder, device)
-        if data is None:
-            return _measure(this)
-        return _train(this, data, rules, callbacks, math.inf if minutes is None else minutes)
+        with tracked(this, default_loggers() if loggers is None else loggers) as mirrors:
+            if data is None:
+                return _measure(this)
+            return _train(this, data, rules, mirrors, callbacks, math.inf if minutes is None else minutes)
+
+
+def _of_this_config(record: RunRecord, config: Any, folder: Path) -> RunRecord:
+    """Raises UserError for a record whose config is not the one whose hash it carries."""
+    if from_mapping(type(config), record.config) != config:
+        raise UserError(
+            f"{folder / RECORD} has another config than its hash {record.config_hash} stands for; move it away"
+        )
+    return record
 
 
 def _check_minutes(task: Task, minutes: float, folder: Path) -> None:
@@ -83,7 +98,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no two processes train the same run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
+        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
     except OSError as error:
         raise UserError(f"cannot write results to {folder} ({error.strerror}); choose another with --out") from None
     with file:
@@ -98,26 +113,27 @@ def _train(
     run: Run,
     data: pl.LightningDataModule,
     rules: Sequence[pl.Callback],
+    loggers: Sequence[RunLogger],
     callbacks: Sequence[pl.Callback],
     minutes: float,
 ) -> RunRecord:
     prepare_training()
-    checkpoint = resumable(run.folder, run.identity)
+    earlier = resumable(run.folder, run.identity)
+    if earlier is not None:
+        run = dataclasses.replace(run, earlier=earlier)
+    checkpoint = None if earlier is None else run.folder / LAST
     run.begin("resumed" if checkpoint else "started")
     module, recorder = run.task.load("module")(run.config, run.seed), Recorder()
     observers = run.task.load("observers")(run.config) if run.task.observers else []
-    settings = dataclasses.asdict(run.config)
-    mirror = wandb_mirror.logger(
-        run.folder, run.task.figure, run.task.name, run.variant, run.profile, run.seed, settings
-    )
-    trainer = _trainer(run, recorder, mirror, [*rules, recorder, *observers], callbacks, minutes)
+    trainer = _trainer(run, recorder, loggers, [*rules, recorder, *observers], callbacks, minutes)
     try:
         with _sentences():
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
     except RunFailed as error:
-        run.record(RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module)))
+        result = RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module))
+        run.record(result, run.parts(recorder.done))
         (run.folder / LAST).unlink(missing_ok=True)
         raise RunFailed(f"{run.identity}: {error}") from None
     except TimeLimitReached:
@@ -126,14 +142,12 @@ def _train(
         if (run.folder / LAST).exists():
             run.record_unfinished()
         raise KeyboardInterrupt from None
-    finally:
-        if mirror is not None:
-            mirror.experiment.finish()
     metrics, arrays = run.task.load("summary")(recorder.series, run.config), recorder.arrays()
     for observer in observers:
         numbers, drawn = observer.results(trainer, module)
         metrics, arrays = metrics | numbers, arrays | drawn
-    return run.record(RunResult("finished", "", metrics, arrays, weights_hash(module)))
+    result = RunResult("finished", "", metrics, arrays, weights_hash(module), packed_weights(module))
+    return run.record(result, run.parts(recorder.done))
 
 
 @contextlib.contextmanager
@@ -148,23 +162,24 @@ def _sentences() -> Iterator[None]:
 
 
 def _measure(run: Run) -> RunRecord:
-    """A run without training: no checkpoint, no mirror."""
+    """A run without training: no checkpoint, no series."""
     use_one_thread()
     run.begin("started")
     metrics, arrays = run.task.load("measure")(run.config, run.seed)
-    return run.record(RunResult("finished", "", metrics, arrays, ""))
+    return run.record(RunResult("finished", "", metrics, arrays), run.parts(0))
 
 
 def _trainer(
     run: Run,
     recorder: Recorder,
-    mirror: Any,
+    loggers: Sequence[RunLogger],
     watching: Sequence[pl.Callback],
     callbacks: Sequence[pl.Callback],
     minutes: float,
 ) -> pl.Trainer:
     config, every = run.config, max(1, run.config.iterations // CHECKPOINTS)
     saver = CheckpointEvery(recorder, run.folder / LAST, every, config.iterations, minutes)
+    heartbeat = Heartbeat(recorder, run.folder, config.iterations)
     terminal = sys.stderr.isatty()
     progress = ProgressBar(recorder, config.iterations) if terminal else LogLine(recorder, every, config.iterations)
     return pl.Trainer(
@@ -172,26 +187,15 @@ def _trainer(
         devices=1,
         max_epochs=1,
         max_steps=-1 if isinstance(config, WindowSettings) else config.iterations,  # the data end by themselves
-        logger=mirror or False,
+        logger=list(loggers) or False,
+        log_every_n_steps=0,  # the mirror sends each iteration's numbers, once
         enable_progress_bar=sys.stderr.isatty(),
         enable_model_summary=False,
-        callbacks=[*watching, LoggerMirror(recorder), saver, progress, *callbacks],
+        callbacks=[*watching, SeriesMirror(recorder, loggers), saver, heartbeat, progress, *callbacks],
         enable_checkpointing=False,  # the saver's are enough
         limit_val_batches=0,  # observers evaluate
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
-        plugins=[AtomicCheckpoints(run.identity)],
+        plugins=[AtomicCheckpoints(run.identity, lambda: run.parts(recorder.done))],
         use_distributed_sampler=False,
         default_root_dir=run.folder,
     )
-
-
-def weights_hash(module: torch.nn.Module) -> str:
-    """One hash over all parameters: two runs with the same one are bit-identical.
-
-    A network's parameters are named as before it had a layer and a readout: accepted records keep their meaning.
-    """
-    digest = hashlib.sha256()
-    named = {name.replace(".layer.", ".").replace(".readout.", "."): p for name, p in module.named_parameters()}
-    for name, parameter in sorted(named.items()):
-        digest.update(name.encode() + parameter.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

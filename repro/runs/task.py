@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from repro.errors import UserError, unknown
+from repro.records.record import run_path
 from repro.runs.config import Value, checked, config_hash, field_name, parse_value
 
 
@@ -38,10 +39,11 @@ class Task:
     in their place `measure`, the path of a function (config, seed) -> (metrics, arrays). `panels` are those of the
     figure that its records draw. `seconds` maps a variant to what one run of the paper's size costs on one core; `work`
     are the config keys that this is proportional to, and `whole` maps such a key to what its 0 means, for estimates
-    only. `headline` is the metric that a bar of the figure shows. `commands` is the path of a function (subparsers of
-    argparse) that adds sources to `repro data`; each sets `make`, a function (arguments). `data_here` gives the config
-    values that follow from the data on this machine; `substitutes` are data in place of the paper's (name on the
-    figures -> config values), from which no value of the paper can be judged.
+    only. `headline` is the metric that a bar of the figure shows, `curves` are the series that a dashboard draws.
+    `commands` is the path of a function (subparsers of argparse) that adds sources to `repro data`; each sets
+    `make`, a function (arguments). `data_here` gives the config values that follow from the data on this machine;
+    `substitutes` are data in place of the paper's (name on the figures -> config values), from which no value of
+    the paper can be judged.
     """
 
     name: str
@@ -61,12 +63,15 @@ class Task:
     whole: Mapping[str, int] = dataclasses.field(default_factory=dict)
     work: tuple[str, ...] = ()
     headline: str = ""
+    curves: tuple[str, ...] = ()
     commands: str = ""
     data_here: Callable[[], Mapping[str, Value]] = dict
     substitutes: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises UserError where a variant's cost is not given."""
+        """Raises UserError where a variant's cost is not given, or a name is not one of a folder of runs."""
+        for name in self.variants:
+            run_path(self.name, name, "0" * 8, 0)
         if missing := [name for name in self.variants if name not in self.seconds]:
             raise UserError(f"the task {self.name} does not say how many `seconds` a run of {missing[0]} takes")
 

@@ -2,28 +2,67 @@
 
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from repro.errors import UserError, unknown
 from repro.jobs.job import Direction, Pruning
-from repro.records.store import CHECKOUT
+from repro.records.files import read_toml
+from repro.records.store import HOME
+from repro.records.validation import Strict, fault
 from repro.runs.config import Value, field_name, parse_value, provenance
 from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.studies.study import Study
 
-STUDIES = CHECKOUT / "sweeps"
+STUDIES = HOME / "sweeps"
 MOST_RUNS = 100_000
 LARGEST_SEED = 2**31 - 1
-KEYS = {
-    *("about", "task", "variants", "profile", "settings", "grid", "seeds", "best", "best_seeds"),
-    *("metric", "direction", "pruning", "printed"),
-}
-PRUNING_KEYS = {"metric", "direction", "first", "every", "finished"}
-DIRECTIONS = get_args(Direction)
+
+Text = Annotated[str, StringConstraints(pattern=r"\S", max_length=10_000)]
+Names = Annotated[list[Text], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+Metric = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Metrics = Annotated[list[Metric], BeforeValidator(lambda v: [v] if isinstance(v, str) else v), Field(min_length=1)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], Field(min_length=1)]
+Setting = bool | int | float | str
+Positive = Annotated[float, Field(gt=0)]
+
+A_NAME, A_METRIC = "a name, or a list of names", "a metric's name: small letters, digits and _ only"
+SEEDS, DIRECTIONS = "a list of seeds such as [100, 101, 102]", "minimize or maximize"
+
+
+class PruningTable(Strict):
+    """[pruning] of a study file."""
+
+    metric: Metric = Field(description=A_METRIC)
+    direction: Direction = Field("minimize", description=DIRECTIONS)
+    first: int = Field(ge=1, description="a whole number from 1 up")
+    every: int = Field(ge=1, description="a whole number from 1 up")
+    finished: int = Field(5, ge=1, description="a whole number from 1 up")
+
+
+class StudyFile(Strict):
+    """A study file as it is written."""
+
+    about: Text = Field(description="a text in quotes")
+    task: Text = Field(description="a text in quotes")
+    variants: Names = Field(description=A_NAME)
+    profile: Text = Field(description="a text in quotes")
+    settings: dict[str, Setting] = Field({}, description="a number, a text in quotes, true or false")
+    grid: dict[str, Annotated[list[Setting], Field(min_length=1)]] = Field(
+        min_length=1, description="a list of values (no nan, no inf) for each key"
+    )
+    seeds: Seeds = Field(description=SEEDS)
+    best: int = Field(0, ge=0, description="a whole number from 0 up")
+    best_seeds: Seeds | None = Field(None, description=SEEDS)
+    metric: Metrics = Field(description=A_METRIC)
+    direction: Direction = Field("minimize", description=DIRECTIONS)
+    pruning: PruningTable | None = Field(None, description="a table of its keys")
+    printed: dict[str, Positive] = Field({}, description="a number above 0")
 
 
 def find(name: str) -> Path:
@@ -44,36 +83,38 @@ def load(path: Path) -> Study:
     Raises UserError, naming the file, when it cannot be read, lacks a key or has one too many, or when a value is of
     the wrong type, out of range or at odds with another.
     """
+    data = read_toml(path)
     try:
-        return _study(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a TOML file: {error}") from None
+        return _study(path.stem, StudyFile.model_validate(data))
+    except pydantic.ValidationError as error:
+        raise UserError(f"{path}: {fault(error, data, StudyFile, 'a study')}") from None
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _study(name: str, data: Mapping[str, Any]) -> Study:
-    _known(data, KEYS, "a study")
+def _study(name: str, file: StudyFile) -> Study:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"the file's name {name!r} names the study: letters, digits, _ . - only")
-    task = get_task(_text(data, "task"))
-    printed = {key: _number(value, f"printed.{key}") for key, value in _table(data, "printed", {}).items()}
-    best = _whole(data, "best", 0, default=0)
+    for key in ("variants", "seeds", "best_seeds", "metric"):
+        _different(getattr(file, key) or (), key)
+    if file.best and file.best_seeds is None:
+        raise UserError(f"best_seeds is missing: wants {SEEDS}")
+    task, pruning = get_task(file.task), file.pruning
     study = Study(
         name=name,
-        about=_text(data, "about"),
+        about=file.about,
         task=task.name,
-        variants=_names(data, "variants"),
-        profile=_text(data, "profile"),
-        settings={key: _setting(task, key, value) for key, value in _by_field(task, data, "settings", {}).items()},
-        grid={key: _values(task, key, values) for key, values in _by_field(task, data, "grid").items()},
-        seeds=_seeds(data, "seeds"),
-        best=best,
-        best_seeds=_seeds(data, "best_seeds") if best or "best_seeds" in data else (),
-        metrics=tuple(_metric(name, "metric") for name in _names(data, "metric")),
-        direction=_direction(data),
-        pruning=_pruning(_table(data, "pruning")) if "pruning" in data else None,
-        printed=printed,
+        variants=tuple(file.variants),
+        profile=file.profile,
+        settings={key: _setting(task, key, value) for key, value in _by_field(task, file.settings, "settings").items()},
+        grid={key: _values(task, key, values) for key, values in _by_field(task, file.grid, "grid").items()},
+        seeds=tuple(file.seeds),
+        best=file.best,
+        best_seeds=tuple(file.best_seeds or ()),
+        metrics=tuple(file.metric),
+        direction=file.direction,
+        pruning=Pruning(**pruning.model_dump()) if pruning else None,
+        printed=file.printed,
     )
     _check_seeds(study, task)
     _check_runs(study, task)
@@ -118,103 +159,14 @@ def _check_ranking(study: Study) -> None:
         )
 
 
-def _pruning(data: Mapping[str, Any]) -> Pruning:
-    _known(data, PRUNING_KEYS, "[pruning]")
-    return Pruning(
-        _metric(_text(data, "metric"), "pruning.metric"),
-        _direction(data),
-        _whole(data, "first", 1),
-        _whole(data, "every", 1),
-        _whole(data, "finished", 1, default=5),
-    )
-
-
-def _known(data: Mapping[str, Any], keys: Iterable[str], of: str) -> None:
-    for key in data:
-        if key not in keys:
-            raise unknown("key", key, sorted(keys), of=of)
-
-
-def _given(data: Mapping[str, Any], key: str, what: str) -> Any:
-    if key not in data:
-        raise UserError(f"{key} is missing: {what}")
-    return data[key]
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
-    value = _given(data, key, "wants a text in quotes")
-    if not isinstance(value, str) or not value.strip():
-        raise UserError(f"{key} = {value!r}: wants a text in quotes")
-    return value
-
-
-def _names(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = _given(data, key, "wants a name, or a list of names")
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{key} = {value!r}: wants a name, or a list of names")
-    _different(names, key)
-    return tuple(names)
-
-
-def _table(data: Mapping[str, Any], key: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    value = data.get(key, default)
-    if value is None:
-        raise UserError(f"[{key}] is missing")
-    if not isinstance(value, dict) or (not value and key in data):
-        raise UserError(f"[{key}] wants at least one line KEY = VALUE")
-    return value
-
-
-def _whole(data: Mapping[str, Any], key: str, low: int, default: int | None = None) -> int:
-    value = data.get(key, default)
-    if value is None:
-        raise UserError(f"{key} is missing: wants a whole number")
-    if type(value) is not int or value < low:
-        raise UserError(f"{key} = {value!r}: wants a whole number from {low} up")
-    return value
-
-
-def _number(value: Any, key: str) -> float:
-    if type(value) not in (int, float) or not 0 < value < math.inf:
-        raise UserError(f"{key} = {value!r}: wants a number above 0")
-    return float(value)
-
-
-def _direction(data: Mapping[str, Any]) -> Direction:
-    value = data.get("direction", DIRECTIONS[0])
-    for direction in DIRECTIONS:
-        if direction == value:
-            return direction
-    raise UserError(f"direction = {value!r}: is one of {', '.join(DIRECTIONS)}")
-
-
-def _metric(name: str, key: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(f"{key} = {name!r}: a metric's name has small letters, digits and _ only")
-    return name
-
-
-def _seeds(data: Mapping[str, Any], key: str) -> tuple[int, ...]:
-    value = _given(data, key, "wants a list of seeds such as [100, 101, 102]")
-    good = isinstance(value, list) and value and all(type(s) is int and 0 <= s <= LARGEST_SEED for s in value)
-    if not good:
-        raise UserError(f"{key} = {value!r}: wants a list of seeds such as [100, 101, 102]")
-    _different(value, key)
-    return tuple(value)
-
-
-def _by_field(task: Task, data: Mapping[str, Any], key: str, default: dict[str, Any] | None = None) -> dict[str, Any]:
+def _by_field(task: Task, table: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A table of config values with the fields' names of today."""
-    table = _table(data, key, default)
     fields = [field_name(task.config, name) for name in table]
     _different(fields, key)
     return dict(zip(fields, table.values(), strict=True))
 
 
-def _values(task: Task, key: str, values: Any) -> tuple[Value, ...]:
-    if not isinstance(values, list) or not values:
-        raise UserError(f"grid.{key} = {values!r}: wants a list of values")
+def _values(task: Task, key: str, values: list[Setting]) -> tuple[Value, ...]:
     checked = tuple(_setting(task, key, value) for value in values)
     _different(checked, f"grid.{key}")
     return checked

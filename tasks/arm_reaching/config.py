@@ -159,4 +159,5 @@ TASK = Task(
     megabytes=8.0,
     work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="test_mse",
+    curves=("test_mse", "training_mse", "motor_mse", "loss", "rate_hz"),
 )

@@ -98,4 +98,5 @@ TASK = Task(
     megabytes=3.0,
     work=("iterations", "batch_size"),
     headline="length_solved",
+    curves=("length_solved", "loss"),
 )

@@ -102,4 +102,5 @@ TASK = Task(
     megabytes=5.0,
     work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="nmse",
+    curves=("nmse", "loss", "rate_hz"),
 )

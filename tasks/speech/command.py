@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.errors import UserError
-from repro.records.record import write_atomically
+from repro.records.files import write_atomically
 from repro.records.store import require_writable
 from repro.text import LiveLine, duration, shown
 from tasks.speech.config import TASK

@@ -166,6 +166,7 @@ TASK = Task(
     work=("iterations", "n_rec", "batch_size"),
     commands="tasks.speech.command:add",
     headline="accuracy",
+    curves=("test_accuracy", "validation_accuracy", "loss", "rate_hz"),
     data_here=data_here,
     substitutes={"synthesised speech in place of TIMIT": {"corpus": "stand_in"}},
 )

@@ -179,4 +179,5 @@ TASK = Task(
     megabytes=1.0,
     work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="iterations",
+    curves=("validation_error", "error", "loss", "rate_hz"),
 )

@@ -135,6 +135,7 @@ TASK = Task(
     commands="tasks.word_prediction.command:add",
     whole={"training_words": 929_589},
     headline="perplexity",
+    curves=("test_perplexity", "valid_perplexity", "loss"),
     data_here=data_here,
     substitutes={
         "Python's language reference in place of Penn Treebank": {"corpus": "stand_in"},

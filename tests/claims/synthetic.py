@@ -9,8 +9,8 @@ import pandas as pd
 from repro.claims.check import check
 from repro.claims.claim import PaperClaim, load_claims
 from repro.claims.claim_result import ClaimResult
+from repro.records.frames import TYPES
 
-COLUMNS = ["task", "variant", "profile", "seed", "status", "reason", "config_hash", "wall_s", "started", "folder"]
 HASHES = {("toy", variant): "paper" for variant in "abc"}
 TOLERANCES = """
 [tolerances]
@@ -27,15 +27,15 @@ def records(
     metric: str = "mse",
     config_hash: str = "paper",
 ) -> pd.DataFrame:
-    """One row a value, seeds counted from 0; those of `failed` carry no value. As repro.records.store.load gives."""
+    """One row a value, seeds counted from 0; those of `failed` carry no value. As repro.records.frames.load gives."""
     rows = []
     for variant, sample in values.items():
         for seed, value in enumerate(sample):
             dead = seed in (failed or {}).get(variant, ())
-            row = dict.fromkeys(COLUMNS, "") | {"task": "toy", "variant": variant, "seed": seed, "wall_s": 1.0}
-            row |= {"config_hash": config_hash, "status": "failed" if dead else "finished"}
+            row = dict.fromkeys(TYPES, "") | {"task": "toy", "variant": variant, "seed": seed, "wall_s": 1.0}
+            row |= {"config_hash": config_hash, "status": "failed" if dead else "finished", "git_dirty": False}
             rows.append(row | ({"reason": "the loss is NaN"} if dead else {metric: value}))
-    return pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    return pd.DataFrame(rows, columns=None if rows else list(TYPES))
 
 
 def around(centre: float, n: int, spread: float = 0.05, seed: int = 0) -> np.ndarray:

@@ -10,6 +10,7 @@ from tests.claims.synthetic import judged, records
 ORDER = 'kind = "order"; variant = "a"; metric = "mse"; relations = ["a < b"]'
 ALIKE = 'kind = "similar"; variant = "b"; metric = "mse"; tolerance = "mse"; relations = ["a ~ b"]'
 COUNT = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 50; tolerance = "count"'
+MEDIAN = COUNT + '; statistic = "median"'
 
 
 def bounded(values: dict[str, list[float]], bounds: dict[str, set[int]]) -> pd.DataFrame:
@@ -27,7 +28,9 @@ def test_a_lower_bound_reproduces_no_value(tmp_path):
     (control,) = judged(tmp_path, bounded(values, {}), COUNT)
     assert (never.verdict, control.verdict) == ("not reproduced", "reproduced")
     assert never.bound and not control.bound and math.isnan(never.low)
-    assert "mean at least 50, no median over 6 seeds" in never.reason
+    assert "mean at least 50 over 6 seeds" in never.reason
+    (median,) = judged(tmp_path, bounded(values, {"a": set(range(6))}), MEDIAN)
+    assert median.verdict == "not reproduced" and "no median over 6 seeds" in median.reason
     assert "6 of 6 runs of a did not reach it: 50 is a lower bound" in never.reason
     assert "did not reach it" not in control.reason
     assert ">= 50" in format_table([never]) and ">= " not in format_table([control])
@@ -35,10 +38,10 @@ def test_a_lower_bound_reproduces_no_value(tmp_path):
 
 def test_a_median_stands_when_the_truth_of_a_few_runs_cannot_move_it_out_of_the_tolerance(tmp_path):
     values = {"a": [45.0, 50.0, 55.0, 52.0, 2000.0]}
-    (few,) = judged(tmp_path, bounded(values, {"a": {4}}), COUNT)
-    assert few.verdict == "reproduced" and few.bound  # the mean is a bound, the median is not
-    assert "mean at least 440, median 52 over 5 seeds" in few.reason
-    (half,) = judged(tmp_path, bounded({"a": [45.0, 50.0, 60.0, 60.0]}, {"a": {2, 3}}), COUNT)
+    mean, few = judged(tmp_path, bounded(values, {"a": {4}}), COUNT, MEDIAN)
+    assert few.verdict == "reproduced" and not few.bound and "median 52 over 5 seeds: the median lies" in few.reason
+    assert mean.verdict == "not reproduced" and mean.bound and "mean at least 440 over 5 seeds" in mean.reason
+    (half,) = judged(tmp_path, bounded({"a": [45.0, 50.0, 60.0, 60.0]}, {"a": {2, 3}}), MEDIAN)
     assert half.verdict == "not reproduced"  # though the median of the bounds would be 55
 
 

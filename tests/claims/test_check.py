@@ -46,8 +46,8 @@ def test_the_table_of_verdicts(tmp_path, ours, other, row, verdict):
     assert not result.indicative
 
 
-def test_a_wide_interval_reaches_a_value_that_the_median_misses(tmp_path):
-    (wide,) = judged(tmp_path, records({"a": [0.004, 0.005, 0.006, 0.002, 0.03, 0.004]}), VALUE)
+def test_a_wide_interval_reaches_a_value_that_the_mean_misses(tmp_path):
+    (wide,) = judged(tmp_path, records({"a": [0.004, 0.005, 0.006, 0.002, 0.018, 0.004]}), VALUE)
     (narrow,) = judged(tmp_path, records({"a": [0.004, 0.005, 0.006, 0.002, 0.005, 0.004]}), VALUE)
     assert (wide.verdict, narrow.verdict) == ("reproduced", "not reproduced")
     assert wide.low < 0.01 < wide.high and "the interval holds the paper's 0.01" in wide.reason
@@ -58,6 +58,20 @@ def test_a_representative_run_is_judged_by_the_median(tmp_path):
     mean, median = judged(tmp_path, frame, VALUE, VALUE + '; statistic = "median"')
     assert (mean.observed, median.observed) == pytest.approx((0.0437, 0.005))
     assert "mean" in mean.reason and "mean" not in median.reason
+    assert "median" in median.reason and "median" not in mean.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "median"), [([0.011] * 4 + [0.09], False, True), ([0.018, 0.018, 0.001], True, False)]
+)
+def test_the_statistic_that_is_printed_is_the_one_that_is_judged(tmp_path, values, mean, median):
+    frame = records({"a": values, "b": [0.011] * len(values)})
+    alike = 'kind = "similar"; variant = "b"; metric = "mse"; tolerance = "mse"; relations = ["b ~ a"]'
+    results = judged(tmp_path, frame, alike, alike + '; statistic = "median"')
+    assert [r.verdict == "reproduced" for r in results] == [mean, median]
+    numbers = f"{np.mean(values):.3g}", f"{np.median(values):.3g}"
+    for result, word, number in zip(results, ("means", "medians"), numbers, strict=True):
+        assert f"{word} 0.011 and {number}," in result.reason
 
 
 def test_a_lower_bound_may_be_exceeded(tmp_path):
@@ -223,5 +237,5 @@ def test_recorded_verdicts(tmp_path):
     assert read_verdicts(tmp_path) == {"c0": "not reproduced", "c1": "reproduced"}
     for broken in ('{"c0": "repro', '["c0"]', '{"c0": "fine"}', '{"c0": ["reproduced"]}'):
         (tmp_path / "verdicts.json").write_text(broken)
-        with pytest.raises(UserError, match=r"verdicts\.json cannot be read"):
+        with pytest.raises(UserError, match=r"verdicts\.json (is not JSON that we wrote|does not map claims)"):
             read_verdicts(tmp_path)

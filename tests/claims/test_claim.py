@@ -79,10 +79,13 @@ def test_bad_relations(text):
     [
         (VALUE.replace("claimed = 0.01", 'cause = "x"'), "c0: a claim of kind 'value' needs claimed"),
         (VALUE + "; colour = 3", "c0: unknown key 'colour'"),
-        (VALUE.replace('"value"', '"number"'), "c0: unknown kind 'number'; known: value, order"),
-        (VALUE.replace('"mse"; claimed', '"mse"; statistic = "mode"; claimed'), "statistic is mean or median"),
-        (VALUE.replace("0.01", '"0.01"'), "c0: claimed = '0.01' is of the wrong type"),
-        (VALUE.replace("0.01", "true"), "c0: claimed = True is of the wrong type"),
+        (VALUE.replace('"value"', '"number"'), "c0: kind = 'number': wants one of value, order"),
+        (
+            VALUE.replace('"mse"; claimed', '"mse"; statistic = "mode"; claimed'),
+            "statistic = 'mode': wants mean or median",
+        ),
+        (VALUE.replace("0.01", '"0.01"'), "c0: claimed = '0.01': wants a number"),
+        (VALUE.replace("0.01", "true"), "c0: claimed = True: wants a number"),
         (VALUE.replace('tolerance = "mse"', 'tolerance = "ms"'), "c0: unknown tolerance 'ms'; known: mse"),
         (VALUE + '; relations = ["a > b"]', "c0: 'a > b' is not a"),
         ('kind = "order"; metric = "mse"', "needs relations"),
@@ -102,13 +105,16 @@ def test_the_claim_that_those_are_made_from_is_accepted(tmp_path: Path):
 def test_broken_files(tmp_path: Path):
     with pytest.raises(UserError, match=r"cannot read the claims in .*nowhere\.toml"):
         load_claims(tmp_path / "nowhere.toml")
-    with pytest.raises(UserError, match="more than one claim of the id 'twin'"):
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(UserError, match=r"empty\.toml: it has no claims"):
+        load_claims(tmp_path / "empty.toml")
+    with pytest.raises(UserError, match="more than one claim has the id 'twin'"):
         claims(tmp_path, VALUE + '; id = "twin"', VALUE + '; id = "twin"')
     with pytest.raises(UserError, match="cannot read the claims"):
         claims(tmp_path, VALUE, head="[tolerances")
     with pytest.raises(UserError, match="tolerance 'mse'"):
         claims(tmp_path, VALUE, head='[tolerances]\nmse = { factor = 0.5, why = "x" }\n')
-    with pytest.raises(UserError, match="wants `why`"):
+    with pytest.raises(UserError, match="why is missing: wants a text"):
         claims(tmp_path, VALUE, head="[tolerances]\nmse = { factor = 1.5 }\n")
     with pytest.raises(UserError, match=r"should be an array of claims, \[\[fig2\]\]"):
         claims(tmp_path, VALUE, head="[fig2]\n")

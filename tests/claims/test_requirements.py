@@ -61,9 +61,9 @@ def test_runs_too_early_are_neither_failures_nor_lack_of_data(tmp_path):
 
 
 def test_the_terminal_prints_why_below_the_claims_that_were_not_run(tmp_path):
-    text = format_table(judged(tmp_path, rising({"a": {0, 1, 2}}), VALUE, head=HEAD))
+    text = format_table(judged(tmp_path, rising({"a": {0, 1, 2}}), VALUE, head=HEAD), why=True)
     assert "): c0\n    c0 3 of 3 runs of a still rose (at 12 to 19)\n1 claims: 1 not run" in text
-    assert "rose" not in format_table(judged(tmp_path, rising({}), VALUE, head=HEAD))
+    assert "rose" not in format_table(judged(tmp_path, rising({}), VALUE, head=HEAD), why=True)
 
 
 def test_smaller_runs_are_printed_with_what_they_lack(tmp_path):
@@ -82,8 +82,11 @@ def test_smaller_runs_are_printed_with_what_they_lack(tmp_path):
     ("head", "says"),
     [
         (TOLERANCES, "c0: unknown requires 'flat'; known: "),
-        (TOLERANCES + '\n[requirements]\nflat = { metric = "flat" }\n', "requirement 'flat' wants `metric`"),
-        (HEAD.replace("least = 1", 'least = "1"'), "requirement 'flat' wants `metric`, the number `least`"),
+        (
+            TOLERANCES + '\n[requirements]\nflat = { metric = "flat" }\n',
+            "requirement 'flat': least is missing: wants a number",
+        ),
+        (HEAD.replace("least = 1", 'least = "1"'), "requirement 'flat': least = '1': wants a number"),
     ],
 )
 def test_a_requirement_that_could_not_be_judged_is_refused(tmp_path, head, says):

@@ -13,7 +13,7 @@ from repro.claims.claim_result import ClaimResult
 from repro.claims.regress import regress
 from repro.claims.table import format_table
 from repro.cli.check import as_json, judge
-from repro.records import store
+from repro.records import frames, store
 from tests.claims.synthetic import HASHES, TOLERANCES, around, claims, records
 from tests.figures.synthetic_speech import PAPER, TYPICAL, write_runs
 
@@ -70,10 +70,10 @@ def test_runs_that_failed_there_are_printed(tmp_path):
 
 
 def test_the_terminal_prints_it_below_the_claims_without_data(tmp_path):
-    text = format_table(judged(tmp_path, made_up(0.01, 0.02)))
+    text = format_table(judged(tmp_path, made_up(0.01, 0.02)), why=True)
     assert "): c0, c1\n    c1 on made-up data: a < b holds" in text
     assert text.endswith("2 claims: 2 no data")
-    assert "made-up" not in format_table(judged(tmp_path, records({"a": [0.01]}, config_hash="other")))
+    assert "made-up" not in format_table(judged(tmp_path, records({"a": [0.01]}, config_hash="other")), why=True)
 
 
 def notes(where: Path) -> dict[str, str]:
@@ -107,7 +107,7 @@ def test_such_runs_are_accepted_and_regressed(tmp_path):
     assert len(accept(folders, tmp_path / "accepted")) == len(folders) == 3 * len(TYPICAL)
 
     def moved(where: str) -> set[str]:
-        cells = regress(store.load(tmp_path / where), store.load(tmp_path / "accepted"))
+        cells = regress(frames.load(tmp_path / where), frames.load(tmp_path / "accepted"))
         assert not any(cell.verdict == "not run" for cell in cells)
         return {cell.variant for cell in cells if cell.verdict == "moved"}
 
@@ -137,7 +137,7 @@ def test_a_smaller_size_is_printed_with_its_value_and_gives_no_verdict(tmp_path)
         and "over 3 seeds" in value.substitute_note
     )
     assert "a < b holds" in order.substitute_note and "mse mean" not in order.substitute_note
-    text = format_table([value, order])
+    text = format_table([value, order], why=True)
     assert "not run (no finished run at the paper's size): c0, c1\n    c0 small: not the paper's size" in text
     paper = records({"a": around(0.01, 6), "b": around(0.02, 6, seed=1)})
     both = pd.concat([paper, made_up(0.02, 0.01)], ignore_index=True)

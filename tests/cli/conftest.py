@@ -1,5 +1,6 @@
 """A results folder of the test's own, and records in it that look finished."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from repro.jobs.plan import PlannedRun
 from repro.records import store
-from repro.records.record import RunRecord, pack_arrays, write_record
+from repro.records.arrays import pack_arrays
+from repro.records.record import RunRecord, write_record
+from repro.runs.registry import get_task
 
 Write = Callable[..., RunRecord]
 
@@ -32,13 +35,13 @@ def written(job: PlannedRun, status: str = "finished", reason: str = "", nmse: f
         variant=job.variant,
         profile=job.profile,
         seed=job.seed,
-        config={},
+        config=dataclasses.asdict(get_task(job.task).resolve(job.variant, job.profile)),
         config_hash=job.folder.parent.name.rpartition("-")[2],
         status=status,
         reason=reason,
         metrics={"nmse": nmse} if status == "finished" else {},
         arrays_sha256=hashlib.sha256(arrays).hexdigest(),
-        weights_sha256="0",
+        weights_sha256="",
         git_commit="0",
         git_dirty=False,
         versions={},

@@ -14,6 +14,7 @@ from repro.cli import listing, reproduce
 from repro.cli.main import main
 from repro.errors import RunFailed, UserError
 from repro.jobs.plan import plan
+from repro.records.sums import SUMS, sums_of, sums_text
 from repro.runs.registry import get_task
 
 HEAVY = ("torch", "pytorch_lightning", "lightning", "wandb", "optuna")
@@ -47,7 +48,17 @@ def test_the_block_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], [], ["--version"], ["run", "--help"], ["reproduce", "--help"], ["check", "--help"]]
+    "words",
+    [
+        ["--help"],
+        [],
+        ["--version"],
+        ["run", "--help"],
+        ["reproduce", "--help"],
+        ["check", "--help"],
+        ["publish", "--help"],
+        ["import", "--help"],
+    ],
 )
 def test_help_needs_nothing(words: list[str]) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -83,6 +94,7 @@ def runs(results: Path, write: Callable[..., object]) -> Path:
 
 
 FIELDS = "id panel kind claimed tolerance observed low high n_seeds bound indicative verdict reason substitute_note"
+FIELDS += " statistic"
 
 
 def test_check_without_torch(runs: Path) -> None:
@@ -98,6 +110,7 @@ def test_check_without_torch(runs: Path) -> None:
 
 def test_check_prints_which_claims_fell(runs: Path) -> None:
     (runs / "accepted" / "verdicts.json").write_text(json.dumps({"1d-norec": "reproduced"}))
+    (runs / "accepted" / SUMS).write_bytes(sums_text(sums_of(runs / "accepted")))
     done = repro("check", "--figure", "fig1", "--records", "runs", results=runs)
     assert done.returncode == 1
     assert "worse than recorded: 1d-norec (was reproduced)" in done.stdout
@@ -233,7 +246,7 @@ def test_a_broken_record_is_named_and_kept(runs: Path, capsys: pytest.CaptureFix
     for line in ("run pattern_generation --variant bptt", "check --records runs", "figures fig1"):
         assert main(line.split()) == 2
         said = capsys.readouterr().err
-        assert "bptt" in said and "is not a complete record" in said
+        assert "bptt" in said and "is not JSON that we wrote" in said
         assert said.count("\n") == 1
     assert main(["runs"]) == 0
     assert " broken " in capsys.readouterr().out

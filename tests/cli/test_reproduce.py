@@ -103,7 +103,7 @@ def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
 def arguments(**changes: object) -> Namespace:
     """What argparse gives for `repro reproduce fig1`."""
     given = {"figure": "fig1", "profile": "quick", "seeds": None, "jobs": 3, "device": "cpu", "panels": None}
-    return Namespace(**(given | {"dry_run": False} | changes))
+    return Namespace(**(given | {"dry_run": False, "logger": None} | changes))
 
 
 @pytest.fixture

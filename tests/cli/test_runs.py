@@ -1,15 +1,16 @@
 """`repro runs` prints the status of every run."""
 
 import fcntl
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from repro.cli import runs
+from repro.cli.main import main
 from repro.jobs.plan import PlannedRun, plan
 from repro.records.record import append_journal
+from repro.records.status import last_event, status_of
 from repro.runs.registry import get_task
 
 
@@ -37,14 +38,15 @@ def test_each_status(jobs: list[PlannedRun], write: Callable[..., object]) -> No
     with (running.folder / "lock").open() as one, (again.folder / "lock").open() as two:
         fcntl.flock(one, fcntl.LOCK_EX)
         fcntl.flock(two, fcntl.LOCK_EX)
-        said = {job: runs.status(job.folder)[4:] for job in jobs}
+        states = {job: status_of(job.folder) for job in jobs}
+        said = {job: (status.state, runs.details(status)) for job, status in states.items()}
     assert said[finished] == ("finished", "profile quick, 11 s, nmse 0.012")
     assert said[failed] == ("failed", "the loss is NaN at trial 7")
     assert said[unfinished] == ("unfinished", "profile quick, 13 of 20 iterations")
-    assert said[broken][0] == "broken" and "is not a complete record" in said[broken][1]
+    assert said[broken][0] == "broken" and "is not JSON that we wrote" in said[broken][1]
     assert said[running] == said[again] == ("running", "started noon")
     assert said[stopped] == ("interrupted", "started noon; log.txt ends: MemoryError: no room")
-    assert said[empty] == ("interrupted", "before its first trial")
+    assert said[empty] == ("interrupted", "before its first iteration")
 
 
 def test_a_journal_that_is_cut_off(jobs: list[PlannedRun]) -> None:
@@ -52,12 +54,12 @@ def test_a_journal_that_is_cut_off(jobs: list[PlannedRun]) -> None:
     append_journal(jobs[0].folder, "failed", reason="x")
     with (jobs[0].folder / "journal.jsonl").open("a") as journal:
         journal.write('{"event": "resu')
-    assert runs.last_event(jobs[0].folder) == {"event": "failed", "reason": "x"}
+    assert last_event(jobs[0].folder) == {"event": "failed", "reason": "x"}
 
 
 def test_the_table(jobs: list[PlannedRun], write: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> None:
     write(jobs[0])
-    assert runs.execute(Namespace(records="runs")) == 0
+    assert main(["runs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS"]
     assert sum(" finished " in line for line in lines) == 1
@@ -70,5 +72,5 @@ def test_the_table(jobs: list[PlannedRun], write: Callable[..., object], capsys:
 
 def test_no_runs_yet(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (results / "runs").rmdir()
-    assert runs.execute(Namespace(records="runs")) == 0
+    assert main(["runs"]) == 0
     assert "no runs in" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from tests.faults.sandbox import Bench
 from tests.faults.short import SHORT
 
 HERE = Path(__file__).parents[2]
-SEED = 16  # committed before anything was repaired
+SEED = 16  # the generators were written on the code before its repair
 GROUPS: Mapping[str, Callable[[int], Iterator[Fault]]] = {
     "kills": kills.faults,
     "mutations": mutations.faults,

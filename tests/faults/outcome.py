@@ -57,7 +57,7 @@ def no_sentence(ending: Ending) -> str:
         return HUNG
     if "Traceback (most recent call last)" in ending.err or re.search(r"^(Exception|Fatal|\w+Error:)", ending.err):
         return f"a traceback: {last_line(ending.err)}"
-    if ending.status in (0, 130) or (ending.status == 1 and ending.out.strip()):
+    if ending.status in (0, 130) or (ending.status in (1, 3) and ending.out.strip()):
         return ""
     if ending.status < 0:
         return f"killed by signal {-ending.status}"

@@ -28,8 +28,9 @@ def plain(*words: str) -> Reader:
 
 def facts(folder: Path) -> dict[str, Any]:
     """What must be equal in two records of one run; empty where there is none that can be read."""
+    path = folder / "record.json"
     try:
-        record = json.loads((folder / "record.json").read_bytes())
+        record = json.loads(path.read_bytes()) if path.is_file() else {}  # a pipe would be waited for
         return {key: record.get(key) for key in FACTS}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

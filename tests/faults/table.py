@@ -16,7 +16,7 @@ PAGE = """\
 # Reliability
 
 This page is written by `make faults`; the harness is in tests/faults. It makes {tried} faults, always the same ones:
-the generators and their seed ({seed}) were committed before anything was repaired, so both halves of the table count
+the generators (seed {seed}) were written and tried on the code before its repair. Both halves of the table count
 the same faults.
 
 Each fault is made in a folder of its own, with the real command line, and is then judged by files and by what the

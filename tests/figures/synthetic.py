@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from repro.records.record import RunRecord, pack_arrays, write_record
+from repro.records.arrays import pack_arrays
+from repro.records.record import RunRecord, write_record
 from repro.records.store import run_folder
 from repro.runs.config import config_hash
 from repro.runs.task import Task

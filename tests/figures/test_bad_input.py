@@ -45,7 +45,7 @@ def test_values_of_no_profile_are_not_drawn(tmp_path):
 def test_truncated_record(one_run, tmp_path):
     path = one_run[1] / RECORD
     path.write_bytes(path.read_bytes()[:200])
-    assert f"{path} is not a complete record" in refused(one_run[0], tmp_path / "out")
+    assert f"{path} is not JSON that we wrote" in refused(one_run[0], tmp_path / "out")
 
 
 def test_truncated_arrays(one_run, tmp_path):

@@ -12,7 +12,8 @@ import paper_figures
 from paper_figures import fig1, table
 from repro import drawing
 from repro.claims.claim import load_claims
-from repro.records.store import load, run_folder
+from repro.records.frames import load
+from repro.records.store import run_folder
 from tasks.pattern_generation.config import TASK
 from tests.figures.synthetic import write_runs
 

@@ -10,7 +10,8 @@ import paper_figures
 from paper_figures import fig1, fig2, fig2a, fig2b, fig3, fig4
 from paper_figures.table import gather
 from repro.errors import UserError
-from repro.records.store import load, run_folder
+from repro.records.frames import load
+from repro.records.store import run_folder
 from repro.runs.registry import get_figure, tasks_of
 from tasks.store_recall.config import TASK
 from tests.figures import synthetic_speech

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import paper_figures
 from paper_figures import fig2c, style, table
 from paper_figures.table import gather
-from repro.records.store import load
+from repro.records.frames import load
 from repro.runs.registry import get_task, task_names
 from repro.runs.sizes import sizes
 from tasks.speech.config import TASK

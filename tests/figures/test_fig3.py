@@ -12,7 +12,8 @@ import paper_figures
 from paper_figures import fig3c, fig3d, fig3e, style
 from paper_figures.table import Table, gather
 from repro.errors import UserError
-from repro.records.store import load, run_folder
+from repro.records.frames import load
+from repro.records.store import run_folder
 from tasks.arm_reaching.config import TASK
 from tests.figures import synthetic_arm
 from tests.figures.synthetic_arm import AT_REST, TYPICAL, write_runs

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 import paper_figures
 from paper_figures import fig4e, fig4g, style
 from paper_figures.table import gather
-from repro.records.store import load
+from repro.records.frames import load
 from tasks.copy_repeat.config import TASK as COPY
 from tasks.word_prediction.config import TASK as WORDS
 from tests.figures import synthetic_copy, synthetic_words

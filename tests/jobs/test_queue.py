@@ -17,7 +17,9 @@ from optuna.trial import TrialState
 from repro.errors import Busy, RunFailed, UserError
 from repro.jobs.job import Job
 from repro.jobs.queue import JOB, LIVE, Queue, TakenOver, Timing
+from repro.jobs.storage import _mend
 from repro.jobs.worker import Report, serve
+from repro.records.store import study_folder
 from repro.studies.study import Study
 from tests.studies.conftest import FAST
 
@@ -275,3 +277,20 @@ def log_of(log: Path) -> Counter[int]:
 
 def test_timing_leaves_room() -> None:
     assert Timing().renew * 3 < Timing().stale
+
+
+def test_a_torn_last_line_of_a_journal_is_mended(tmp_path: Path) -> None:
+    """As a kill leaves it; Optuna would append to the torn line, and no longer read the journal."""
+    path, whole = tmp_path / "journal.log", b'{"op_code": 0}\n{"op_code": 4}\n'
+    for torn, mended in ((b'{"op_co', whole), (b'{"op_code": 6}', whole + b'{"op_code": 6}\n'), (b"", whole)):
+        path.write_bytes(whole + torn)
+        _mend(path)
+        assert path.read_bytes() == mended
+
+
+def test_reading_a_study_writes_nothing(results: Path, study: Study) -> None:
+    Queue(study).fill()
+    journal = study_folder(study.name) / "journal.log"
+    before = journal.read_bytes()
+    Queue(study).states()
+    assert journal.read_bytes() == before

@@ -102,28 +102,30 @@ def test_a_damaged_checkpoint(processes: ForkServerContext, tmp_path: Path, dama
 
 
 def test_a_checkpoint_of_another_run(processes: ForkServerContext, tmp_path: Path) -> None:
-    checkpoint = torch.load(killed(processes, tmp_path / "one") / LAST, weights_only=True)
-    assert checkpoint[RUN_KEY].startswith("pattern_generation e_prop_1 ")
+    path = killed(processes, tmp_path / "one") / LAST
+    assert torch.load(path, weights_only=True)[RUN_KEY].startswith("pattern_generation e_prop_1 ")
     for settings, variant in ((SETTINGS, "e_prop_1_symmetric"), (SETTINGS | {"dampening": "0.2"}, "e_prop_1")):
         out = tmp_path / variant
         folder = smoke(out, settings, variant)
-        finished = (folder / RECORD).read_bytes()
+        finished = read_record(folder).weights_sha256
         (folder / RECORD).unlink()
-        torch.save(checkpoint, folder / LAST)
+        (folder / LAST).write_bytes(path.read_bytes())
         with pytest.raises(UserError, match=r"was written by .* seed 0, this run is .* delete it") as caught:
             smoke(out, settings, variant)
         sentence(caught.value)
         (folder / LAST).unlink()  # control
         smoke(out, settings, variant)
-        assert (folder / RECORD).read_bytes().split(b'"weights_sha256"')[1] == finished.split(b'"weights_sha256"')[1]
+        assert read_record(folder).weights_sha256 == finished
 
 
-@pytest.mark.parametrize("text", ['{"task": "pattern_gen', "", "[]", '{"schema": 99}', '{"schema": 1}'])
+@pytest.mark.parametrize(
+    "text", ['{"task": "pattern_gen', "", "[]", '{"schema": 99}', '{"schema": 1}', '{"schema": 2}']
+)
 def test_a_damaged_record_is_never_overwritten(tmp_path: Path, text: str) -> None:
     folder = smoke(tmp_path)
     arrays = (folder / ARRAYS).read_bytes()
     (folder / RECORD).write_text(text)
-    with pytest.raises(UserError, match="record.json (is not a complete record|has schema 99)") as caught:
+    with pytest.raises(UserError, match="record.json (is not |has schema 99|is of schema 1,)") as caught:
         smoke(tmp_path)
     sentence(caught.value)
     assert (folder / RECORD).read_text() == text

@@ -1,4 +1,4 @@
-"""Training runs where only torch, Lightning and numpy are installed."""
+"""Training runs where only torch, Lightning, numpy and pydantic are installed."""
 
 import importlib.util
 import os
@@ -59,7 +59,8 @@ def test_an_offline_mirror_changes_nothing(tmp_path: Path) -> None:
     assert [len(files) for files in written] == [1, 0]
 
 
-def test_control_it_needs_lightning(tmp_path: Path) -> None:
-    found = trained(tmp_path, "pytorch_lightning")
+@pytest.mark.parametrize("package", ["pytorch_lightning", "pydantic"])
+def test_control_what_it_needs(tmp_path: Path, package: str) -> None:
+    found = trained(tmp_path, package)
     assert found.returncode != 0
-    assert "pytorch_lightning" in found.stderr
+    assert package in found.stderr

@@ -22,7 +22,8 @@ from tasks.pattern_generation.config import TASK
 from tests.runs.workers import MOMENTS, train
 
 SETTINGS = {"iterations": "40"}
-CAMPAIGN = ("started", "wall_s", "git_commit", "git_dirty", "threads")  # what may differ between two equal runs
+# What may differ between two equal runs.
+CAMPAIGN = ("started", "wall_s", "git_commit", "git_dirty", "threads", "parts", "extras", "record_sha256")
 
 
 def content(record: RunRecord) -> dict[str, object]:
@@ -46,6 +47,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
         return run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path_factory.mktemp("undisturbed"))
 
 
+# Iterations in the last checkpoint when a run with one every second iteration is killed; 0: there is none.
+SAVED = {
+    "before the first checkpoint": 0,
+    "in the middle": 22,
+    "in the last iteration": 38,
+    "in half a checkpoint": 2,
+    "with a checkpoint not yet in place": 2,
+    "before the record": 40,
+    "with arrays and no record": 40,
+}
+
+
 @pytest.mark.parametrize("moments", [*((m,) for m in MOMENTS), tuple(MOMENTS)], ids=[*MOMENTS, "at all of them"])
 def test_a_killed_run_resumes_to_the_same_bits(
     processes: ForkServerContext, undisturbed: RunRecord, tmp_path: Path, moments: tuple[str, ...]
@@ -62,6 +75,10 @@ def test_a_killed_run_resumes_to_the_same_bits(
     assert len(read_arrays(only_run(tmp_path), record)["loss"]) == 40
     assert events(only_run(tmp_path))[-2:] == ["resumed" if had_checkpoint else "started", "finished"]
     assert not list(only_run(tmp_path).glob("*.part"))
+    saved = [22, 38, 40] if len(moments) > 1 else [SAVED[moments[0]]] if SAVED[moments[0]] else []
+    assert [part.iterations for part in record.parts] == [*saved, 40]  # what came after a checkpoint was lost
+    assert record.wall_s == pytest.approx(sum(part.wall_s for part in record.parts), abs=0.01)
+    assert min(part.wall_s for part in record.parts) > 0
 
 
 def test_killed_from_outside(processes: ForkServerContext, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import repro.records.record as record
 import repro.runs.result as outcome
 import repro.runs.run as running
 import tasks.pattern_generation.module  # noqa: F401  for the process server: nothing is left to import
@@ -80,5 +79,5 @@ MOMENTS = {
     "in half a checkpoint": _in_half_a_checkpoint,
     "with a checkpoint not yet in place": _before_placing(LAST),
     "before the record": lambda: _before(outcome, "write_record", lambda *_: True),
-    "with arrays and no record": lambda: _before(record, "write_atomically", lambda path, _: path.name == RECORD),
+    "with arrays and no record": lambda: _before(Path, "replace", lambda _, target: Path(target).name == RECORD),
 }

@@ -1,0 +1,38 @@
+"""`repro migrate`: records of an older schema become records of this version."""
+
+import argparse
+
+from repro.records import store
+from repro.text import count, shown
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--records",
+        metavar="WHERE",
+        default="accepted",
+        help="accepted (the committed ones, the default), runs (yours) or a folder",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would change and stop")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Rewrite the records that need it, all or none, and the list of the accepted files."""
+    from repro.records.files import write_atomically
+    from repro.records.migrate import migrate
+    from repro.records.sums import SUMS, sums_of, sums_text
+
+    root = store.folder(args.records)
+    folders = store.record_folders(root)
+    is_accepted = root.resolve() == store.folder("accepted").resolve()
+    accepted = is_accepted and bool(folders) and not args.dry_run
+    if accepted and migrate(folders, dry_run=True):
+        (root / SUMS).unlink(missing_ok=True)  # a process that ends too early leaves no list, not a wrong one
+    changed = migrate(folders, args.dry_run)
+    for folder in changed:
+        print(f"{'would migrate' if args.dry_run else 'migrated'} {shown(folder)}")
+    if accepted and not (root / SUMS).exists():
+        write_atomically(root / SUMS, sums_text(sums_of(root)))
+    print(f"{len(changed)} of {count(len(folders), 'record')} {'to migrate' if args.dry_run else 'migrated'}")
+    return 0
