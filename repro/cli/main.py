@@ -73,6 +73,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status."""
+    _open_streams()
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv)
     except (UserError, UsageError) as error:
@@ -87,6 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         return _print_error(f"repro: error: cannot read or write{where}: {error.strerror or error}", 2)
+    except MemoryError:
+        return _print_error("repro: error: not enough memory; run fewer processes at a time, or a smaller network", 2)
+
+
+def _open_streams() -> None:
+    """Give a stream that the caller has closed (`repro ... >&-`) an end: Python has None there, and the next file that
+    is opened would take its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open as long as the process
 
 
 def _dispatch(argv: Sequence[str]) -> int:
