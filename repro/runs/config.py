@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.errors import UserError, unknown
+from repro.text import shortened
 
 Value = bool | int | float | str
 
@@ -78,7 +79,7 @@ def parse_value(config_type: type, key: str, text: str) -> Value:
         value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise UserError(f"{key}={text}: {key} wants {wanted}") from None
+        raise UserError(f"{key}={shortened(text)}: {key} wants {wanted}") from None
     return checked(config_type, key, value)
 
 
@@ -86,10 +87,10 @@ def checked(config_type: type, key: str, value: Value) -> Value:
     """Return `value` if the field allows it, else raise UserError."""
     limits = provenance(config_type)[key]
     if limits.choices and value not in limits.choices:
-        raise UserError(f"{key}={value}: {key} is one of {', '.join(map(str, limits.choices))}")
+        raise UserError(f"{key}={shortened(str(value))}: {key} is one of {', '.join(map(str, limits.choices))}")
     low, high = max(limits.low, -LARGEST), min(limits.high, LARGEST)
     if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
-        raise UserError(f"{key}={value}: {key} lies between {low:g} and {high:g}")
+        raise UserError(f"{key}={shortened(str(value))}: {key} lies between {low:g} and {high:g}")
     return value
 
 
