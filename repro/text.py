@@ -48,6 +48,11 @@ def megabytes(size: float) -> str:
     return f"{size / 1000:.1f} GB" if size >= 1000 else f"{max(size, 1):.0f} MB"
 
 
+def shortened(text: str) -> str:
+    """The first 100 characters of a text that may be of any length."""
+    return text if len(text) <= 100 else f"{text[:100]} ..."
+
+
 def count(number: int, word: str) -> str:
     """ "1 run", "9 runs"."""
     return f"{number} {word}{'' if number == 1 else 's'}"

@@ -41,11 +41,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     Raises UserError when the text is none of these, names no seed, or more than 10000.
     """
     parts = [part.strip() for part in text.split(",")]
-    spans = [re.fullmatch(r"(\d+)(?:-(\d+))?", part) for part in parts]
+    spans = [re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", part) for part in parts]
     pairs = [(int(span[1]), int(span[2] or span[1])) for span in spans if span]
     if len(pairs) < len(parts) or any(first > last or last > LARGEST_SEED for first, last in pairs):
         raise UserError(f"--seeds {text}: wants a count such as 3, a range such as 0-9, or a list such as 0,3,5")
-    if parts[0].isdigit() and len(parts) == 1:
+    if len(parts) == 1 and "-" not in text:
         pairs = [(0, pairs[0][0] - 1)]
     number = sum(last - first + 1 for first, last in pairs)
     if not 1 <= number <= MOST_SEEDS:
@@ -74,7 +74,7 @@ def parse_list(text: str | None) -> tuple[str, ...] | None:
 
 def checked_int(what: str, value: str, low: int, high: int = LARGEST_SEED) -> int:
     """A whole number between bounds. Raises UserError."""
-    if not re.fullmatch(r"-?\d+", value) or not low <= int(value) <= high:
+    if not re.fullmatch(r"[0-9]{1,10}", value) or not low <= int(value) <= high:
         raise UserError(f"{what} {value}: wants a whole number from {low} to {high}")
     return int(value)
 

@@ -7,6 +7,7 @@ run that failed, 130 for Ctrl-C. Imports only the module of the command that is 
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -101,6 +102,9 @@ def _open_streams() -> None:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
+    for word in argv:
+        if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", word):  # the last are bytes that are not UTF-8
+            raise UserError(f"the argument {word!r} has characters that cannot be printed; leave them out")
     parser = build_parser(argv)
     args, rest = parser.parse_known_args(argv)
     if rest:
@@ -114,5 +118,6 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def _print_error(sentence: str, status: int) -> int:
-    print(sentence, file=sys.stderr)
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", sentence)  # of a file's content, or of its name
+    print(re.sub(r"\S{300,}", lambda word: f"{word[0][:100]}...", line), file=sys.stderr)
     return status

@@ -38,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _factor(text: str) -> float:
     try:
-        factor = float(text)
+        factor = float(text) if text.isascii() and "_" not in text else 0.0
     except ValueError:
         factor = 0.0
     if not factor > 1:

@@ -7,6 +7,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict
 
 from repro.errors import UserError, unknown
+from repro.text import shortened
 
 
 class Strict(BaseModel):
@@ -28,7 +29,7 @@ def fault(error: pydantic.ValidationError, data: Mapping[str, Any], model: type[
         return UserError(f"{name} is missing: wants {wants}")
     if kind == "value_error":
         return UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}")
-    return UserError(f"{name} = {_shortened(_value(data, path))}: wants {wants}")
+    return UserError(f"{name} = {_shown(_value(data, path))}: wants {wants}")
 
 
 def _model_of(model: type[BaseModel], path: list[Any]) -> type[BaseModel] | None:
@@ -70,9 +71,8 @@ def _value(data: Any, path: list[Any]) -> Any:
     return data
 
 
-def _shortened(value: Any) -> str:
+def _shown(value: Any) -> str:
     try:
-        text = repr(value)
+        return shortened(repr(value))
     except ValueError:  # an integer of thousands of digits
         return "a number of thousands of digits"
-    return text if len(text) <= 100 else f"{text[:100]} ..."

@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.errors import UserError, unknown
+from repro.text import shortened
 
 Value = bool | int | float | str
+
+LARGEST = 2.0**53  # whole numbers up to here are exact in every format; no setting is larger
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +74,12 @@ def parse_value(config_type: type, key: str, text: str) -> Value:
         raise unknown("key", key, sorted(provenance(config_type)), of=config_type.__name__)
     kind: type = type(provenance(config_type)[key].introduced)
     try:
+        if kind is not str and ("_" in text or not text.isascii()):  # 1_000, digits of other scripts
+            raise ValueError
         value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise UserError(f"{key}={text}: {key} wants {wanted}") from None
+        raise UserError(f"{key}={shortened(text)}: {key} wants {wanted}") from None
     return checked(config_type, key, value)
 
 
@@ -82,9 +87,10 @@ def checked(config_type: type, key: str, value: Value) -> Value:
     """Return `value` if the field allows it, else raise UserError."""
     limits = provenance(config_type)[key]
     if limits.choices and value not in limits.choices:
-        raise UserError(f"{key}={value}: {key} is one of {', '.join(map(str, limits.choices))}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and not limits.low <= value <= limits.high:
-        raise UserError(f"{key}={value}: {key} lies between {limits.low:g} and {limits.high:g}")
+        raise UserError(f"{key}={shortened(str(value))}: {key} is one of {', '.join(map(str, limits.choices))}")
+    low, high = max(limits.low, -LARGEST), min(limits.high, LARGEST)
+    if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
+        raise UserError(f"{key}={shortened(str(value))}: {key} lies between {low:g} and {high:g}")
     return value
 
 

@@ -18,6 +18,7 @@ from repro.runs.config import Value, field_name, parse_value, provenance
 from repro.runs.registry import get_task
 from repro.runs.task import Task
 from repro.studies.study import Study
+from repro.text import shortened
 
 STUDIES = HOME / "sweeps"
 MOST_RUNS = 100_000
@@ -177,7 +178,7 @@ def _setting(task: Task, key: str, value: Any) -> Value:
     kind = type(provenance(task.config)[key].introduced)
     if not (type(value) is kind or (kind is float and type(value) is int)):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}[kind]
-        raise UserError(f"{key} = {value!r}: wants {wanted}")
+        raise UserError(f"{key} = {shortened(repr(value))}: wants {wanted}")
     return parse_value(task.config, key, str(value))
 
 
@@ -185,4 +186,4 @@ def _different(values: Iterable[Any], key: str) -> None:
     seen = list(values)
     for i, value in enumerate(seen):
         if value in seen[:i]:
-            raise UserError(f"{key}: {value!r} is given twice")
+            raise UserError(f"{key}: {shortened(repr(value))} is given twice")

@@ -72,7 +72,7 @@ def _stand_in(args: argparse.Namespace) -> None:
 
 def _parse_size(text: str) -> tuple[int, int, int]:
     """Utterances to train, validate and test on. Raises UserError."""
-    if re.fullmatch(r"\d+(,\d+){2}", text):
+    if re.fullmatch(r"[0-9]{1,6}(,[0-9]{1,6}){2}", text):
         train, validation, test = map(int, text.split(","))
         if not min(train, validation, test):
             raise UserError(f"--size {text}: every split wants at least one utterance")

@@ -26,9 +26,17 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "9-0", "1.5", "a", "0,,2", "3,", "0-", "0-99999999", "99999999999"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "9-0", "1.5", "a", "0,,2", "3,", "0-", "0-99999999", "99999999999", "\u0663", "9" * 5000]
+)
 def test_seeds_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"--seeds .*wants"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999", "9" * 5000, "0-" + "9" * 5000, "\u0663"])
+def test_seeds_that_python_would_read_or_choke_on(text: str) -> None:
+    with pytest.raises(UserError, match=r"--seeds .*wants a count"):
         parse_seeds(text)
 
 
@@ -47,7 +55,7 @@ def test_list() -> None:
     assert parse_list("") is None
 
 
-@pytest.mark.parametrize("text", ["0", "9", "2.0", "two", "1e1", ""])
+@pytest.mark.parametrize("text", ["0", "9", "2.0", "two", "1e1", "", "\u0663", "9" * 5000])
 def test_whole_number_refused(text: str) -> None:
     assert checked_int("--jobs", "8", 1, 8) == 8
     with pytest.raises(UserError, match=r"--jobs .*wants a whole number from 1 to 8"):

@@ -1,15 +1,20 @@
-"""Study files and claims with seeded damage: one sentence, or an object of the same meaning."""
+"""Study files, claims and verdicts with seeded damage: one sentence, or an object of the same meaning."""
 
+import json
 import random
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from repro.claims.claim import CLAIMS, load_claims
+from repro.claims.verdicts import RANK, read_verdicts
 from repro.errors import UserError
+from repro.records.store import VERDICTS
 from repro.studies import studyfile
+from repro.studies.studyfile import STUDIES
 
 STUDY = studyfile.STUDIES / "store_recall_threshold.toml"
 TOKENS = [
@@ -52,25 +57,80 @@ def damaged(text: str, chance: random.Random) -> bytes:
     return "\n".join(lines).encode()
 
 
-@pytest.mark.parametrize(
-    ("source", "read"), [(STUDY, studyfile.load), (CLAIMS, load_claims)], ids=["a study", "the claims"]
-)
-def test_damage_is_a_sentence_or_harmless(source: Path, read: Callable[[Path], object], tmp_path: Path) -> None:
+def study_as_written(data: dict[str, Any], study: Any) -> None:
+    """A study has what its file has."""
+    assert (study.about, study.task, study.profile) == (data["about"], data["task"], data["profile"])
+    assert list(study.seeds) == data["seeds"] and all(type(seed) is int for seed in study.seeds)
+    assert {key: list(values) for key, values in study.grid.items()} == data["grid"]
+    assert dict(study.settings) == data.get("settings", {})
+    assert (study.best, list(study.best_seeds)) == (data.get("best", 0), data.get("best_seeds") or [])
+    assert dict(study.printed) == data.get("printed", {})
+
+
+def claims_as_written(data: dict[str, Any], claims: list[Any]) -> None:
+    """Claims have what the file has."""
+    tables = {key: data.pop(key, {}) for key in ("tolerances", "requirements", "licences")}
+    rows = [(figure, row) for figure, rows in data.items() for row in rows]
+    assert len(rows) == len(claims)
+    for (figure, row), claim in zip(rows, claims, strict=True):
+        assert (claim.figure, claim.licence) == (figure, tables["licences"].get(row["task"], ""))
+        for key in set(row) - {"tolerance", "relations", "requires"}:
+            assert getattr(claim, key) == row[key] and isinstance(row[key], bool) == (key == "at_least")
+        if width := tables["tolerances"].get(row.get("tolerance", "")):
+            assert claim.tolerance.why == width["why"]
+            kind = claim.tolerance.kind
+            assert width[kind] == (list(claim.tolerance.ladder) if kind == "ladder" else claim.tolerance.size)
+
+
+CASES = [
+    *((path, studyfile.load, study_as_written) for path in sorted(studyfile.STUDIES.glob("*.toml"))),
+    (CLAIMS, load_claims, claims_as_written),
+]
+
+
+@pytest.mark.parametrize(("source", "read", "check"), CASES, ids=[case[0].stem for case in CASES])
+def test_damage_is_a_sentence_or_harmless(
+    source: Path, read: Callable[[Path], Any], check: Callable[[dict[str, Any], Any], None], tmp_path: Path
+) -> None:
     chance, refused, path = random.Random(11), 0, tmp_path / source.name
     text = source.read_text()
-    for number in range(200):
+    for number in range(200 if source in (STUDY, CLAIMS) else 60):
         data = damaged(text, chance)
         path.write_bytes(data)
         try:
-            read(path)
+            result = read(path)
         except UserError as error:
             refused += 1
             assert "\n" not in str(error) and len(str(error)) < 1000, (number, data[:300])
         else:
-            assert tomllib.loads(data.decode()) is not None
-    assert refused > 100
+            check(tomllib.loads(data.decode()), result)
+    assert refused > 20
     path.write_text(text)  # control
     assert read(path) == read(source)
+
+
+VERDICT = [None, True, 1, 1e3, "", "best", [], {}, ["reproduced"], {"a": "reproduced"}, "Reproduced", "x" * 100_000]
+
+
+def test_damaged_verdicts(tmp_path: Path) -> None:
+    chance, refused = random.Random(12), 0
+    source = STUDIES.parent / "results" / "accepted" / VERDICTS
+    verdicts, path = json.loads(source.read_text()), tmp_path / VERDICTS
+    for _ in range(200):
+        other = verdicts | {chance.choice([*verdicts]): chance.choice(VERDICT)}
+        text = json.dumps(other if chance.random() < 0.5 else verdicts, indent=1)
+        data = damaged(text.replace(": ", " = "), chance).replace(b" = ", b": ")
+        path.write_bytes(data)
+        try:
+            result = read_verdicts(tmp_path)
+        except UserError as error:
+            refused += 1
+            assert VERDICTS in str(error) and "\n" not in str(error) and len(str(error)) < 1000
+        else:
+            assert result == json.loads(data) and set(result.values()) <= set(RANK)
+    assert refused > 100
+    path.write_text(json.dumps(verdicts))  # control
+    assert read_verdicts(tmp_path) == verdicts
 
 
 @pytest.mark.parametrize("thing", ["folder", "link to nowhere", "huge"])

@@ -5,12 +5,11 @@ Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Wh
 the loop over trials is outside, so that these stay in the cache.
 """
 
-from numba import njit
+from repro.eprop.kernels.numba_cpu.compiled import compiled
+from repro.eprop.kernels.numba_cpu.recursions import Array
 
-from repro.eprop.kernels.numba_cpu.recursions import FAST, Array
 
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def event_linear(channel: Array, start: Array, weights_t: Array, current: Array) -> None:  # pragma: no cover - compiled
     """Fills current [row, post]; `weights_t` is [pre, post]."""
     for row in range(current.shape[0]):
@@ -22,7 +21,7 @@ def event_linear(channel: Array, start: Array, weights_t: Array, current: Array)
                 current[row, j] += weights_t[i, j]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def event_outer(delta: Array, channel: Array, start: Array, gradient_t: Array) -> None:  # pragma: no cover - compiled
     """Adds to `gradient_t` [pre, post]; delta is [row, post]."""
     for row in range(delta.shape[0]):
@@ -32,7 +31,7 @@ def event_outer(delta: Array, channel: Array, start: Array, gradient_t: Array) -
                 gradient_t[i, j] += delta[row, j]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def event_linear_each(
     channel: Array, start: Array, weights_t: Array, current: Array
 ) -> None:  # pragma: no cover - compiled
@@ -49,7 +48,7 @@ def event_linear_each(
                     current[t, b, j] += weights_t[b, i, j]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def event_outer_each(
     delta: Array, channel: Array, start: Array, gradient_t: Array
 ) -> None:  # pragma: no cover - compiled
@@ -64,7 +63,7 @@ def event_outer_each(
                     gradient_t[b, i, j] += delta[t, b, j]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  # pragma: no cover - compiled
     """Fills y [time, batch, post] with x [time, batch, pre] times `weights_t` [1 or batch, post, pre] where `where` is
     not zero, and with zero elsewhere."""
@@ -80,7 +79,7 @@ def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  
                 y[t, b, i] = total
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def carry(
     vectors: Array, keep: Array, rows: Array, pre: Array, left: Array, gradient: Array
 ) -> None:  # pragma: no cover - compiled

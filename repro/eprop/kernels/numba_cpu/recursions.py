@@ -10,17 +10,16 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
+
+from repro.eprop.kernels.numba_cpu.compiled import compiled
 
 # LLVM gives up vectorising a loop over more arrays than it likes to compare for overlap; ours never do.
 llvm.set_option("", "-runtime-memory-check-threshold=128")
 
 Array = np.ndarray[Any, Any]
-# NaN and infinity keep their meaning: no "nnan", no "ninf".
-FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def lif_forward(
     current: Array,
     w_rec_t: Array,
@@ -96,7 +95,7 @@ def lif_forward(
     return events
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def local_reverse(
     post: Array, signal: Array, beta: Array, alpha: float, rho: float, delta: Array
 ) -> None:  # pragma: no cover - compiled
@@ -122,7 +121,7 @@ def local_reverse(
                 delta_t[k] = later[k]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def bptt_reverse(
     h: Array,
     signal: Array,
@@ -161,7 +160,7 @@ def bptt_reverse(
                 delta[t, b, i] = later[b, i]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def bptt_reverse_few(
     h: Array, signal: Array, w_rec: Array, beta: Array, alpha: float, rho: float, v_th: float, delta: Array
 ) -> None:  # pragma: no cover - compiled
@@ -194,7 +193,7 @@ def bptt_reverse_few(
                 delta[t, b, i] = later[i, b]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:  # pragma: no cover - compiled
     """Fills y [time, cell]; a cell is a trial's neuron."""
     n_time, cells = x.shape
@@ -206,7 +205,7 @@ def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:
             y[t, k] = last[k]
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def online_traces(
     h: Array,
     signal: Array,
