@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from repro.eprop.kernels.history import History
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import WindowRule
@@ -112,10 +113,11 @@ def window_gradients(
     window: Window,
     following: Window | None,
     state: LSTMState,
-    vectors: Tensor | None = None,
+    vectors: Tensor | History | None = None,
     with_inputs: bool = True,
 ) -> WindowGradients:
-    """One window of Algorithm 1 from `state`; `vectors` [unit, batch, 3, pre] are advanced in place.
+    """One window of Algorithm 1 from `state`; `vectors` [unit, batch, 3, pre] are advanced in place, or the history in
+    their place is written to.
 
     `following` is the next window. It is simulated for dE/dc at its first step (lines 4 and 5), the target of the
     prediction, with the weights as they are; None at the end of the sequences, where the boundary is zero and nothing
