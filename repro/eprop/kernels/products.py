@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.first_order import first_order
+
 CPUINFO = Path("/proc/cpuinfo")
 SAME = 1e-4  # the largest relative difference of two correct products in float32
 
@@ -27,6 +29,29 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     with torch.no_grad():
         result: Tensor = a @ b if by_onednn is None else by_onednn(a, b)
     return result
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As torch.nn.functional.linear, of rows [row, input], with such products; `weight` [output, input] is fastest where
+    it lies in memory transposed. It cannot be differentiated twice."""
+    result: Tensor = _Linear.apply(x, weight, bias)
+    return result
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return product(x, weight.T).add_(bias)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), by_y, wanted = ctx.saved_tensors, grads[0], ctx.needs_input_grad
+        by_weight = None
+        if wanted[1]:  # in the layout of the weight, so that autograd need not copy it
+            by_weight = product(by_y.T, x) if weight.is_contiguous() else product(x.T, by_y).T
+        return product(by_y, weight) if wanted[0] else None, by_weight, by_y.sum(dim=0) if wanted[2] else None
 
 
 def library() -> str:

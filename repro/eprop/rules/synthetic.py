@@ -123,20 +123,22 @@ def window_gradients(
     prediction, with the weights as they are; None at the end of the sequences, where the boundary is zero and nothing
     is predicted. No value depends on the data beyond its tensors: the function can be captured in a CUDA graph.
     """
+    share = 1 / len(window.inputs)  # of a sequence in the means over the batch
     trajectory = windows.forward_window(algorithm.neuron, algorithm.weights, window.inputs, state)
-    of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout)
+    of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout, share)
     predicted = _predict(algorithm, trajectory.state_after, following)
-    d_h, boundary = torch.cat([of_errors.d_h[:-1], of_errors.d_h[-1:] + predicted.d_h]), predicted.boundary
-    presynaptic, jacobians, batch = trajectory.presynaptic, trajectory.jacobians, len(window.inputs)
+    boundary = BoundaryGradient(*(share * part for part in predicted.boundary))
+    d_h = torch.cat([of_errors.d_h[:-1], of_errors.d_h[-1:] + share * predicted.d_h])
+    presynaptic, jacobians = trajectory.presynaptic, trajectory.jacobians
     backward = windows.backward_window(algorithm.weights.w_rec, jacobians, d_h, boundary, algorithm.rule)
-    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors) / batch
+    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors)
     return WindowGradients(
         windows.split_gradient(total, window.inputs.shape[2]),
-        tuple(gradient / batch for gradient in predicted.gradients),
-        tuple(gradient / batch for gradient in of_errors.readout),
-        _input_gradient(algorithm, jacobians, d_h, boundary, backward) / batch if with_inputs else None,
-        of_errors.error / batch,
-        predicted.error / batch,
+        tuple(share * gradient for gradient in predicted.gradients),
+        of_errors.readout,
+        _input_gradient(algorithm, jacobians, d_h, boundary, backward) if with_inputs else None,
+        share * of_errors.error,
+        share * predicted.error,
         trajectory.state_after,
     )
 
@@ -155,13 +157,17 @@ def _input_gradient(
 
 
 def _errors_of(
-    algorithm: Algorithm1, trajectory: WindowTrajectory, window: Window, readout: tuple[Tensor, ...]
+    algorithm: Algorithm1,
+    trajectory: WindowTrajectory,
+    window: Window,
+    readout: tuple[Tensor, ...] = (),
+    share: float = 1.0,
 ) -> _OfErrors:
-    """The errors of a window, and their derivatives with respect to its outputs and to `readout`."""
+    """The errors of a window, and their derivatives with respect to its outputs and to `readout`, times `share`."""
     with torch.enable_grad():
         h = trajectory.h.transpose(0, 1).contiguous().requires_grad_()
         error = algorithm.errors(h, window.target)
-        d_h, *gradients = torch.autograd.grad(error, [h, *readout])
+        d_h, *gradients = torch.autograd.grad(error, [h, *readout], torch.full_like(error, share))
     return _OfErrors(d_h.transpose(0, 1), tuple(gradients), error.detach())
 
 
@@ -198,6 +204,6 @@ def _cell_gradient_at_first_step(
     if window.next_input is not None:
         d_cell = algorithm.options.factor * predictor(after.h)
         boundary = windows.boundary_from_prediction(neuron, weights, after, window.next_input, d_cell)
-    d_h = _errors_of(algorithm, trajectory, window, ()).d_h
+    d_h = _errors_of(algorithm, trajectory, window).d_h
     backward = windows.backward_window(weights.w_rec, trajectory.jacobians, d_h, boundary, BPTT_INSIDE)
     return backward.d_cell_first_step
