@@ -145,7 +145,11 @@ def optimizer_of(module: Any) -> torch.optim.Optimizer:
 
 
 def torch_step(
-    module: Any, loss_of: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer | None = None, clip: float = 0
+    module: Any,
+    loss_of: Callable[[], torch.Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+    clip: float = 0,
+    clip_by: Callable[[Any, float], Any] = torch.nn.utils.clip_grad_norm_,
 ) -> Step:
     """An iteration of a module by its own optimizer, or another; gradients are clipped at the norm `clip` (0: not)."""
     chosen, parameters = optimizer or optimizer_of(module), list(module.parameters())
@@ -155,7 +159,7 @@ def torch_step(
         chosen.zero_grad()
         loss.backward()
         if clip:
-            torch.nn.utils.clip_grad_norm_(parameters, clip)
+            clip_by(parameters, clip)
         chosen.step()
 
     return step

@@ -9,8 +9,8 @@ from repro.eprop.neurons.lstm import LSTM
 from repro.eprop.rules.synthetic import Window
 from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.windowed_module import WindowedModule
-from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.clipping import clip
+from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.cross_entropy import cross_entropy
 from tasks.word_prediction.data import WordSegment, WordWindow
 from tasks.word_prediction.evaluation import perplexity, perplexity_of

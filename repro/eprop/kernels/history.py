@@ -2,8 +2,8 @@
 
 The vectors are a sum over past steps s: epsilon^t = sum_s D^t ... D^(s+1) dc^s/dI^s x^s (Eq. 2 unrolled). So what they
 add to the gradient, dE/dc^t . epsilon^t summed over the batch, is one matrix product: presynaptic activity [pre, step
-and trial] by dE/dc times the rest [step and trial, gate and unit]. Its cost grows with the number of past steps; that of
-carrying the vectors from window to window, which `repro.eprop.kernels.eligibility_vectors` does, does not.
+and trial] by dE/dc times the rest [step and trial, gate and unit]. Its cost grows with the number of past steps. That
+of carrying the vectors from window to window, by `repro.eprop.kernels.eligibility_vectors`, does not.
 """
 
 from typing import NamedTuple
@@ -75,7 +75,6 @@ class History(NamedTuple):
         start = first * presynaptic.shape[1]
         self.presynaptic[:, start : start + len(columns)] = columns.T
 
-
     def vectors(self, out: Tensor | None = None) -> Tensor:
         """The eligibility vectors that these steps amount to, [unit, batch, gate, pre]; in `out` if it is given."""
         _, batch, gates, n = self.rows.shape
@@ -93,7 +92,7 @@ class History(NamedTuple):
 
 
 def empty_history(like: Tensor, batch: int) -> History:
-    """The history of sequences that begin; `like` [unit, ..., gate, pre] has the shape, dtype and device of the vectors.
+    """The history of sequences that begin; `like` [unit, ..., gate, pre] has shape, dtype and device of the vectors.
 
     Memory that is not written is not used.
     """

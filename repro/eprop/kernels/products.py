@@ -32,8 +32,10 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As torch.nn.functional.linear, of rows [row, input], with such products; `weight` [output, input] is fastest where
-    it lies in memory transposed. It cannot be differentiated twice."""
+    """As torch.nn.functional.linear, of rows [row, input], with such products; it cannot be differentiated twice.
+
+    `weight` [output, input] is fastest where it lies in memory transposed.
+    """
     result: Tensor = _Linear.apply(x, weight, bias)
     return result
 

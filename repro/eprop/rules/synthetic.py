@@ -127,8 +127,9 @@ def window_gradients(
     trajectory = windows.forward_window(algorithm.neuron, algorithm.weights, window.inputs, state)
     of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout, share)
     predicted = _predict(algorithm, trajectory.state_after, following)
-    boundary = BoundaryGradient(*(share * part for part in predicted.boundary))
-    d_h = torch.cat([of_errors.d_h[:-1], of_errors.d_h[-1:] + share * predicted.d_h])
+    boundary, d_h = BoundaryGradient(*(share * part for part in predicted.boundary)), of_errors.d_h
+    if predicted.gradients:
+        d_h = torch.cat([d_h[:-1], d_h[-1:] + share * predicted.d_h])
     presynaptic, jacobians = trajectory.presynaptic, trajectory.jacobians
     backward = windows.backward_window(algorithm.weights.w_rec, jacobians, d_h, boundary, algorithm.rule)
     total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors)
@@ -165,7 +166,7 @@ def _errors_of(
 ) -> _OfErrors:
     """The errors of a window, and their derivatives with respect to its outputs and to `readout`, times `share`."""
     with torch.enable_grad():
-        h = trajectory.h.transpose(0, 1).contiguous().requires_grad_()
+        h = trajectory.h.transpose(0, 1).requires_grad_()  # steps first in memory
         error = algorithm.errors(h, window.target)
         d_h, *gradients = torch.autograd.grad(error, [h, *readout], torch.full_like(error, share))
     return _OfErrors(d_h.transpose(0, 1), tuple(gradients), error.detach())

@@ -80,7 +80,7 @@ class WindowBackward(NamedTuple):
 def forward_window(neuron: LSTM, weights: LSTMWeights, inputs: Tensor, state: LSTMState) -> WindowTrajectory:
     """Simulate a window of inputs [batch, step, input] from `state` (Eq. 31-36); nothing is recorded by autograd."""
     (batch, steps, n_in), n = inputs.shape, state.h.shape[1]
-    matrix, operators = weights.concatenated().T.contiguous(), dispatch.of(inputs)
+    matrix, operators = weights.concatenated().T, dispatch.of(inputs)
     presynaptic = inputs.new_empty(steps, batch, len(matrix))
     presynaptic[:, :, :n_in] = inputs.transpose(0, 1)
     presynaptic[:, :, -1] = 1
