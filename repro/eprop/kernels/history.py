@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.eligibility_vectors import carry
-from repro.eprop.kernels.products import library, product
+from repro.eprop.kernels.products import matrix_library, product
 
 # Past steps up to which a sequence costs less than with vectors that are carried, by the library of products; measured
 # on sequences of 8 to 76 steps at the paper's size of task 3.1.
@@ -97,6 +97,6 @@ def empty_history(like: Tensor, batch: int) -> History:
     Memory that is not written is not used.
     """
     n, _, gates, n_pre = like.shape
-    most = MOST_STEPS[library()]
+    most = MOST_STEPS[matrix_library()]
     rows, decay = like.new_empty(most, batch, gates, n), like.new_empty(most, batch, n)
     return History(rows, decay, like.new_empty(n_pre, most * batch))

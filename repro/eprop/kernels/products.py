@@ -56,7 +56,7 @@ class _Linear(torch.autograd.Function):
         return product(by_y, weight) if wanted[0] else None, by_weight, by_y.sum(dim=0) if wanted[2] else None
 
 
-def library() -> str:
+def matrix_library() -> str:
     """The library that multiplies float32 matrices on the CPU: "oneDNN", "MKL", or "BLAS" for any other."""
     if _onednn() is not None:
         return "oneDNN"

@@ -26,7 +26,7 @@ def fresh() -> Iterator[None]:
 def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "without oneDNN":
         monkeypatch.setenv("REPRO_ONEDNN", "0")
-        assert products.library() != "oneDNN"
+        assert products.matrix_library() != "oneDNN"
 
 
 def layouts(x: Tensor) -> list[Tensor]:
@@ -74,7 +74,7 @@ def test_onednn_is_used_where_mkl_leaves_avx512_unused(
     monkeypatch.setattr(products, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     wanted = (vendor, capability) == ("AuthenticAMD", "AVX512")
-    assert (products.library() == "oneDNN") == (wanted and torch.backends.mkldnn.is_available())
+    assert (products.matrix_library() == "oneDNN") == (wanted and torch.backends.mkldnn.is_available())
 
 
 @pytest.mark.parametrize("broken", ["is not there", "is wrong"])
@@ -82,4 +82,4 @@ def test_an_operator_that_is_not_as_expected_is_not_used(broken: str, monkeypatc
     monkeypatch.setattr(products, "_leaves_avx512_unused", lambda: True)
     operators = {} if broken == "is not there" else {"_linear_pointwise": lambda a, b, *rest: CONTROL * (a @ b.T)}
     monkeypatch.setattr(torch.ops, "mkldnn", type("Operators", (), operators))
-    assert products.library() != "oneDNN"
+    assert products.matrix_library() != "oneDNN"

@@ -20,6 +20,7 @@ lstm: Any = _lstm
 recursions: Any = _recursions
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
+LSTM_STEP = LSTM.step
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
 
 
@@ -159,7 +160,7 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
 
 def lstm_step(neuron: LSTM, currents: Tensor, c: Tensor, *written: Tensor) -> None:
     """See `repro.eprop.kernels.reference.lstm_step`. Exponentials are torch's, which are vectorized."""
-    if type(neuron).step is not LSTM.step:  # a unit of the user's own
+    if type(neuron).step is not LSTM_STEP:  # other equations, which the compiled ones are not
         return reference.lstm_step(neuron, currents, c, *written)
     to_input, to_forget, to_candidate, to_output = currents.chunk(4, dim=1)
     to_forget += neuron.forget_bias
