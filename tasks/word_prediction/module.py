@@ -108,9 +108,9 @@ class WordPredictionModule(WindowedModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *limit: Any, **options: Any) -> None:
         """By the norm of all gradients together, or of all but the synthetic gradients'."""
-        if limit := self.config.clip_norm:
+        if norm := self.config.clip_norm:
             groups = optimizer.param_groups[: None if self.config.clip_counts_synthetic else 1]
-            clip([parameter for group in groups for parameter in group["params"]], limit)
+            clip([parameter for group in groups for parameter in group["params"]], norm)
 
     def as_stack(self) -> StackedLSTM:
         """The network as torch's own LSTM."""

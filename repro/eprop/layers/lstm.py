@@ -13,7 +13,7 @@ from repro.eprop.layers.rule_layer import RuleLayer, full_precision
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
-from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights
+from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights, WindowBackward
 
 
 class LSTMLayer(RuleLayer):
@@ -209,11 +209,17 @@ class _Window(torch.autograd.Function):
         return d_x, *d_weights, None
 
 
-def _total(vectors: EligibilityVectors | None, presynaptic: Tensor, *window: Any) -> Tensor:
+def _total(
+    vectors: EligibilityVectors | None,
+    presynaptic: Tensor,
+    jacobians: LSTMJacobians,
+    backward: WindowBackward,
+    boundary: BoundaryGradient,
+) -> Tensor:
     """The gradient of all weights; advances the vectors."""
     if vectors is None:
-        return windows.weight_gradient(presynaptic, *window, None)
+        return windows.weight_gradient(presynaptic, jacobians, backward, boundary, None)
     vectors.make_room(len(presynaptic))
-    total = windows.weight_gradient(presynaptic, *window, vectors.past)
+    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors.past)
     vectors.advanced(len(presynaptic))
     return total

@@ -248,7 +248,8 @@ def sequence(layer: LSTMLayer, dtype: torch.dtype, forget: int = 0) -> dict[str,
         layer.zero_grad()
         h, state = layer(x, state, eligibility_vectors=vectors, return_state=True)
         (h * h.detach().cos()).sum().backward()
-    return {name: layer.get_parameter(name).grad for name in NAMES} | {"vectors": vectors.tensor}
+    gradients: dict[str, Any] = {name: layer.get_parameter(name).grad for name in NAMES}
+    return gradients | {"vectors": vectors.tensor}
 
 
 def test_vectors_resume_to_the_bit_within_a_sequence(layer: LSTMLayer, kept: str) -> None:
