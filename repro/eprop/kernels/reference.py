@@ -5,10 +5,10 @@ are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.e
 [time, batch] flattened.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
-
-from repro.eprop.neurons.lstm import LSTM
 
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
@@ -178,7 +178,7 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
     return gradient
 
 
-def lstm_step(neuron: LSTM, currents: Tensor, c: Tensor, *written: Tensor) -> None:
+def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
     """`step` of LSTM units: the state after it (c, h) and the Jacobians, in their order, into the arrays `written`.
 
     `currents` [batch, 4 unit] may be overwritten."""

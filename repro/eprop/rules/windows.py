@@ -22,12 +22,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from repro.eprop.kernels import dispatch
+from repro.eprop.kernels import dispatch, reference
 from repro.eprop.kernels.eligibility_vectors import carry
 from repro.eprop.kernels.history import History, empty_history
 from repro.eprop.kernels.products import product
 from repro.eprop.neurons.lstm import GATES, LSTM, N_CELL_GATES, LSTMJacobians, LSTMState
 from repro.eprop.rules.rule import WindowRule
+
+
+LSTM_STEP = LSTM.step  # which the compiled kernels compute
 
 
 class LSTMWeights(NamedTuple):
@@ -80,7 +83,8 @@ class WindowBackward(NamedTuple):
 def forward_window(neuron: LSTM, weights: LSTMWeights, inputs: Tensor, state: LSTMState) -> WindowTrajectory:
     """Simulate a window of inputs [batch, step, input] from `state` (Eq. 31-36); nothing is recorded by autograd."""
     (batch, steps, n_in), n = inputs.shape, state.h.shape[1]
-    matrix, operators = weights.concatenated().T, dispatch.of(inputs)
+    matrix = weights.concatenated().T
+    operators = dispatch.of(inputs) if type(neuron).step is LSTM_STEP else reference  # a unit with other equations
     presynaptic = inputs.new_empty(steps, batch, len(matrix))
     presynaptic[:, :, :n_in] = inputs.transpose(0, 1)
     presynaptic[:, :, -1] = 1

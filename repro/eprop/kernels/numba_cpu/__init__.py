@@ -8,19 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro.eprop.kernels import reference
 from repro.eprop.kernels.events import series
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
-from repro.eprop.neurons.lstm import LSTM
 
 events: Any = _events  # numba's own types say little about what a kernel takes
 lstm: Any = _lstm
 recursions: Any = _recursions
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
-LSTM_STEP = LSTM.step
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
 
 
@@ -158,10 +155,8 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
     return gradient.transpose(0, 1)
 
 
-def lstm_step(neuron: LSTM, currents: Tensor, c: Tensor, *written: Tensor) -> None:
+def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
     """See `repro.eprop.kernels.reference.lstm_step`. Exponentials are torch's, which are vectorized."""
-    if type(neuron).step is not LSTM_STEP:  # other equations, which the compiled ones are not
-        return reference.lstm_step(neuron, currents, c, *written)
     to_input, to_forget, to_candidate, to_output = currents.chunk(4, dim=1)
     to_forget += neuron.forget_bias
     currents[:, : 2 * c.shape[1]].sigmoid_()
@@ -171,4 +166,4 @@ def lstm_step(neuron: LSTM, currents: Tensor, c: Tensor, *written: Tensor) -> No
     torch.mul(to_forget, c, out=after).addcmul_(to_input, to_candidate)  # Eq. 35
     seen = after.tanh() if neuron.squash else after
     arrays = (x.numpy() for x in (currents, c.contiguous(), seen, *rest))
-    return lstm.lstm_step(neuron.squash, *arrays)
+    lstm.lstm_step(neuron.squash, *arrays)
