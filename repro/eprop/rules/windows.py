@@ -29,7 +29,6 @@ from repro.eprop.kernels.products import product
 from repro.eprop.neurons.lstm import GATES, LSTM, N_CELL_GATES, LSTMJacobians, LSTMState
 from repro.eprop.rules.rule import WindowRule
 
-
 LSTM_STEP = LSTM.step  # which the compiled kernels compute
 
 
