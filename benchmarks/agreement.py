@@ -180,7 +180,7 @@ def compare_gradients(problem: Problem, with_jax: bool) -> float:
 
 
 def _gradients(of: Any) -> dict[str, Tensor]:
-    return {name: torch.zeros_like(w) if w.grad is None else w.grad for name, w in of.named_parameters()}
+    return {name: torch.zeros_like(w) if w.grad is None else w.grad.to_dense() for name, w in of.named_parameters()}
 
 
 def _same(who: str, ours: Tensor, theirs: Tensor) -> Tensor:

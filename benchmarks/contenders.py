@@ -25,6 +25,7 @@ from benchmarks.lstm import StockLSTM, TruncatedBPTT
 from benchmarks.problem import Problem, Step, optimizer_of, torch_step
 from benchmarks.textbook import TextbookEProp3
 from benchmarks.windows import WindowProblem
+from tasks.word_prediction import clipping
 
 
 def jax_is_here() -> bool:
@@ -75,7 +76,9 @@ def _window(who: str, problem: WindowProblem) -> Step:
         kind: Any = type(optimizer_of(module))
         optimizer = kind(stock.parameters(), lr=config.learning_rate, fused=True)
         return torch_step(stock, lambda: stock.loss(batch), optimizer, config.clip_norm)
-    return torch_step(module, lambda: module.training_step(batch, 0)["loss"], clip=config.clip_norm)
+    return torch_step(
+        module, lambda: module.training_step(batch, 0)["loss"], clip=config.clip_norm, clip_by=clipping.clip
+    )
 
 
 def _textbook(module: Any, batch: Any, in_place: bool) -> Step:

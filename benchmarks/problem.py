@@ -145,17 +145,23 @@ def optimizer_of(module: Any) -> torch.optim.Optimizer:
 
 
 def torch_step(
-    module: Any, loss_of: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer | None = None, clip: float = 0
+    module: Any,
+    loss_of: Callable[[], torch.Tensor],
+    optimizer: torch.optim.Optimizer | None = None,
+    clip: float = 0,
+    clip_by: Callable[[Any, float], Any] | None = None,
 ) -> Step:
-    """An iteration of a module by its own optimizer, or another; gradients are clipped at the norm `clip` (0: not)."""
+    """An iteration of a module by its own optimizer, or another; gradients are clipped at the norm `clip` (0: not), by
+    torch or by another function."""
     chosen, parameters = optimizer or optimizer_of(module), list(module.parameters())
+    clip_by = clip_by or torch.nn.utils.clip_grad_norm_
 
     def step() -> None:
         loss = loss_of()
         chosen.zero_grad()
         loss.backward()
         if clip:
-            torch.nn.utils.clip_grad_norm_(parameters, clip)
+            clip_by(parameters, clip)
         chosen.step()
 
     return step

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from repro.eprop.errors import NotFiniteError, UsageError
     from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
+    from repro.eprop.kernels.products import matrix_library
     from repro.eprop.layers.algorithm_1 import Algorithm1Loss
     from repro.eprop.layers.bidirectional import Bidirectional
     from repro.eprop.layers.differentiable import DifferentiableLayer
@@ -47,6 +48,7 @@ _PLACES = {
         "SpikeTrains",
         "spike_trains",
     ),
+    "kernels.products": ("matrix_library",),
     "layers.algorithm_1": ("Algorithm1Loss",),
     "layers.bidirectional": ("Bidirectional",),
     "layers.differentiable": ("DifferentiableLayer",),
@@ -125,6 +127,7 @@ __all__ = [
     "Window",
     "eprop_update",
     "firing_rates",
+    "matrix_library",
     "one_shot",
     "online_eprop",
     "spike_trains",

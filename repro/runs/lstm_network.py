@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from repro.eprop.kernels.products import linear
 from repro.eprop.layers.lstm import LSTMLayer
 from repro.eprop.neurons.lstm import LSTM
 
@@ -14,12 +15,14 @@ class LinearReadout(nn.Module):
 
     def __init__(self, n: int, n_out: int, scale: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.w_out = nn.Parameter(scale * (2 * torch.rand(n_out, n, generator=generator) - 1))
+        w_out = scale * (2 * torch.rand(n_out, n, generator=generator) - 1)
+        self.w_out = nn.Parameter(w_out.T.contiguous().T)  # [unit, readout] in memory: see `linear`
         self.b_out = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, h: Tensor) -> Tensor:
         """Readouts [batch, step, readout] of outputs h [batch, step, unit], computed with steps first, as the layer."""
-        return nn.functional.linear(h.transpose(0, 1).contiguous(), self.w_out, self.b_out).transpose(0, 1)
+        rows = h.transpose(0, 1).flatten(end_dim=1)
+        return linear(rows, self.w_out, self.b_out).unflatten(0, (h.shape[1], h.shape[0])).transpose(0, 1)
 
 
 class LSTMNetwork(nn.Module):

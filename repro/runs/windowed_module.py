@@ -10,6 +10,7 @@ from repro.eprop.layers.algorithm_1 import Algorithm1Loss, WindowLoss
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.neurons.lstm import LSTMState
 from repro.eprop.rules.synthetic import Algorithm1Options, SyntheticGradient, Window
+from repro.eprop.rules.windows import no_eligibility_vectors
 from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.task_module import TaskModule
@@ -79,9 +80,8 @@ class WindowedModule(TaskModule, abc.ABC):
         if layer.rule.window_rule().vectors != "carried":
             self._vectors = None
             return
-        old = None if self._vectors is None else self._vectors.tensor
-        fits = old is not None and (len(old[0]), old.dtype, old.device) == (batch, layer.w_in.dtype, layer.w_in.device)
-        if self._vectors is None or not fits:
+        like = no_eligibility_vectors(layer.weights, 0)
+        if self._vectors is None or not self._vectors.fits(like, batch):
             self._vectors = layer.eligibility_vectors(batch)
         self._vectors.reset()
 

@@ -9,7 +9,9 @@ from repro.eprop.neurons.lstm import LSTM
 from repro.eprop.rules.synthetic import Window
 from repro.runs.lstm_network import LSTMNetwork
 from repro.runs.windowed_module import WindowedModule
+from tasks.word_prediction.clipping import clip
 from tasks.word_prediction.config import WordPredictionConfig
+from tasks.word_prediction.cross_entropy import cross_entropy
 from tasks.word_prediction.data import WordSegment, WordWindow
 from tasks.word_prediction.evaluation import perplexity, perplexity_of
 from tasks.word_prediction.torch_lstm import StackedLSTM, State
@@ -45,10 +47,12 @@ class WordPredictionModule(WindowedModule):
 
     def error_of(self, readout: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of logits [batch, step, word] in nats, added up over steps and streams."""
-        return nn.functional.cross_entropy(readout.flatten(end_dim=1), target.flatten(), reduction="sum")
+        return cross_entropy(readout.transpose(0, 1).flatten(end_dim=1), target.T.flatten())  # steps first, as they lie
 
     def _embedded(self, words: Tensor) -> Tensor:
-        return nn.functional.embedding(words, self.embedding)
+        """The words' vectors; their gradient has the rows of these words alone, unless processes have to share it."""
+        alone = self._trainer is None or self._trainer.world_size == 1
+        return nn.functional.embedding(words, self.embedding, sparse=alone)
 
     def training_step(self, batch: WordWindow, batch_idx: int) -> dict[str, Any]:
         """One window; the last one of an epoch has the perplexity of the epoch."""
@@ -100,14 +104,13 @@ class WordPredictionModule(WindowedModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Plain gradient descent; the synthetic gradients are a second group."""
-        return torch.optim.SGD(self.parameter_groups(), lr=self.config.learning_rate, fused=True)
+        return torch.optim.SGD(self.parameter_groups(), lr=self.config.learning_rate)
 
     def configure_gradient_clipping(self, optimizer: Any, *limit: Any, **options: Any) -> None:
         """By the norm of all gradients together, or of all but the synthetic gradients'."""
-        if self.config.clip_counts_synthetic or not self.config.clip_norm:
-            self.clip_gradients(optimizer, *limit, **options)
-        else:
-            torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip_norm)
+        if norm := self.config.clip_norm:
+            groups = optimizer.param_groups[: None if self.config.clip_counts_synthetic else 1]
+            clip([parameter for group in groups for parameter in group["params"]], norm)
 
     def as_stack(self) -> StackedLSTM:
         """The network as torch's own LSTM."""

@@ -8,6 +8,7 @@ import torch
 from benchmarks import agreement, batches, catalogue, contenders, lstm, run, textbook, worker
 from benchmarks.windows import WindowProblem
 from repro.errors import RunFailed
+from tasks.word_prediction import clipping
 
 SIZES = {
     "copy_repeat": {"units": 12, "batch_size": 3},
@@ -125,7 +126,8 @@ def test_sequences_are_picked_from_every_part_of_a_window(task) -> None:
 
 def test_gradients_are_clipped_where_the_task_clips(monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda parameters, norm: seen.append(norm))
+    for place, name in ((torch.nn.utils, "clip_grad_norm_"), (clipping, "clip")):
+        monkeypatch.setattr(place, name, lambda parameters, norm: seen.append(norm))
     for task in SIZES:
         for who in (catalogue.STOCK, catalogue.BPTT_4):
             contenders.build(who, tiny(task))()

@@ -48,7 +48,7 @@ def gradients(module: WordPredictionModule, windows: list[WordWindow]) -> dict[s
     module.zero_grad()
     for window in windows:
         module.window_loss(window).loss.backward()
-    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+    return {name: p.grad.to_dense().clone() for name, p in module.named_parameters() if p.grad is not None}
 
 
 def test_windows_are_contiguous_and_have_the_next_word(text: Corpus) -> None:
@@ -143,7 +143,7 @@ class Watch(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         groups = trainer.optimizers[0].param_groups
-        grads = [[p.grad for p in group["params"] if p.grad is not None] for group in groups]
+        grads = [[p.grad.to_dense() for p in group["params"] if p.grad is not None] for group in groups]
         self.rates.append([group["lr"] for group in groups])
         self.norms.append([float(nn.utils.get_total_norm(of_group)) for of_group in grads])
 

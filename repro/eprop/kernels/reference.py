@@ -5,12 +5,15 @@ are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.e
 [time, batch] flattened.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
     *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
+    "lstm_step",
 )
 
 
@@ -173,6 +176,15 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
     gradient = torch.einsum("bj,jbgi->gji", left, vectors)
     vectors.mul_(keep.T[:, :, None, None]).add_(torch.einsum("tbgj,tbi->jbgi", rows, pre))
     return gradient
+
+
+def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
+    """`step` of LSTM units: the state after it (c, h) and the Jacobians, in their order, into the arrays `written`.
+
+    `currents` [batch, 4 unit] may be overwritten."""
+    state, jacobians = neuron.step(c, currents)
+    for array, values in zip(written, (*state, *jacobians), strict=True):
+        array.copy_(values)
 
 
 def _rows(start: Tensor) -> Tensor:

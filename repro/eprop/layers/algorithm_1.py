@@ -101,7 +101,11 @@ class Algorithm1Loss:
             this, later = self._detached(window), following and self._detached(following)
             self._check_readout(this)
             state = state or layer.initial_state(len(this.inputs))
+            if carried is not None:
+                carried.make_room(this.inputs.shape[1])
             gradients = self._compute(this, later, state, carried, window.inputs.requires_grad)
+            if carried is not None:
+                carried.advanced(this.inputs.shape[1])
         return self._loss(window.inputs, gradients)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -150,7 +154,8 @@ class Algorithm1Loss:
         tensors = (*algorithm.weights, *algorithm.readout, *parameters)
         # A graph reads and writes where these tensors were when it was recorded.
         addresses = tuple(tensor.data_ptr() for tensor in tensors)
-        result: WindowGradients = self._replayed(*arguments, algorithm.rule, self.options, addresses)
+        filled = None if vectors is None else vectors.windows
+        result: WindowGradients = self._replayed(*arguments, algorithm.rule, self.options, addresses, filled)
         cloned: WindowGradients = map_tensors(result, torch.clone)  # the next replay overwrites them
         return cloned
 
@@ -163,8 +168,8 @@ class Algorithm1Loss:
         with_inputs: bool,
         *key: Any,
     ) -> WindowGradients:
-        tensor = None if vectors is None else vectors.tensor
-        return window_gradients(self._algorithm(), window, following, state, tensor, with_inputs)
+        past = None if vectors is None else vectors.past
+        return window_gradients(self._algorithm(), window, following, state, past, with_inputs)
 
     def _loss(self, inputs: Tensor, gradients: WindowGradients) -> WindowLoss:
         algorithm = self._algorithm()

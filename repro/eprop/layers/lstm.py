@@ -13,7 +13,7 @@ from repro.eprop.layers.rule_layer import RuleLayer, full_precision
 from repro.eprop.neurons.lstm import GATES, LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import BPTT, Rule, WindowRule
-from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights
+from repro.eprop.rules.windows import BoundaryGradient, LSTMWeights, WindowBackward
 
 
 class LSTMLayer(RuleLayer):
@@ -82,7 +82,7 @@ class LSTMLayer(RuleLayer):
 
         Rules that carry none (`BPTT()`, `Frozen()`, trace="truncated") leave them as they are.
         """
-        return EligibilityVectors(windows.no_eligibility_vectors(self.weights, batch))
+        return EligibilityVectors(windows.no_history(self.weights, batch))
 
     @torch.compiler.disable  # vectors advance in the backward pass, which a compiler cannot know
     def forward(
@@ -184,7 +184,9 @@ class _Window(torch.autograd.Function):
             ctx.save_for_backward(w_in, w_rec, *call.boundary, trajectory.presynaptic, *trajectory.jacobians)
         elif call.vectors is not None:
             zero, series = torch.zeros_like(call.state.c), (trajectory.presynaptic, trajectory.jacobians)
-            windows.advance_eligibility_vectors(call.vectors.tensor, *series, zero, zero)
+            call.vectors.make_room(x.shape[1])
+            windows.advance_eligibility_vectors(call.vectors.past, *series, zero, zero)
+            call.vectors.advanced(x.shape[1])
         ctx.mark_non_differentiable(*trajectory.state_after)
         return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
@@ -201,8 +203,23 @@ class _Window(torch.autograd.Function):
         d_x = windows.input_gradient(back, w_in) if ctx.needs_input_grad[0] else None
         d_weights: tuple[Tensor | None, ...] = (None, None, None)
         if any(ctx.needs_input_grad[1:4]) or call.vectors is not None:
-            vectors = None if call.vectors is None else call.vectors.tensor
-            total = windows.weight_gradient(presynaptic, local, back, boundary, vectors)
+            total = _total(call.vectors, presynaptic, local, back, boundary)
             d_weights = tuple(windows.split_gradient(total, w_in.shape[1]))
         call.layer.backward_passes += any(ctx.needs_input_grad[1:4])
         return d_x, *d_weights, None
+
+
+def _total(
+    vectors: EligibilityVectors | None,
+    presynaptic: Tensor,
+    jacobians: LSTMJacobians,
+    backward: WindowBackward,
+    boundary: BoundaryGradient,
+) -> Tensor:
+    """The gradient of all weights; advances the vectors."""
+    if vectors is None:
+        return windows.weight_gradient(presynaptic, jacobians, backward, boundary, None)
+    vectors.make_room(len(presynaptic))
+    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors.past)
+    vectors.advanced(len(presynaptic))
+    return total

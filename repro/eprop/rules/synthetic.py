@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from repro.eprop.kernels.history import History
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import WindowRule
@@ -112,29 +113,33 @@ def window_gradients(
     window: Window,
     following: Window | None,
     state: LSTMState,
-    vectors: Tensor | None = None,
+    vectors: Tensor | History | None = None,
     with_inputs: bool = True,
 ) -> WindowGradients:
-    """One window of Algorithm 1 from `state`; `vectors` [unit, batch, 3, pre] are advanced in place.
+    """One window of Algorithm 1 from `state`; `vectors` [unit, batch, 3, pre] are advanced in place, or the history in
+    their place is written to.
 
     `following` is the next window. It is simulated for dE/dc at its first step (lines 4 and 5), the target of the
     prediction, with the weights as they are; None at the end of the sequences, where the boundary is zero and nothing
     is predicted. No value depends on the data beyond its tensors: the function can be captured in a CUDA graph.
     """
+    share = 1 / len(window.inputs)  # of a sequence in the means over the batch
     trajectory = windows.forward_window(algorithm.neuron, algorithm.weights, window.inputs, state)
-    of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout)
+    of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout, share)
     predicted = _predict(algorithm, trajectory.state_after, following)
-    d_h, boundary = torch.cat([of_errors.d_h[:-1], of_errors.d_h[-1:] + predicted.d_h]), predicted.boundary
-    presynaptic, jacobians, batch = trajectory.presynaptic, trajectory.jacobians, len(window.inputs)
+    boundary, d_h = BoundaryGradient(*(share * part for part in predicted.boundary)), of_errors.d_h
+    if predicted.gradients:
+        d_h = torch.cat([d_h[:-1], d_h[-1:] + share * predicted.d_h])
+    presynaptic, jacobians = trajectory.presynaptic, trajectory.jacobians
     backward = windows.backward_window(algorithm.weights.w_rec, jacobians, d_h, boundary, algorithm.rule)
-    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors) / batch
+    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors)
     return WindowGradients(
         windows.split_gradient(total, window.inputs.shape[2]),
-        tuple(gradient / batch for gradient in predicted.gradients),
-        tuple(gradient / batch for gradient in of_errors.readout),
-        _input_gradient(algorithm, jacobians, d_h, boundary, backward) / batch if with_inputs else None,
-        of_errors.error / batch,
-        predicted.error / batch,
+        tuple(share * gradient for gradient in predicted.gradients),
+        of_errors.readout,
+        _input_gradient(algorithm, jacobians, d_h, boundary, backward) if with_inputs else None,
+        share * of_errors.error,
+        share * predicted.error,
         trajectory.state_after,
     )
 
@@ -153,13 +158,17 @@ def _input_gradient(
 
 
 def _errors_of(
-    algorithm: Algorithm1, trajectory: WindowTrajectory, window: Window, readout: tuple[Tensor, ...]
+    algorithm: Algorithm1,
+    trajectory: WindowTrajectory,
+    window: Window,
+    readout: tuple[Tensor, ...] = (),
+    share: float = 1.0,
 ) -> _OfErrors:
-    """The errors of a window, and their derivatives with respect to its outputs and to `readout`."""
+    """The errors of a window, and their derivatives with respect to its outputs and to `readout`, times `share`."""
     with torch.enable_grad():
-        h = trajectory.h.transpose(0, 1).contiguous().requires_grad_()
+        h = trajectory.h.transpose(0, 1).requires_grad_()  # steps first in memory
         error = algorithm.errors(h, window.target)
-        d_h, *gradients = torch.autograd.grad(error, [h, *readout])
+        d_h, *gradients = torch.autograd.grad(error, [h, *readout], torch.full_like(error, share))
     return _OfErrors(d_h.transpose(0, 1), tuple(gradients), error.detach())
 
 
@@ -196,6 +205,6 @@ def _cell_gradient_at_first_step(
     if window.next_input is not None:
         d_cell = algorithm.options.factor * predictor(after.h)
         boundary = windows.boundary_from_prediction(neuron, weights, after, window.next_input, d_cell)
-    d_h = _errors_of(algorithm, trajectory, window, ()).d_h
+    d_h = _errors_of(algorithm, trajectory, window).d_h
     backward = windows.backward_window(weights.w_rec, trajectory.jacobians, d_h, boundary, BPTT_INSIDE)
     return backward.d_cell_first_step

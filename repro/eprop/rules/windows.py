@@ -22,9 +22,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels import dispatch, reference
 from repro.eprop.kernels.eligibility_vectors import carry
-from repro.eprop.neurons.lstm import LSTM, N_CELL_GATES, LSTMJacobians, LSTMState
+from repro.eprop.kernels.history import History, empty_history
+from repro.eprop.kernels.products import product
+from repro.eprop.neurons.lstm import GATES, LSTM, N_CELL_GATES, LSTMJacobians, LSTMState
 from repro.eprop.rules.rule import WindowRule
+
+LSTM_STEP = LSTM.step  # which the compiled kernels compute
 
 
 class LSTMWeights(NamedTuple):
@@ -73,27 +78,25 @@ class WindowBackward(NamedTuple):
     d_cell_before_window: Tensor
 
 
-def _step(
-    neuron: LSTM, weights: Tensor, state: LSTMState, x: Tensor, one: Tensor
-) -> tuple[Tensor, LSTMState, LSTMJacobians]:
-    presynaptic = torch.cat([x, state.h, one], dim=1)
-    return presynaptic, *neuron.step(state.c, presynaptic @ weights.T)  # Eq. 31-36
-
-
 @torch.no_grad()
 def forward_window(neuron: LSTM, weights: LSTMWeights, inputs: Tensor, state: LSTMState) -> WindowTrajectory:
-    """Simulate a window of inputs [batch, step, input] from `state`; nothing is recorded by autograd."""
-    matrix, one = weights.concatenated(), inputs.new_ones(len(inputs), 1)
-    presynaptic: list[Tensor] = []
-    outputs: list[Tensor] = []
-    jacobians: list[LSTMJacobians] = []
-    for x in inputs.unbind(dim=1):
-        pre, state, local = _step(neuron, matrix, state, x, one)
-        presynaptic.append(pre)
-        outputs.append(state.h)
-        jacobians.append(local)
-    stacked = LSTMJacobians(*(torch.stack(series) for series in zip(*jacobians, strict=True)))
-    return WindowTrajectory(torch.stack(presynaptic), torch.stack(outputs), stacked, state)
+    """Simulate a window of inputs [batch, step, input] from `state` (Eq. 31-36); nothing is recorded by autograd."""
+    (batch, steps, n_in), n = inputs.shape, state.h.shape[1]
+    matrix = weights.concatenated().T
+    operators = dispatch.of(inputs) if type(neuron).step is LSTM_STEP else reference  # a unit with other equations
+    presynaptic = inputs.new_empty(steps, batch, len(matrix))
+    presynaptic[:, :, :n_in] = inputs.transpose(0, 1)
+    presynaptic[:, :, -1] = 1
+    c, h = inputs.new_empty(2, steps, batch, n)
+    d, output, direct = inputs.new_empty(3, steps, batch, n)
+    jacobians = LSTMJacobians(d, inputs.new_empty(steps, batch, N_CELL_GATES, n), output, direct)
+    for t in range(steps):
+        presynaptic[t, :, n_in:-1] = state.h
+        currents = product(presynaptic[t], matrix)
+        written = c[t], h[t], *(series[t] for series in jacobians)
+        operators.lstm_step(neuron, currents, state.c, *written)
+        state = LSTMState(c[t], h[t])
+    return WindowTrajectory(presynaptic, h, jacobians, LSTMState(*(part.clone() for part in state)))
 
 
 def zero_boundary(state: LSTMState) -> BoundaryGradient:
@@ -109,8 +112,8 @@ def boundary_from_prediction(
 
     `state` is that of the last step t of the window, `next_input` [batch, input] the input x^(t+1) of the next step.
     """
-    _, _, local = _step(neuron, weights.concatenated(), state, next_input, next_input.new_ones(len(next_input), 1))
-    return boundary_from_local(weights.w_rec, local, d_cell)
+    first = forward_window(neuron, weights, next_input[:, None], state)
+    return boundary_from_local(weights.w_rec, LSTMJacobians(*(series[0] for series in first.jacobians)), d_cell)
 
 
 def boundary_from_local(w_rec: Tensor, local: LSTMJacobians, d_cell: Tensor) -> BoundaryGradient:
@@ -120,7 +123,7 @@ def boundary_from_local(w_rec: Tensor, local: LSTMJacobians, d_cell: Tensor) -> 
     """
     d_current = (d_cell[:, None] * local.by_gate).flatten(start_dim=1)
     rows = w_rec.detach()[: N_CELL_GATES * w_rec.shape[1]]
-    return BoundaryGradient(d_current @ rows, d_cell * local.d)
+    return BoundaryGradient(product(d_current, rows), d_cell * local.d)
 
 
 def backward_window(
@@ -133,41 +136,48 @@ def backward_window(
     """
     w_rec = w_rec.detach()
     from_later, own_cell = boundary.d_h, boundary.d_c
-    series: list[Tensor] = []
-    truncated: list[Tensor] = []
+    d_currents = d_h.new_empty(*d_h.shape[:2], len(GATES), d_h.shape[2])
+    of_weights = torch.empty_like(d_currents) if rule.vectors == "truncated" else d_currents
     for t in reversed(range(len(d_h))):
         signal = d_h[t] + from_later if rule.recurrence else d_h[t]  # L, Eq. 9
         through_output = signal * jacobians.output[t]
         d_cell = through_output + own_cell  # Eq. 8
-        at_output_gate = (signal * jacobians.direct[t])[:, None]
-        d_current = torch.cat([d_cell[:, None] * jacobians.by_gate[t], at_output_gate], dim=1)
+        torch.mul(d_cell[:, None], jacobians.by_gate[t], out=d_currents[t, :, :N_CELL_GATES])
+        torch.mul(signal, jacobians.direct[t], out=d_currents[t, :, N_CELL_GATES])
         if rule.recurrence and t:
-            from_later = d_current.flatten(start_dim=1) @ w_rec
+            from_later = product(d_currents[t].flatten(start_dim=1), w_rec)
         if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
-            truncated.append(torch.cat([through_output[:, None] * jacobians.by_gate[t], at_output_gate], dim=1))
+            torch.mul(through_output[:, None], jacobians.by_gate[t], out=of_weights[t, :, :N_CELL_GATES])
+            of_weights[t, :, N_CELL_GATES] = d_currents[t, :, N_CELL_GATES]
         own_cell = d_cell * jacobians.d[t]
-        series.append(d_current)
-    d_currents = torch.stack(series[::-1])
-    of_weights = torch.stack(truncated[::-1]) if truncated else d_currents
     return WindowBackward(d_currents, of_weights, d_cell, own_cell)
 
 
 def advance_eligibility_vectors(
-    vectors: Tensor, presynaptic: Tensor, jacobians: LSTMJacobians, d_cell_before_window: Tensor, d_cell_after: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Advance `vectors` [unit, batch, 3, pre] by one window, in place (Eq. 2, 37).
+    vectors: Tensor | History,
+    presynaptic: Tensor,
+    jacobians: LSTMJacobians,
+    d_cell_before_window: Tensor,
+    d_cell_after: Tensor,
+) -> tuple[Tensor | None, Tensor]:
+    """Advance `vectors` [unit, batch, 3, pre] by one window, in place (Eq. 2, 37); or write it into the history.
 
-    Returns what the vectors before the window add to the gradient, [3, unit, pre], a sum over the batch; and what each
-    step adds to the vectors after it, without the presynaptic activity: dc^t/dI^t times the later dc/dc of the window,
-    [step, batch, 3, unit]. `d_cell_before_window` is that of `WindowBackward`, `d_cell_after` that of the boundary,
-    both [batch, unit].
+    Returns what the steps before the window add to the gradient, [3, unit, pre], a sum over the batch (None if there
+    are none); and what each step adds to the vectors after it, without the presynaptic activity: dc^t/dI^t times the
+    later dc/dc of the window, [step, batch, 3, unit]. `d_cell_before_window` is that of `WindowBackward`,
+    `d_cell_after` that of the boundary, both [batch, unit].
     """
-    to_edge = torch.cumprod(jacobians.d.flip(0), dim=0).flip(0)  # dc at the right edge / dc before each step
-    after_step = torch.cat([to_edge[1:], torch.ones_like(to_edge[:1])])
-    added = jacobians.by_gate * after_step[:, :, None]
+    added, to_edge = torch.empty_like(jacobians.by_gate), torch.ones_like(d_cell_after)
+    for t in reversed(range(len(added))):
+        torch.mul(jacobians.by_gate[t], to_edge[:, None], out=added[t])
+        to_edge = to_edge * jacobians.d[t]  # dc at the right edge / dc before the step
     # Subtract the own-cell part of the boundary gradient: the next window adds it, so counting it here would double it.
-    d_cell = d_cell_before_window - to_edge[0] * d_cell_after
-    return carry(vectors, to_edge[0], added, presynaptic, d_cell), added
+    d_cell = d_cell_before_window - to_edge * d_cell_after
+    if isinstance(vectors, Tensor):
+        return carry(vectors, to_edge, added, presynaptic, d_cell), added
+    from_past = vectors.gradient(d_cell)
+    vectors.add(to_edge, added, presynaptic)
+    return from_past, added
 
 
 def weight_gradient(
@@ -175,29 +185,31 @@ def weight_gradient(
     jacobians: LSTMJacobians,
     backward: WindowBackward,
     boundary: BoundaryGradient,
-    vectors: Tensor | None,
+    vectors: Tensor | History | None,
 ) -> Tensor:
     """The window's gradient of all weights, [4 unit, pre], a sum over steps and batch (Eq. 69).
 
-    `vectors` [unit, batch, 3, pre] are advanced in place; None: they begin anew in every window.
+    `vectors` [unit, batch, 3, pre] are advanced in place, and a history in their place is written to; None: they begin
+    anew in every window.
     """
     d_current, from_past = backward.d_current_of_weights, None
     if vectors is not None:
         from_past, added = advance_eligibility_vectors(
             vectors, presynaptic, jacobians, backward.d_cell_before_window, boundary.d_c
         )
-        at_cell, at_output_gate = d_current.split([N_CELL_GATES, 1], dim=2)
-        d_current = torch.cat([at_cell - boundary.d_c[:, None] * added, at_output_gate], dim=2)
-    total = d_current.flatten(end_dim=1).flatten(start_dim=1).T @ presynaptic.flatten(end_dim=1)
+        d_current = d_current.clone()
+        d_current[:, :, :N_CELL_GATES].addcmul_(added, boundary.d_c[:, None], value=-1)
+    rows = d_current.flatten(end_dim=1).flatten(start_dim=1)
+    total = product(presynaptic.flatten(end_dim=1).T.contiguous(), rows).T
     if from_past is not None:
-        at_cell = total[: from_past.shape[0] * from_past.shape[1]]
-        at_cell += from_past.reshape(at_cell.shape)
+        total[: N_CELL_GATES * from_past.shape[1]] += from_past.flatten(end_dim=1)
     return total
 
 
 def input_gradient(backward: WindowBackward, w_in: Tensor) -> Tensor:
     """dE/dx of the inputs [batch, step, input]. They have no eligibility vectors that could be truncated."""
-    return (backward.d_current.flatten(start_dim=2) @ w_in.detach()).transpose(0, 1)
+    rows = backward.d_current.flatten(end_dim=1).flatten(start_dim=1)
+    return product(rows, w_in.detach()).unflatten(0, backward.d_current.shape[:2]).transpose(0, 1)
 
 
 def split_gradient(gradient: Tensor, n_in: int) -> LSTMWeights:
@@ -210,3 +222,9 @@ def no_eligibility_vectors(weights: LSTMWeights, batch: int) -> Tensor:
     """The eligibility vectors of a layer that has received nothing yet, zeros [unit, batch, 3, pre]."""
     n, n_in = weights.w_rec.shape[1], weights.w_in.shape[1]
     return weights.w_in.new_zeros(n, batch, N_CELL_GATES, n_in + n + 1)
+
+
+def no_history(weights: LSTMWeights, batch: int) -> History:
+    """The same as a history without steps, and with room for as many as are cheaper than vectors."""
+    like = no_eligibility_vectors(weights, 0)
+    return empty_history(like, batch)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.eprop.errors import UsageError
+from repro.eprop.kernels.history import empty_history
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
 from repro.eprop.lightning import LearnsByRule
@@ -86,7 +87,7 @@ def test_a_gradient_reaches_no_state_and_no_second_order() -> None:
         (X[:, :, :3], {}, r"it must be \[batch, time, 4\]"),
         (X[:, :0], {}, "one step or more"),
         (X, {"state": LSTMState(START.c[:2], START.h[:2])}, r"each part must be \[3, 6\]"),
-        (X, {"eligibility_vectors": EligibilityVectors(torch.zeros(6, 2, 3, 11))}, "make them by"),
+        (X, {"eligibility_vectors": EligibilityVectors(empty_history(torch.zeros(6, 0, 3, 11), 2))}, "make them by"),
         (X, {"lengths": torch.tensor([3, 2, 1])}, "takes no lengths"),
     ],
 )

@@ -1,5 +1,7 @@
 """An LSTM layer's rules over windows, against autograd through the whole sequence and against the sums as printed."""
 
+import copy
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -7,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop.kernels import dispatch, reference
+from repro.eprop.errors import UsageError
+from repro.eprop.kernels import dispatch, history, reference
 from repro.eprop.kernels.eligibility_vectors import carry
+from repro.eprop.kernels.history import History
+from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
 from repro.eprop.neurons.lstm import LSTM, LSTMState
 from repro.eprop.rules import windows
@@ -37,6 +42,8 @@ from tests.oracle.eprop.lstm_tape import (
 )
 
 Boundaries = Callable[[LSTMState, int], BoundaryGradient]  # of the state before step t
+# Past steps that are kept: none, so that vectors are carried from the first window on; two windows, then vectors; all.
+KEPT = {"carried": 0, "history, then carried": 8, "history": 1000}
 GUESSED = draw(STEPS, BATCH, N, seed=7)  # dE/dc of the step after a window: anything but ideal
 WINDOW = 4
 
@@ -44,6 +51,17 @@ WINDOW = 4
 @pytest.fixture(params=[False, True], ids=["h = o c", "h = o tanh c"])
 def layer(request: pytest.FixtureRequest) -> LSTMLayer:
     return make_layer(request.param)
+
+
+@pytest.fixture(params=KEPT, autouse=True)
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    keep(KEPT[request.param], monkeypatch)
+    return request.param
+
+
+def keep(steps: int, patch: pytest.MonkeyPatch) -> None:
+    """Keep so many past steps of a sequence before vectors are carried."""
+    patch.setattr(history, "MOST_STEPS", dict.fromkeys(history.MOST_STEPS, steps))
 
 
 def in_windows(
@@ -180,22 +198,87 @@ def counted_twice(vectors: Tensor, pre: Tensor, local: Any, before: Tensor, afte
     return ADVANCE(vectors, pre, local, before, 0 * after)
 
 
-ADVANCE = windows.advance_eligibility_vectors
-BROKEN: dict[str, tuple[str, Callable[..., Any]]] = {
-    "no right edge": ("advance_eligibility_vectors", counted_twice),
-    "no left edge": ("carry", lambda v, keep, rows, pre, left: carry(v, keep, rows, pre, 0 * left)),
-    "nothing decays": ("carry", lambda v, keep, rows, pre, left: carry(v, 0 * keep + 1, rows, pre, left)),
-    "stale": ("carry", lambda v, keep, rows, pre, left: carry(v.clone(), keep, rows, pre, left)),
+ADVANCE, GRADIENT, ADD = windows.advance_eligibility_vectors, History.gradient, History.add
+BROKEN: dict[str, dict[str, tuple[Any, str, Callable[..., Any]]]] = {
+    "carried": {
+        "no right edge": (windows, "advance_eligibility_vectors", counted_twice),
+        "no left edge": (windows, "carry", lambda v, keep, rows, pre, left: carry(v, keep, rows, pre, 0 * left)),
+        "nothing decays": (windows, "carry", lambda v, keep, rows, pre, left: carry(v, 0 * keep + 1, rows, pre, left)),
+        "stale": (windows, "carry", lambda v, keep, rows, pre, left: carry(v.clone(), keep, rows, pre, left)),
+    },
+    "history": {
+        "no right edge": (windows, "advance_eligibility_vectors", counted_twice),
+        "no left edge": (History, "gradient", lambda self, d_cell: GRADIENT(self, 0 * d_cell)),
+        "nothing decays": (History, "add", lambda self, keep, rows, pre: ADD(self, 0 * keep + 1, rows, pre)),
+        "stale": (History, "add", lambda self, keep, rows, pre: ADD(self, keep, 0 * rows, pre)),
+    },
 }
+BROKEN["history, then carried"] = BROKEN["history"]
 
 
-@pytest.mark.parametrize("broken", BROKEN)
-def test_controls_of_what_is_carried(layer: LSTMLayer, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("broken", BROKEN["carried"])
+def test_controls_of_what_is_carried(layer: LSTMLayer, broken: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = printed_sum(layer, signals(layer, predicted=True), truncated=False)
-    monkeypatch.setattr(windows, *BROKEN[broken])
+    monkeypatch.setattr(*BROKEN[kept][broken])
     assert_differ(in_windows(layer, EProp3(), WINDOW, guessed(layer)), wanted)
     if broken.startswith("no "):  # otherwise, with ideal boundaries, neighbouring edges cancel whatever the vectors are
         assert_differ(in_windows(layer, EProp3(), WINDOW, ideal(layer)), by_autograd(layer))
+
+
+def test_a_history_and_carried_vectors_are_one_gradient(layer: LSTMLayer, kept: str) -> None:
+    """In float64 to 1e-12, in float32 to 1e-6; windows of 3 steps and one of 1, the vectors read in between."""
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
+        results = []
+        for steps in KEPT.values():
+            with pytest.MonkeyPatch.context() as patch:
+                keep(steps, patch)
+                results.append(sequence(layer, dtype))
+        for result in results[1:]:
+            assert_equal(result, results[0], tolerance)
+        assert_differ(sequence(layer, dtype, forget=2), results[0])  # control: two windows are forgotten
+
+
+def sequence(layer: LSTMLayer, dtype: torch.dtype, forget: int = 0) -> dict[str, Tensor]:
+    """The gradient of the last window, and the vectors after it; the first windows may be forgotten."""
+    layer, state = copy.deepcopy(layer).to(dtype), LSTMState(*(part.to(dtype) for part in START))
+    layer.rule, vectors = EProp3(), layer.eligibility_vectors(BATCH)
+    for number, x in enumerate(X.to(dtype)[:, :10].split(3, dim=1)):
+        if number < forget:
+            vectors.reset()
+        layer.zero_grad()
+        h, state = layer(x, state, eligibility_vectors=vectors, return_state=True)
+        (h * h.detach().cos()).sum().backward()
+    gradients: dict[str, Any] = {name: layer.get_parameter(name).grad for name in NAMES}
+    return gradients | {"vectors": vectors.tensor}
+
+
+def test_vectors_resume_to_the_bit_within_a_sequence(layer: LSTMLayer, kept: str) -> None:
+    layer.rule = EProp3()
+    whole = layer.eligibility_vectors(BATCH)
+    _, state = windows_of(layer, X[:, :8], START, whole)
+    saved = io.BytesIO()
+    torch.save(whole.state_dict(), saved)
+    wanted, _ = windows_of(layer, X[:, 8:], state, whole)
+    saved.seek(0)
+    resumed, fresh = layer.eligibility_vectors(BATCH), layer.eligibility_vectors(BATCH)
+    resumed.load_state_dict(torch.load(saved, weights_only=True))
+    result, _ = windows_of(layer, X[:, 8:], state, resumed)
+    assert all(torch.equal(result[name], wanted[name]) for name in NAMES)
+    assert torch.equal(resumed.tensor, whole.tensor)
+    assert_differ(windows_of(layer, X[:, 8:], state, fresh)[0], wanted)  # control: nothing was loaded
+    with pytest.raises(UsageError, match="another layer, batch or machine"):
+        layer.eligibility_vectors(BATCH + 1).load_state_dict(whole.state_dict())
+
+
+def windows_of(
+    layer: LSTMLayer, x: Tensor, state: LSTMState, vectors: EligibilityVectors
+) -> tuple[dict[str, Tensor], LSTMState]:
+    """The gradients of windows of two steps, added up, and the state after them."""
+    layer.zero_grad()
+    for window in x.split(2, dim=1):
+        h, state = layer(window, state, eligibility_vectors=vectors, return_state=True)
+        h.square().sum().backward()
+    return {name: layer.get_parameter(name).grad.clone() for name in NAMES}, state
 
 
 def test_the_predicted_boundary_is_autograds(layer: LSTMLayer) -> None:

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from repro.eprop.kernels.events import series
 from repro.eprop.kernels.numba_cpu import events as _events
+from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
 
 events: Any = _events  # numba's own types say little about what a kernel takes
+lstm: Any = _lstm
 recursions: Any = _recursions
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
@@ -151,3 +153,17 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
     arrays = (x.contiguous().numpy() for x in (keep, rows, pre, left))
     events.carry(vectors.numpy(), *arrays, gradient.numpy())
     return gradient.transpose(0, 1)
+
+
+def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
+    """See `repro.eprop.kernels.reference.lstm_step`. Exponentials are torch's, which are vectorized."""
+    to_input, to_forget, to_candidate, to_output = currents.chunk(4, dim=1)
+    to_forget += neuron.forget_bias
+    currents[:, : 2 * c.shape[1]].sigmoid_()
+    to_candidate.tanh_()
+    to_output.sigmoid_()
+    after, *rest = written
+    torch.mul(to_forget, c, out=after).addcmul_(to_input, to_candidate)  # Eq. 35
+    seen = after.tanh() if neuron.squash else after
+    arrays = (x.numpy() for x in (currents, c.contiguous(), seen, *rest))
+    lstm.lstm_step(neuron.squash, *arrays)
