@@ -11,6 +11,7 @@ from repro.eprop.kernels.events import Inputs
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import flip, mask_, remember
 from repro.eprop.layers.bidirectional import Bidirectional, trial_lengths, turned
+from repro.eprop.layers.fused import FusedPass, Parameters
 from repro.eprop.layers.readout import Readout, ReadoutPass, no_change
 from repro.eprop.layers.recurrent import Pass, RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.neurons.neuron import NeuronState
@@ -121,6 +122,8 @@ class _Whole:
         turns: list[Turn],
     ) -> None:
         self.passes, self.readout, self.lengths, self.y_before, self.turns = passes, readout, lengths, y_before, turns
+        fits = len(passes) == 1 and FusedPass.fits(passes[0].layer, readout, passes[0].state)
+        self.fused = FusedPass(passes[0], readout, lengths, y_before) if fits else None
 
     def of_readout(self, z: list[Tensor]) -> ReadoutPass:
         """The readout's pass, from the layers' outputs: as events where there are any."""
@@ -132,10 +135,13 @@ class _Network(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: _Whole, w_out: Tensor, b_out: Tensor | None, *rest: Tensor | None) -> Any:
         ctx.set_materialize_grads(False)
-        weights = rest[len(whole.passes) :]
-        z = [passed.forward(*pair) for passed, pair in zip(whole.passes, _pairs(weights), strict=True)]
+        weights = _pairs(rest[len(whole.passes) :])
         with torch.autocast(w_out.device.type, enabled=False):
-            y = whole.of_readout(z).forward(w_out, b_out)
+            if whole.fused is not None:
+                y, *z = whole.fused.forward(Parameters(*weights[0], w_out, b_out))
+            else:
+                z = [passed.forward(*pair) for passed, pair in zip(whole.passes, weights, strict=True)]
+                y = whole.of_readout(z).forward(w_out, b_out)
         ctx.whole = whole
         ctx.save_for_backward(w_out, *z, *rest)
         return y, *z
@@ -148,6 +154,11 @@ class _Network(torch.autograd.Function):
         w_out, *saved = ctx.saved_tensors
         z, x, weights = saved[:number], saved[number : 2 * number], _pairs(saved[2 * number :])
         wants_x = ctx.needs_input_grad[3 : 3 + number]
+        if whole.fused is not None and whole.fused.can_reverse(grads[0]):
+            parameters = Parameters(*weights[0], w_out, None)
+            by_w_out, by_b_out, layer = whole.fused.reverse(parameters, *grads, wants_x[0])
+            by_x = None if layer.x is None else layer.x.to(x[0].dtype)
+            return None, by_w_out, by_b_out if ctx.needs_input_grad[2] else None, by_x, layer.w_in, layer.w_rec
         learns = any(wants_x) or any(passed.rule.plastic for passed in whole.passes)
         by_w_out = by_b_out = None
         signals: list[Tensor | None] = [None] * number
