@@ -119,31 +119,42 @@ def online_traces(
     rho: float,
     kappa: float,
 ) -> None:  # pragma: no cover - compiled
-    """Arrays are [batch, ...]; advances trace, adapted, filtered, gradient and summed in place."""
+    """Arrays are [batch, ...]; advances trace, adapted, filtered, gradient and summed in place.
+
+    Where h is zero a neuron's traces are too, and what is carried on of them only decays. So its synapses are left
+    alone until h is not: `late_kappa` and `late_rho` are the decays since then, `owed` is what the learning signals
+    since then add to the gradient, in units of the filtered trace as it was.
+    """
     n_batch, n_time, n_post = h.shape
-    n_pre = presynaptic.shape[2]
+    n_pre, one, zero = presynaptic.shape[2], h.dtype.type(1), h.dtype.type(0)
+    late_kappa, late_rho, owed = np.empty(n_post, h.dtype), np.empty(n_post, h.dtype), np.empty(n_post, h.dtype)
     for b in range(n_batch):
+        late_kappa[:], late_rho[:], owed[:] = one, one, zero
         for t in range(n_time):
             for i in range(n_pre):
                 trace[b, i] = alpha * trace[b, i] + presynaptic[b, t, i]
             for j in range(n_post):
                 hj, lj = h[b, t, j], signal[b, t, j]
-                bar, g, s = filtered[b, j], gradient[j], summed[b, j]
-                if beta.size and beta[j] != 0:
-                    memory, strength = adapted[b, j], beta[j]
-                    for i in range(n_pre):
-                        e = hj * (trace[b, i] - strength * memory[i])
-                        memory[i] = rho * memory[i] + e
-                        bar[i] = kappa * bar[i] + e
-                        g[i] += lj * bar[i]
-                        s[i] += e
-                elif hj == 0:  # the trace itself is zero: only its filtered copy decays
-                    for i in range(n_pre):
-                        bar[i] *= kappa
-                        g[i] += lj * bar[i]
-                else:
-                    for i in range(n_pre):
-                        e = hj * trace[b, i]
-                        bar[i] = kappa * bar[i] + e
-                        g[i] += lj * bar[i]
-                        s[i] += e
+                late_kappa[j] *= kappa
+                if hj == 0:
+                    owed[j] += lj * late_kappa[j]
+                    late_rho[j] *= rho
+                    continue
+                strength = beta[j] if beta.size else zero
+                for i in range(n_pre):
+                    old = filtered[b, j, i]
+                    e = hj * trace[b, i]
+                    if strength != zero:
+                        memory = late_rho[j] * adapted[b, j, i]
+                        e -= hj * strength * memory
+                        adapted[b, j, i] = rho * memory + e
+                    filtered[b, j, i] = late_kappa[j] * old + e
+                    gradient[j, i] += owed[j] * old + lj * filtered[b, j, i]
+                    summed[b, j, i] += e
+                late_kappa[j], late_rho[j], owed[j] = one, one, zero
+        for j in range(n_post):
+            for i in range(n_pre):
+                gradient[j, i] += owed[j] * filtered[b, j, i]
+                filtered[b, j, i] *= late_kappa[j]
+                if adapted.size:
+                    adapted[b, j, i] *= late_rho[j]
