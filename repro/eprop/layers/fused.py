@@ -57,7 +57,7 @@ class FusedPass:
         """y [batch, time, readout] and z [batch, time, neuron]."""
         passed, neuron, readout, inputs = self.passed, self._neuron, self.readout, self.inputs
         w_in, w_rec = kernel_weights(weights.w_in, weights.w_rec)
-        w_out, (batch, steps, _) = weights.w_out.detach(), inputs.shape
+        w_out, batch = weights.w_out.detach(), inputs.shape[0]
         before = passed.state or neuron.initial_state(batch, passed.layer.n, w_in)
         if not isinstance(inputs, SpikeTrains):
             inputs, w_in = events.linear(inputs, w_in), w_in.new_empty(0, 0)
@@ -82,10 +82,9 @@ class FusedPass:
         y = made.y if weights.b_out is None else made.y + weights.b_out.detach()
         return mask_(y, self.lengths), z_all
 
-    def can_reverse(self, by_y: Tensor | None) -> bool:
-        """Whether the backward pass is e-prop by one matrix B, of whole trials."""
-        full_trace, changes = self.passed.rule == EProp(), self.readout.feedback.changes
-        return by_y is not None and full_trace and not changes and self.lengths is None
+    def can_reverse(self) -> bool:
+        """Whether the backward pass is e-prop with its full trace and one matrix B, of whole trials."""
+        return self.passed.rule == EProp() and not self.readout.feedback.changes and self.lengths is None
 
     def reverse(
         self, weights: Parameters, by_y: Tensor, by_z: Tensor | None, wants_x: bool

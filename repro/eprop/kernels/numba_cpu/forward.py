@@ -3,8 +3,8 @@ numba, one kernel forward and one back. `repro.eprop.kernels.reference.lif_forwa
 neurons compute, `repro.eprop.layers.readout` what the readout does.
 
 Arrays are time-major, [time, batch, neuron]. What belongs to all neurons of a step runs along batch and neuron in one
-loop; what belongs to a spike adds one row of weights, or of a gradient. All weights and their gradients are [pre, post].
-An array without elements leaves its part out: inputs, recurrence, adaptation, readout.
+loop; a spike adds one row of weights, or of a gradient. All weights and their gradients are [pre, post]. An array
+without elements leaves its part out: inputs, recurrence, adaptation, readout.
 """
 
 from typing import Any, NamedTuple
@@ -145,7 +145,7 @@ def _step(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _active(z: Array, n: int, trial: Array, neuron: Array, counts: Array) -> int:  # pragma: no cover - compiled
-    """List the neurons of z [batch * neuron] that are not silent; returns their number, and adds to `counts` [batch]."""
+    """List the neurons of z [batch * neuron] that are not silent; returns their number, adds to `counts` [batch]."""
     count = 0
     for k in range(z.size):
         neuron[count] = k

@@ -21,7 +21,7 @@ class Simulated(NamedTuple):
     h: Tensor
     v: Tensor
     y: Tensor
-    state: tuple[Tensor, ...]
+    state: tuple[Tensor, Tensor, Tensor, Tensor]
     spikes: SpikeTrains
     trial: Tensor
 
@@ -63,7 +63,7 @@ def network_forward(
         forward.Series(*map(inner, (z, h, v, y)), forward.Events(channel.numpy(), trial.numpy(), start.numpy())),
     )
     spikes = SpikeTrains(channel[:count].clone(), start, batch, steps, n)
-    return Simulated(z, h, v, y, tuple(after[:4]), spikes, trial[:count].clone())
+    return Simulated(z, h, v, y, (after[0], after[1], after[2], after[3]), spikes, trial[:count].clone())
 
 
 class Gradients(NamedTuple):
@@ -88,14 +88,14 @@ def network_reverse(
     constants: tuple[float, ...],
     wants_delta: bool,
 ) -> Gradients:
-    """The recursion of `repro.eprop.kernels.reference.local_reverse`, `post` being dz/dv, and what it adds to gradients.
+    """The recursion of `repro.eprop.kernels.reference.local_reverse`, `post` being dz/dv, and the gradients from it.
 
     `signals` are dE/dz beside the readout [batch, time, neuron], dE/dy [batch, time, readout], and B [neuron, readout]:
     the learning signal is the first and B times the filtered second. `inputs` and `spikes` are those of the forward
     pass, `trial` the trial of each of the spikes. `constants` are alpha, rho, kappa, and what multiplies w_out. The
     gradient of w_rec has none for spikes before the first step, and its diagonal counts like any other place.
     """
-    (batch, _, n), (by_z, by_y, feedback) = post.shape, signals
+    n, (by_z, by_y, feedback) = post.shape[2], signals
     flat = by_z.stride()[:2] == (0, 0)  # the rate term: the same row for all trials and steps
     delta = series(post, *post.shape) if wants_delta else post.new_empty(0, 0, 0)
     w_in = post.new_zeros(inputs.channels if inputs else 0, n)

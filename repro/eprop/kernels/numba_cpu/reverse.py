@@ -1,6 +1,6 @@
-"""The way back through LIF and ALIF neurons by e-prop, with readout, feedback and all gradients where these are wanted:
-compiled by numba, one kernel. `repro.eprop.kernels.reference.local_reverse` has the recursion, `repro.eprop.rules.signals`
-the feedback.
+"""The way back through LIF and ALIF neurons by e-prop, with readout, feedback and gradients where these are wanted:
+compiled by numba, one kernel. `repro.eprop.kernels.reference.local_reverse` has the recursion,
+`repro.eprop.rules.signals` the feedback.
 
 Arrays are time-major, [time, batch, neuron]. No learning signal is kept: what each step has of it is made from the
 filtered error and used at once. An array without elements leaves its part out.
