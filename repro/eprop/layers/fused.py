@@ -6,7 +6,6 @@ drives, learning signals, deltas.
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from repro.eprop.kernels import dispatch, events
@@ -36,7 +35,7 @@ class FusedPass:
     def __init__(self, passed: Pass, readout: Readout, lengths: Tensor | None, y_before: Tensor | None) -> None:
         self.passed, self.readout, self.lengths, self.y_before = passed, readout, lengths, y_before
         self.inputs: Inputs = cheapest(passed.x) if isinstance(passed.x, Tensor) else passed.x
-        self.trial = torch.empty(0)  # of each spike
+        self.trials: tuple[Tensor, ...] = ()  # of each event of the inputs, and of each spike
 
     @staticmethod
     def fits(layer: RecurrentLayer, readout: Readout, state: NeuronState | None) -> bool:
@@ -75,7 +74,7 @@ class FusedPass:
             ),
             keep_v,
         )
-        self.trial = made.trial
+        self.trials = made.trials
         trajectory = Trajectory(made.z, made.h, (made.v,) if keep_v else NOT_KEPT, before, events=made.spikes)
         *variables, z, refractory = made.state
         z_all = passed.keep(trajectory, NeuronState(tuple(variables[: len(neuron.names)]), z, refractory))
@@ -102,7 +101,7 @@ class FusedPass:
             (by_z, by_y, readout.feedback_weights(h.shape[1], w_out)[0]),
             inputs if as_events else None,
             trajectory.events,
-            self.trial,
+            self.trials,
             neuron.adaptation(before),
             (neuron.alpha, neuron.rho, readout.kappa, readout.scale),
             wants_x or not as_events,

@@ -11,7 +11,7 @@ from torch import Tensor
 from repro.eprop.kernels.events import series
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
-from repro.eprop.kernels.numba_cpu.network import NO_TRIAL, inner, network_forward, network_reverse
+from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse
 
 events: Any = _events  # numba's own types say little about what a kernel takes
 recursions: Any = _recursions
@@ -55,7 +55,9 @@ def lif_forward(
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
     """See `repro.eprop.kernels.reference.local_reverse`."""
     signals = signal, signal[..., :0], post.new_empty(post.shape[2], 0)
-    return network_reverse(post, signals, None, None, NO_TRIAL, beta, (alpha, rho, 0.0, 0.0), wants_delta=True).delta
+    none = torch.empty(0, dtype=torch.int32)
+    constants = alpha, rho, 0.0, 0.0
+    return network_reverse(post, signals, None, None, (none, none), beta, constants, wants_delta=True).delta
 
 
 def bptt_reverse(

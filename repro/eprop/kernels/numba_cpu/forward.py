@@ -16,8 +16,9 @@ from repro.eprop.kernels.numba_cpu.recursions import FAST, Array
 
 
 class Events(NamedTuple):
-    """Spikes of size one: `channel` [event] and `start` [time * batch + 1], as in `SpikeTrains`; `trial` [event] where
-    it is known."""
+    """Spikes of size one: `channel` [event] and `start` [time * batch + 1], as in `SpikeTrains`; and the trial of each
+    event, `trial`, which the forward pass fills: it spares loops over the few events of a trial, whose ends a processor guesses
+    wrongly as often as not."""
 
     channel: Array
     trial: Array
@@ -25,12 +26,13 @@ class Events(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Of inputs, [pre, post]; of the layer, [1 or batch, pre, post]; of the readout, [neuron, readout]; and beta."""
+    """Of inputs, [pre, post]; of the layer, [1 or batch, pre, post]; of the readout, [neuron, readout]; and beta of all
+    trials' neurons, [batch * neuron]."""
 
     w_in: Array
     w_rec: Array
     w_out: Array
-    beta: Array
+    strength: Array
 
 
 class State(NamedTuple):
@@ -71,31 +73,30 @@ def forward(
 ) -> int:  # pragma: no cover - compiled
     """Fills `out` from the inputs, given as `current` or as events; returns the number of spikes."""
     n_time, n_batch, n = out.z.shape
-    drive, strength = np.empty((n_batch, n), out.z.dtype), tiled(weights.beta, n_batch, n)
+    drive = np.empty((n_batch, n), out.z.dtype)
     trial, neuron = np.empty(n_batch * n + 1, np.int32), np.empty(n_batch * n + 1, np.int32)
     start, total = out.spikes.start, 0
     start[:] = 0
     count = _active(state.z, n, trial, neuron, start[:n_batch])
     start[:n_batch] = 0
     for t in range(n_time):
-        if current.size:
-            drive[:] = current[t]
-        else:
+        if inputs.start.size:
             drive[:] = 0
             _add_inputs(drive, inputs, t * n_batch, weights.w_in)
+        else:
+            drive[:] = current[t]
         if weights.w_rec.size:
             for s in range(count):
                 b, i = trial[s], neuron[s]
                 size, weight_set = state.z[b * n + i], b % weights.w_rec.shape[0]
                 for j in range(n):
                     drive[b, j] += size * weights.w_rec[weight_set, i, j]
-        _step(drive.reshape(-1), strength, state, c, out.z[t].reshape(-1), out.h[t].reshape(-1))
+        _step(drive.reshape(-1), weights.strength, state, c, out.z[t].reshape(-1), out.h[t].reshape(-1))
         if out.v.size:
             out.v[t].reshape(-1)[:] = state.v
         count = _active(state.z, n, trial, neuron, start[t * n_batch + 1 : (t + 1) * n_batch + 1])
         out.spikes.channel[total : total + count] = neuron[:count]
-        if out.spikes.trial.size:
-            out.spikes.trial[total : total + count] = trial[:count]
+        out.spikes.trial[total : total + count] = trial[:count]
         total += count
         if out.y.size:
             _read(count, trial, neuron, weights.w_out, state.y, c, out.y[t])
@@ -105,23 +106,19 @@ def forward(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def tiled(beta: Array, n_batch: int, n: int) -> Array:  # pragma: no cover - compiled
-    """beta of all trials' neurons, one after the other; zero where none adapts."""
-    tiled = np.zeros(n * n_batch, beta.dtype)
-    if beta.size:
-        for k in range(tiled.size):
-            tiled[k] = beta[k % n]
-    return tiled
-
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _add_inputs(drive: Array, inputs: Events, row: int, w_in: Array) -> None:  # pragma: no cover - compiled
-    """Add the weights of the channels that spike to drive [batch, neuron]; `row` is the step's first."""
-    for b in range(drive.shape[0]):
-        for s in range(inputs.start[row + b], inputs.start[row + b + 1]):
-            i = inputs.channel[s]
-            for j in range(drive.shape[1]):
-                drive[b, j] += w_in[i, j]
+    """Add the weights of the channels that spike to drive [batch, neuron]; `row` is the step's first. Fills the step's
+    part of `inputs.trial`, and for now the place behind it."""
+    first, stop, trial = inputs.start[row], inputs.start[row + drive.shape[0]], inputs.trial
+    trial[first:stop] = 0
+    for b in range(1, drive.shape[0]):
+        trial[inputs.start[row + b]] += 1
+    for s in range(first, stop):
+        if s > first:
+            trial[s] += trial[s - 1]
+        b, i = trial[s], inputs.channel[s]
+        for j in range(drive.shape[1]):
+            drive[b, j] += w_in[i, j]
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

@@ -15,7 +15,7 @@ reverse: Any = _reverse
 
 class Simulated(NamedTuple):
     """What a network did: z, h, v [batch, time, neuron] (v of no elements unless it is kept), y [batch, time, readout];
-    the state after the last step; and the spikes as events, with the trial of each."""
+    the state after the last step; the spikes as events; and the trials of the inputs' events and of the spikes."""
 
     z: Tensor
     h: Tensor
@@ -23,7 +23,7 @@ class Simulated(NamedTuple):
     y: Tensor
     state: tuple[Tensor, Tensor, Tensor, Tensor]
     spikes: SpikeTrains
-    trial: Tensor
+    trials: tuple[Tensor, Tensor]
 
 
 def network_forward(
@@ -50,20 +50,21 @@ def network_forward(
     y = series(like, batch, steps, weights[2].shape[0])
     most = batch * n * (1 + steps // max(int(constants[3]), 1))
     channel, trial = torch.empty(most, dtype=torch.int64), torch.empty(most, dtype=torch.int32)
+    of_inputs = torch.empty(len(inputs.channel) + 1 if isinstance(inputs, SpikeTrains) else 0, dtype=torch.int32)
     start = torch.empty(steps * batch + 1, dtype=torch.int64)
     after = [x.clone(memory_format=torch.contiguous_format) for x in (*state, y_before)]
     w_in, w_rec, w_out = (w.mT.contiguous() for w in weights)
     each = w_rec.view(-1, n, n) if w_rec.numel() else none
     count = forward.forward(
         inner(inputs) if isinstance(inputs, Tensor) else none.numpy(),
-        events_of(inputs),
-        forward.Weights(*(w.numpy() for w in (w_in, each, w_out, beta.contiguous()))),
+        events_of(inputs, of_inputs),
+        forward.Weights(*(w.numpy() for w in (w_in, each, w_out, tiled(beta, like)))),
         forward.State(*(x.view(-1).numpy() for x in after[:4]), after[4].numpy()),
         forward.Constants(*map(real_of(like), constants)),
         forward.Series(*map(inner, (z, h, v, y)), forward.Events(channel.numpy(), trial.numpy(), start.numpy())),
     )
     spikes = SpikeTrains(channel[:count].clone(), start, batch, steps, n)
-    return Simulated(z, h, v, y, (after[0], after[1], after[2], after[3]), spikes, trial[:count].clone())
+    return Simulated(z, h, v, y, (after[0], after[1], after[2], after[3]), spikes, (of_inputs, trial[:count].clone()))
 
 
 class Gradients(NamedTuple):
@@ -83,7 +84,7 @@ def network_reverse(
     signals: tuple[Tensor, Tensor, Tensor],
     inputs: SpikeTrains | None,
     spikes: SpikeTrains | None,
-    trial: Tensor,
+    trials: tuple[Tensor, Tensor],
     beta: Tensor,
     constants: tuple[float, ...],
     wants_delta: bool,
@@ -92,7 +93,7 @@ def network_reverse(
 
     `signals` are dE/dz beside the readout [batch, time, neuron], dE/dy [batch, time, readout], and B [neuron, readout]:
     the learning signal is the first and B times the filtered second. `inputs` and `spikes` are those of the forward
-    pass, `trial` the trial of each of the spikes. `constants` are alpha, rho, kappa, and what multiplies w_out. The
+    pass, `trials` the trial of each of their events. `constants` are alpha, rho, kappa, and what multiplies w_out. The
     gradient of w_rec has none for spikes before the first step, and its diagonal counts like any other place.
     """
     n, (by_z, by_y, feedback) = post.shape[2], signals
@@ -104,9 +105,9 @@ def network_reverse(
     first = reverse.reverse(
         inner(post),
         reverse.Signal(inner(by_z[:, :1] if flat else by_z), inner(by_y), feedback.contiguous().numpy()),
-        events_of(inputs),
-        events_of(spikes, trial),
-        beta.contiguous().numpy(),
+        events_of(inputs, trials[0]),
+        events_of(spikes, trials[1]),
+        tiled(beta, post[:, 0]).numpy(),
         numbers,
         reverse.Gradients(w_in.numpy(), w_rec.numpy(), w_out.numpy(), inner(delta)),
     )
@@ -123,11 +124,13 @@ def real_of(like: Tensor) -> Any:
     return like.new_empty(0).numpy().dtype.type
 
 
-NO_TRIAL = torch.empty(0, dtype=torch.int32)
+def tiled(beta: Tensor, like: Tensor) -> Tensor:
+    """beta of all trials' neurons, one after the other; zero where none adapts. `like` is [batch, neuron]."""
+    return beta.repeat(len(like)) if beta.numel() else like.new_zeros(like.numel())
 
 
-def events_of(spikes: Any, trial: Tensor = NO_TRIAL) -> Any:
+def events_of(spikes: SpikeTrains | Tensor | None, trial: Tensor) -> Any:
     """The events of spikes, none of anything else."""
-    if not isinstance(spikes, SpikeTrains):
-        return forward.Events(*(torch.empty(0, dtype=torch.int64).numpy(), NO_TRIAL.numpy(), NO_TRIAL.long().numpy()))
-    return forward.Events(spikes.channel.contiguous().numpy(), trial.numpy(), spikes.start.contiguous().numpy())
+    none = torch.empty(0, dtype=torch.int64)
+    channel, start = (spikes.channel, spikes.start) if isinstance(spikes, SpikeTrains) else (none, none)
+    return forward.Events(channel.contiguous().numpy(), trial.numpy(), start.contiguous().numpy())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from repro.eprop.kernels.numba_cpu.forward import Events, tiled
+from repro.eprop.kernels.numba_cpu.forward import Events
 from repro.eprop.kernels.numba_cpu.recursions import FAST, Array
 
 
@@ -44,11 +44,12 @@ class Gradients(NamedTuple):
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def reverse(
-    post: Array, signal: Signal, inputs: Events, spikes: Events, beta: Array, c: Decays, out: Gradients
+    post: Array, signal: Signal, inputs: Events, spikes: Events, strength: Array, c: Decays, out: Gradients
 ) -> Array:  # pragma: no cover - compiled
-    """Fills `out`, `post` being dz/dv; returns delta of the first step [batch, neuron]."""
+    """Fills `out`, `post` being dz/dv and `strength` beta of all trials' neurons [batch * neuron]; returns delta of the
+    first step [batch, neuron]."""
     n_time, n_batch, n = post.shape
-    strength, onto = tiled(beta, n_batch, n), _in_pairs(signal.feedback)
+    onto = _in_pairs(signal.feedback)
     total, later, onward = np.zeros_like(strength), np.zeros_like(strength), np.zeros_like(strength)
     error = np.zeros((n_batch, len(onto)), post.dtype)
     delta = later.reshape(n_batch, n)
@@ -123,8 +124,7 @@ def _add_spikes(
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _add_inputs(delta: Array, inputs: Events, row: int, w_in: Array) -> None:  # pragma: no cover - compiled
     """What a step's input spikes add to the gradient of w_in."""
-    for b in range(delta.shape[0]):
-        for s in range(inputs.start[row + b], inputs.start[row + b + 1]):
-            i = inputs.channel[s]
-            for j in range(delta.shape[1]):
-                w_in[i, j] += delta[b, j]
+    for s in range(inputs.start[row], inputs.start[row + delta.shape[0]]):
+        i, b = inputs.channel[s], inputs.trial[s]
+        for j in range(delta.shape[1]):
+            w_in[i, j] += delta[b, j]
