@@ -37,19 +37,17 @@ class FusedPass:
         self.inputs: Inputs = cheapest(passed.x) if isinstance(passed.x, Tensor) else passed.x
         self.trials: tuple[Tensor, ...] = ()  # of each event of the inputs, and of each spike
 
-    @staticmethod
-    def fits(layer: RecurrentLayer, readout: Readout, state: NeuronState | None) -> bool:
-        """Whether the forward pass is defined by the classes that the kernels implement, in one precision."""
-        neuron, dtype = layer.neuron, layer.w_in.dtype
+    def fits(self, weights: Parameters) -> bool:
+        """Whether the forward pass is one of the classes that the kernels implement, in one precision."""
+        layer, readout, state, dtype = self.passed.layer, self.readout, self.passed.state, weights.w_in.dtype
         return (
             (type(layer), type(readout)) == (RecurrentLayer, Readout)
-            and isinstance(neuron, LIF | ALIF)
-            and type(neuron) in (LIF, ALIF)
-            and neuron.surrogate is None
+            and type(layer.neuron) in (LIF, ALIF)
+            and self._neuron.surrogate is None
             and readout.frame_steps == 1
-            and readout.w_out.dtype == dtype
+            and weights.w_out.dtype == dtype
             and (state is None or all(x.dtype == dtype for x in (*state.variables, state.z, state.refractory)))
-            and dispatch.of(layer.w_in).network_forward is not None
+            and dispatch.of(weights.w_in).network_forward is not None
         )
 
     def forward(self, weights: Parameters) -> tuple[Tensor, Tensor]:

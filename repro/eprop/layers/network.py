@@ -122,8 +122,7 @@ class _Whole:
         turns: list[Turn],
     ) -> None:
         self.passes, self.readout, self.lengths, self.y_before, self.turns = passes, readout, lengths, y_before, turns
-        fits = len(passes) == 1 and FusedPass.fits(passes[0].layer, readout, passes[0].state)
-        self.fused = FusedPass(passes[0], readout, lengths, y_before) if fits else None
+        self.fused = FusedPass(passes[0], readout, lengths, y_before) if len(passes) == 1 else None
 
     def of_readout(self, z: list[Tensor]) -> ReadoutPass:
         """The readout's pass, from the layers' outputs: as events where there are any."""
@@ -160,9 +159,11 @@ class _Network(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         weights = _pairs(rest[len(whole.passes) :])
         with torch.autocast(w_out.device.type, enabled=False):
-            if whole.fused is not None:
-                y, *z = whole.fused.forward(Parameters(*weights[0], w_out, b_out))
+            parameters = Parameters(*weights[0], w_out, b_out)
+            if whole.fused is not None and whole.fused.fits(parameters):
+                y, *z = whole.fused.forward(parameters)
             else:
+                whole.fused = None
                 z = [passed.forward(*pair) for passed, pair in zip(whole.passes, weights, strict=True)]
                 y = whole.of_readout(z).forward(w_out, b_out)
         ctx.whole = whole

@@ -17,8 +17,8 @@ from repro.eprop.kernels.numba_cpu.recursions import FAST, Array
 
 class Events(NamedTuple):
     """Spikes of size one: `channel` [event] and `start` [time * batch + 1], as in `SpikeTrains`; and the trial of each
-    event, `trial`, which the forward pass fills: it spares loops over the few events of a trial, whose ends a processor guesses
-    wrongly as often as not."""
+    event, which the forward pass fills: loops over the few events of a trial end where a processor does not expect
+    it."""
 
     channel: Array
     trial: Array
