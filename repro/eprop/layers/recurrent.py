@@ -1,5 +1,6 @@
 """A recurrent layer of neurons: forward x -> z; its backward pass is the layer's learning rule."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -153,7 +154,7 @@ class Pass:
 
         Raises NotFiniteError: NaN stays in a voltage, but silences the neuron, and no loss would show it.
         """
-        if not all(bool(torch.isfinite(variable).all()) for variable in after.variables):
+        if not all(math.isfinite(variable.sum()) for variable in after.variables):
             raise NotFiniteError(
                 "the neurons' variables are no longer finite: the input or the weights are not, or are too large"
             )

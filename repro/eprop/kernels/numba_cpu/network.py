@@ -63,8 +63,8 @@ def network_forward(
         forward.Constants(*map(real_of(like), constants)),
         forward.Series(*map(inner, (z, h, v, y)), forward.Events(channel.numpy(), trial.numpy(), start.numpy())),
     )
-    spikes = SpikeTrains(channel[:count].clone(), start, batch, steps, n)
-    return Simulated(z, h, v, y, (after[0], after[1], after[2], after[3]), spikes, (of_inputs, trial[:count].clone()))
+    spikes = SpikeTrains(channel[:count], start, batch, steps, n)
+    return Simulated(z, h, v, y, (after[0], after[1], after[2], after[3]), spikes, (of_inputs, trial[:count]))
 
 
 class Gradients(NamedTuple):
