@@ -13,8 +13,7 @@ from repro.eprop.kernels.events import Inputs, SpikeTrains
 from repro.eprop.kernels.padding import cheapest, mask_
 from repro.eprop.layers.readout import Readout
 from repro.eprop.layers.recurrent import LayerGradients, Pass, RecurrentLayer, kernel_weights
-from repro.eprop.neurons.alif import ALIF
-from repro.eprop.neurons.lif import LIF
+from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.neuron import NOT_KEPT, NeuronState, Trajectory
 from repro.eprop.rules.rule import EProp
 
@@ -38,12 +37,13 @@ class FusedPass:
         self.trials: tuple[Tensor, ...] = ()  # of each event of the inputs, and of each spike
 
     def fits(self, weights: Parameters) -> bool:
-        """Whether the forward pass is one of the classes that the kernels implement, in one precision."""
+        """Whether the forward pass is that of the classes which the kernels implement, in one precision."""
         layer, readout, state, dtype = self.passed.layer, self.readout, self.passed.state, weights.w_in.dtype
         return (
             (type(layer), type(readout)) == (RecurrentLayer, Readout)
-            and type(layer.neuron) in (LIF, ALIF)
-            and self._neuron.surrogate is None
+            and isinstance(layer.neuron, IntegrateAndFire)
+            and type(layer.neuron).simulate is IntegrateAndFire.simulate
+            and layer.neuron.surrogate is None
             and readout.frame_steps == 1
             and weights.w_out.dtype == dtype
             and (state is None or all(x.dtype == dtype for x in (*state.variables, state.z, state.refractory)))
@@ -81,7 +81,8 @@ class FusedPass:
 
     def can_reverse(self) -> bool:
         """Whether the backward pass is e-prop with its full trace and one matrix B, of whole trials."""
-        return self.passed.rule == EProp() and not self.readout.feedback.changes and self.lengths is None
+        ours = type(self._neuron).e_prop_delta is IntegrateAndFire.e_prop_delta
+        return ours and self.passed.rule == EProp() and not self.readout.feedback.changes and self.lengths is None
 
     def reverse(
         self, weights: Parameters, by_y: Tensor, by_z: Tensor | None, wants_x: bool
@@ -113,7 +114,7 @@ class FusedPass:
         return of.w_out, by_y.sum(dim=(0, 1)), LayerGradients(by_x, by_in, by_rec)
 
     @property
-    def _neuron(self) -> LIF | ALIF:
+    def _neuron(self) -> IntegrateAndFire:
         neuron = self.passed.layer.neuron
-        assert isinstance(neuron, LIF | ALIF)
+        assert isinstance(neuron, IntegrateAndFire)
         return neuron

@@ -178,11 +178,18 @@ class ReversedSign(EProp):
         return -super().delta(*arguments)
 
 
-class OwnLIF(LIF):
+class OwnGradient(LIF):
     """A neuron of the user's, made from ours."""
 
     def e_prop_delta(self, *arguments: Any) -> Tensor:
         return 2 * super().e_prop_delta(*arguments)
+
+
+class OwnDynamics(LIF):
+    """Another one."""
+
+    def simulate(self, current: Tensor, *arguments: Any) -> Any:
+        return super().simulate(2 * current, *arguments)
 
 
 NOT_REVERSED: list[tuple[Rule, Feedback, Tensor | None]] = [
@@ -219,8 +226,16 @@ def test_what_the_way_back_is_not_defined_for_is_left_to_the_layers(
     assert_differ(one, of("two"), "w_out")
 
 
+def test_a_neuron_may_have_a_way_back_of_its_own(calls: Counter[str]) -> None:
+    own, ours = (make(kind(15.0, V_TH, 3, GAMMA), EProp()) for kind in (OwnGradient, LIF))
+    one, two, other = (results(case, way, torch.mean) for case, way in ((own, "pair"), (own, "two"), (ours, "pair")))
+    assert calls == {"network_forward": 2, "network_reverse": 1}
+    assert_equal(one, two, EXACT[torch.float64])
+    assert_differ(one, other, "w_in", "w_rec")  # control: ours
+
+
 def test_what_the_kernels_are_not_defined_for_is_left_to_the_layers(calls: Counter[str]) -> None:
-    own = OwnLIF(15.0, V_TH, 3, GAMMA)
+    own = OwnDynamics(15.0, V_TH, 3, GAMMA)
     surrogate = LIF(15.0, V_TH, 3, GAMMA, surrogate=lambda x: Heaviside.apply(V_TH * x, torch.zeros_like(x)))
     frames = make("lif", EProp(), frame_steps=5)
     for case in (make(own, EProp()), make(surrogate, EProp()), make("own", EProp()), frames):
