@@ -189,7 +189,7 @@ class OwnDynamics(LIF):
     """Another one."""
 
     def simulate(self, current: Tensor, *arguments: Any) -> Any:
-        return super().simulate(2 * current, *arguments)
+        return super().simulate(1.1 * current, *arguments)
 
 
 NOT_REVERSED: list[tuple[Rule, Feedback, Tensor | None]] = [
