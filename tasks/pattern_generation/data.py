@@ -7,6 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.events import spike_trains
+from repro.eprop.kernels.padding import remember
 from repro.runs.loaders import IndexedLoader
 from repro.runs.seeds import generator
 from tasks.clock import clock
@@ -45,9 +47,9 @@ class PatternGenerationData(pl.LightningDataModule):
         self.config = config
         inputs = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms)
         target = patterns(config, generator(seed, "targets"))
-        self.trial = PatternTrial(
-            inputs.expand(config.batch_size, -1, -1).contiguous(), target.expand(config.batch_size, -1, -1).contiguous()
-        )
+        inputs, target = (x.expand(config.batch_size, -1, -1).contiguous() for x in (inputs, target))
+        remember(inputs, spike_trains(inputs), lengths=None)  # the layer then skips what is silent
+        self.trial = PatternTrial(inputs, target)
 
     def train_dataloader(self) -> IndexedLoader:
         """One batch an iteration."""

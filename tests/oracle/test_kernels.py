@@ -60,6 +60,35 @@ def test_compiled_kernels_equal_those_in_plain_torch(
         assert relative(compiled(*arguments), getattr(reference, name)(*arguments)) < tolerance, name
 
 
+@pytest.mark.parametrize("neuron", ["lif", "alif"])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0], ids=["h is zero", "h is zero mostly", "h is never zero"])
+def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: float) -> None:
+    """Two pieces of a trial; the compiled kernel leaves synapses alone while h is zero."""
+    batch, steps, post, pre = 3, 40, 6, 5
+    beta = NEURONS[neuron].adaptation(torch.zeros(post).double())
+    random = torch.Generator().manual_seed(2)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=random, dtype=torch.float64)
+
+    read = [(draw(batch, steps, post) * (draw(batch, steps, post) < share), draw(batch, steps, post)) for _ in range(2)]
+    presynaptic = (draw(batch, steps, pre) < 0.2).double()
+    each = batch, post, pre
+    begun = [draw(batch, pre), draw(*each) if beta.numel() else draw(batch, 0, 0), draw(*each), draw(post, pre)]
+
+    def advanced(kernels: object, signal_of: int = 1) -> list[Tensor]:
+        written = [x.clone() for x in (*begun, torch.zeros(each).double())]
+        for piece in read:
+            numbers = 0.9, 0.97, 0.8
+            kernels.online_traces(piece[0], piece[signal_of], presynaptic, beta, *written, *numbers)
+        return written
+
+    compiled = advanced(dispatch.operators("cpu"))
+    for one, two in zip(compiled, advanced(reference), strict=True):
+        assert not two.numel() or relative(one, two) < 1e-12 or not two.any()
+    assert relative(compiled[3], advanced(reference, signal_of=0)[3]) > WRONG  # control: another signal
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_spikes_as_events_are_their_array(dtype: torch.dtype, tolerance: float) -> None:
     """The same currents and the same outer products from events as from zeros and ones."""

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import importlib
 import os
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,17 +17,19 @@ from repro.eprop.kernels import reference
 
 PACKAGES = {"cpu": "repro.eprop.kernels.numba_cpu", "cuda": "repro.eprop.kernels.triton_cuda"}
 Operators = Any  # the functions of `reference`, by name
+# What a device may have beside these: a layer and its readout in one call each way. `layers.fused` uses them.
+FUSED = ("network_forward", "network_reverse")
 
 
 @functools.cache
 def operators(device_type: str) -> Operators:
     """The functions of `repro.eprop.kernels.reference` for a type of device, such as "cpu": compiled ones where there
-    are any, and the others in plain torch."""
-    named: dict[str, Callable[..., Any]] = {name: getattr(reference, name) for name in reference.OPERATORS}
+    are any, and the others in plain torch; and those of `FUSED`, each None where the device has none."""
+    named: dict[str, Any] = {name: getattr(reference, name) for name in reference.OPERATORS} | dict.fromkeys(FUSED)
     if device_type in PACKAGES and not (device_type == "cpu" and os.environ.get("REPRO_NUMBA") == "0"):
         with contextlib.suppress(ImportError):
             compiled = importlib.import_module(PACKAGES[device_type])
-            named |= {name: getattr(compiled, name) for name in reference.OPERATORS if hasattr(compiled, name)}
+            named |= {name: getattr(compiled, name) for name in named if hasattr(compiled, name)}
     return SimpleNamespace(**named)
 
 

@@ -130,7 +130,10 @@ def linear(spikes: Inputs, weights: Tensor) -> Tensor:
             mapped: Tensor = _EventLinear.apply(weights, spikes)
             return mapped
         spikes = spikes.dense(weights.dtype)
-    return torch.nn.functional.linear(spikes.to(weights.dtype).transpose(0, 1), weights).transpose(0, 1)
+    spikes = spikes.to(weights.dtype)
+    if spikes.shape[0] == 1:  # one product; of [time, 1, pre] torch makes one a step
+        return torch.nn.functional.linear(spikes[0], weights)[None]
+    return torch.nn.functional.linear(spikes.transpose(0, 1), weights).transpose(0, 1)
 
 
 def of_frames(delta: Tensor, held: Held) -> Tensor:

@@ -11,8 +11,9 @@ from repro.eprop.kernels.events import Inputs
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import flip, mask_, remember
 from repro.eprop.layers.bidirectional import Bidirectional, trial_lengths, turned
+from repro.eprop.layers.fused import FusedPass, Parameters
 from repro.eprop.layers.readout import Readout, ReadoutPass, no_change
-from repro.eprop.layers.recurrent import Pass, RecurrentLayer, check_inputs, tensor_of
+from repro.eprop.layers.recurrent import LayerGradients, Pass, RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.neurons.neuron import NeuronState
 from repro.eprop.rules.rule import Rule
 from repro.eprop.rules.signals import Feedback
@@ -121,21 +122,50 @@ class _Whole:
         turns: list[Turn],
     ) -> None:
         self.passes, self.readout, self.lengths, self.y_before, self.turns = passes, readout, lengths, y_before, turns
+        self.fused = FusedPass(passes[0], readout, lengths, y_before) if len(passes) == 1 else None
 
     def of_readout(self, z: list[Tensor]) -> ReadoutPass:
         """The readout's pass, from the layers' outputs: as events where there are any."""
         spikes = [p.trajectory().events or array for p, array in zip(self.passes, z, strict=True)]
         return ReadoutPass(self.readout, spikes, self.lengths, self.y_before, self.turns)
 
+    def reverse(
+        self,
+        z: list[Tensor],
+        grads: Sequence[Tensor | None],
+        w_out: Tensor,
+        weights: list[tuple[Any, Any]],
+        wants_x: Sequence[bool],
+    ) -> tuple[Tensor | None, Tensor | None, list[LayerGradients]]:
+        """Gradients of w_out, b_out and each layer, from dE/dy and dE/dz of each layer; all but `w_out` and dE/dy are
+        in the order of `passes`."""
+        learns = any(wants_x) or any(passed.rule.plastic for passed in self.passes)
+        by_w_out = by_b_out = None
+        signals: list[Tensor | None] = [None] * len(self.passes)
+        if grads[0] is not None:
+            by_w_out, by_b_out, sent = self.of_readout(z).backward(grads[0], w_out, learns)
+            signals = [*sent] if sent else signals
+        layers = []
+        for k, passed in enumerate(self.passes):
+            signal = _total(signals[k], grads[1 + k], self.lengths)
+            none = LayerGradients(None, None, None)
+            layers.append(none if signal is None else passed.backward(z[k], signal, *weights[k], wants_x[k]))
+        return by_w_out, by_b_out, layers
+
 
 class _Network(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: _Whole, w_out: Tensor, b_out: Tensor | None, *rest: Tensor | None) -> Any:
         ctx.set_materialize_grads(False)
-        weights = rest[len(whole.passes) :]
-        z = [passed.forward(*pair) for passed, pair in zip(whole.passes, _pairs(weights), strict=True)]
+        weights = _pairs(rest[len(whole.passes) :])
         with torch.autocast(w_out.device.type, enabled=False):
-            y = whole.of_readout(z).forward(w_out, b_out)
+            parameters = Parameters(*weights[0], w_out, b_out)
+            if whole.fused is not None and whole.fused.fits(parameters):
+                y, *z = whole.fused.forward(parameters)
+            else:
+                whole.fused = None
+                z = [passed.forward(*pair) for passed, pair in zip(whole.passes, weights, strict=True)]
+                y = whole.of_readout(z).forward(w_out, b_out)
         ctx.whole = whole
         ctx.save_for_backward(w_out, *z, *rest)
         return y, *z
@@ -144,23 +174,20 @@ class _Network(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         whole: _Whole = ctx.whole
-        number = len(whole.passes)
+        number, fused = len(whole.passes), whole.fused
         w_out, *saved = ctx.saved_tensors
         z, x, weights = saved[:number], saved[number : 2 * number], _pairs(saved[2 * number :])
         wants_x = ctx.needs_input_grad[3 : 3 + number]
-        learns = any(wants_x) or any(passed.rule.plastic for passed in whole.passes)
-        by_w_out = by_b_out = None
-        signals: list[Tensor | None] = [None] * number
-        if grads[0] is not None:
-            by_w_out, by_b_out, found = whole.of_readout(z).backward(grads[0], w_out, learns)
-            signals = [*found] if found else signals
-        by_x: list[Tensor | None] = []
-        by_weights: list[Tensor | None] = []
-        for k, passed in enumerate(whole.passes):
-            signal = _total(signals[k], grads[1 + k], whole.lengths)
-            gradients = None if signal is None else passed.backward(z[k], signal, *weights[k], wants_x[k])
-            by_weights += [None, None] if gradients is None else [gradients.w_in, gradients.w_rec]
-            by_x.append(None if gradients is None or gradients.x is None else gradients.x.to(x[k].dtype))
+        by_w_out: Tensor | None
+        by_b_out: Tensor | None
+        if fused is not None and grads[0] is not None and fused.can_reverse():
+            parameters = Parameters(*weights[0], w_out, None)
+            by_w_out, by_b_out, layer = fused.reverse(parameters, grads[0], grads[1], wants_x[0])
+            layers = [layer]
+        else:
+            by_w_out, by_b_out, layers = whole.reverse(z, grads, w_out, weights, wants_x)
+        by_x = [None if by.x is None else by.x.to(of.dtype) for by, of in zip(layers, x, strict=True)]
+        by_weights = [by_weight for by in layers for by_weight in (by.w_in, by.w_rec)]
         return None, by_w_out, by_b_out if ctx.needs_input_grad[2] else None, *by_x, *by_weights
 
 

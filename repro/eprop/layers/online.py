@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.events import Inputs, delayed
+from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.kernels.events import Inputs, delayed, outer
 from repro.eprop.layers.readout import Readout
 from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.layers.rule_layer import deliver, leaves_of
@@ -155,14 +156,20 @@ class _Run:
             sources = {"w_in": x.to(z.dtype), "w_rec": delayed(z, trajectory.before.z)}
             for name, synapses in self.onto.items():
                 synapses.advance(trajectory, signal, sources[name], readout.kappa)
-            for t in range(z.shape[1]):  # Eq. 48
-                self.z_filtered = readout.kappa * self.z_filtered + readout.scale * z[:, t]
-                self.by_w_out += error[:, t].T @ self.z_filtered
+            self.by_w_out += self._outer_filtered(error, z)
             self.by_b_out += error.sum(dim=(0, 1))
             self.y_before = y[:, -1] if readout.b_out is None else y[:, -1] - readout.b_out
             self.spikes += z.sum(dim=(0, 1))
             self.y[:, start:stop], self.watched[:, start:stop] = y, z[:, :, : self.watched.shape[2]]
         return loss.detach()
+
+    def _outer_filtered(self, error: Tensor, z: Tensor) -> Tensor:
+        """What a piece adds to the gradient of w_out (Eq. 48)."""
+        driven = (self.readout.scale * z).contiguous()
+        driven[:, 0] += self.readout.kappa * self.z_filtered
+        filtered = exponential_filter(driven, self.readout.kappa)
+        self.z_filtered = filtered[:, -1].clone()
+        return outer(error, filtered)
 
     @torch.no_grad()
     def finish(self) -> tuple[dict[str, Tensor], Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """A recurrent layer of neurons: forward x -> z; its backward pass is the layer's learning rule."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -146,9 +147,14 @@ class Pass:
     def forward(self, w_in: Tensor, w_rec: Tensor | None) -> Tensor:
         """Simulate; returns z [batch, time, neuron], zero beyond the lengths."""
         weights = kernel_weights(w_in, w_rec)
-        trajectory, after = self.layer.simulate(self.x, self.state, self.rule.keeps_variables, weights)
-        # NaN stays in a voltage, but silences the neuron: no loss would show it.
-        if not all(bool(torch.isfinite(variable).all()) for variable in after.variables):
+        return self.keep(*self.layer.simulate(self.x, self.state, self.rule.keeps_variables, weights))
+
+    def keep(self, trajectory: Trajectory, after: NeuronState) -> Tensor:
+        """Keep what the backward pass needs of a simulation; returns z [batch, time, neuron], zero beyond the lengths.
+
+        Raises NotFiniteError: NaN stays in a voltage, but silences the neuron, and no loss would show it.
+        """
+        if not all(math.isfinite(variable.sum()) for variable in after.variables):
             raise NotFiniteError(
                 "the neurons' variables are no longer finite: the input or the weights are not, or are too large"
             )
@@ -173,13 +179,16 @@ class Pass:
             return LayerGradients(None, None, None)
         delta = checked(rule, "delta", rule.delta(layer.neuron, trajectory, signal, w_rec), signal)
         if wants_x:
-            by_current = checked(rule, "input_delta", rule.input_delta(delta), signal)
-            by_x = (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
+            by_x = self.of_inputs(checked(rule, "input_delta", rule.input_delta(delta), signal), w_in)
         if rule.plastic:
             by_in = events.outer(delta, self.x)
             if w_rec.numel():
                 by_rec = events.delayed_outer(delta, trajectory.spikes, trajectory.before.z).fill_diagonal_(0)
         return LayerGradients(by_x, by_in, by_rec)
+
+    def of_inputs(self, by_current: Tensor, w_in: Tensor) -> Tensor:
+        """dE/dx of an array, or of frames that are held, from dE/dI [batch, time, neuron]."""
+        return (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
 
 
 class _Recurrent(torch.autograd.Function):

@@ -29,15 +29,22 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
             raise UsageError(f"z has the shape {list(array.shape)}: firing rates are those of [batch, time, neuron]")
     check_lengths(lengths, *arrays[0].shape[:2])
     counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
+    if not shares_updates():
+        return counts * (1000 / dt_ms / steps)
     rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
     differentiable = counts * (1000 / dt_ms / steps_each)
     return rates + (differentiable - differentiable.detach())
 
 
+def shares_updates() -> bool:
+    """Whether several processes share an update."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def shared_rates(counts: Tensor, steps: int, dt_ms: float) -> tuple[Tensor, float]:
     """Mean rates [neuron] in Hz from this process's spike counts [neuron] and steps, over the trials of all processes
     that share an update; and the mean number of steps of a process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not shares_updates():
         return counts * (1000 / dt_ms / steps), steps
     total = torch.cat([counts.double(), counts.new_tensor([steps], dtype=torch.float64)])
     torch.distributed.all_reduce(total)

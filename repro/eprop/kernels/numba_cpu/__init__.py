@@ -12,6 +12,7 @@ from repro.eprop.kernels.events import series
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
+from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse
 
 events: Any = _events  # numba's own types say little about what a kernel takes
 lstm: Any = _lstm
@@ -19,11 +20,6 @@ recursions: Any = _recursions
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
-
-
-def _inner(x: Tensor) -> Any:
-    """[batch, time, neuron] -> [time, batch, neuron], as an array; no copy where it lies so."""
-    return x.transpose(0, 1).contiguous().numpy()
 
 
 def _weights(w: Tensor) -> Any:
@@ -51,28 +47,19 @@ def lif_forward(
     keep_v: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """See `repro.eprop.kernels.reference.lif_forward`."""
-    batch, steps, n = current.shape
-    z_out, h_out = _series(current), _series(current)
-    v_out = _series(current) if keep_v else current.new_empty(0, 0, 0)
-    start = torch.empty(steps * batch + 1, dtype=torch.int64)
-    channel = torch.empty(batch * n * (1 + steps // max(refractory_steps, 1)), dtype=torch.int64)  # the most there are
-    real = z_out.numpy().dtype.type
-    state = [x.clone(memory_format=torch.contiguous_format) for x in (v, a, z, refractory)]
-    numbers = (real(x) for x in (alpha, rho, v_th, refractory_steps, dampening / v_th))
-    weights = _weights(w_rec.mT), beta.contiguous().numpy()
-    out = (*map(_inner, (z_out, h_out, v_out)), channel.numpy(), start.numpy())
-    count = recursions.lif_forward(_inner(current), *weights, *(x.numpy() for x in state), *numbers, *out)
-    kept = v_out if keep_v else v_out.flatten()
-    return z_out, h_out, kept, state[0], state[1], state[3], channel[:count].clone(), start
+    constants = alpha, rho, v_th, refractory_steps, dampening / v_th, 0.0, 0.0
+    state, none = (v, a, z, refractory), w_rec.new_empty(0, 0)
+    made = network_forward(current, (none, w_rec, none), beta, state, none, constants, keep_v)
+    kept = made.v if keep_v else made.v.flatten()
+    return made.z, made.h, kept, *made.state[:2], made.state[3], made.spikes.channel, made.spikes.start
 
 
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
     """See `repro.eprop.kernels.reference.local_reverse`."""
-    delta = _series(post)
-    real = delta.numpy().dtype.type
-    arrays = _inner(post), _inner(signal), beta.contiguous().numpy()
-    recursions.local_reverse(*arrays, real(alpha), real(rho), _inner(delta))
-    return delta
+    signals = signal, signal[..., :0], post.new_empty(post.shape[2], 0)
+    none = torch.empty(0, dtype=torch.int32)
+    constants = alpha, rho, 0.0, 0.0
+    return network_reverse(post, signals, None, None, (none, none), beta, constants, wants_delta=True).delta
 
 
 def bptt_reverse(
@@ -83,12 +70,12 @@ def bptt_reverse(
     real = delta.numpy().dtype.type
     numbers, strength = (real(alpha), real(rho), real(v_th)), beta.contiguous().numpy()
     if h.shape[2] <= FEW_NEURONS and not direct.numel() and w_rec.ndim == 2:
-        arrays = _inner(h), _inner(signal), w_rec.contiguous().numpy(), strength
-        recursions.bptt_reverse_few(*arrays, *numbers, _inner(delta))
+        arrays = inner(h), inner(signal), w_rec.contiguous().numpy(), strength
+        recursions.bptt_reverse_few(*arrays, *numbers, inner(delta))
         return delta
-    by_distance: Any = _inner(direct) if direct.numel() else direct.new_empty(0, 0, 0).numpy()
+    by_distance: Any = inner(direct) if direct.numel() else direct.new_empty(0, 0, 0).numpy()
     weights = _weights(w_rec.mT), strength
-    recursions.bptt_reverse(_inner(h), _inner(signal), by_distance, *weights, *numbers, _inner(delta))
+    recursions.bptt_reverse(inner(h), inner(signal), by_distance, *weights, *numbers, inner(delta))
     return delta
 
 
@@ -96,7 +83,7 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     """See `repro.eprop.kernels.reference.exponential_filter`."""
     y, steps = _series(x), x.shape[1]
     real = y.numpy().dtype.type
-    recursions.exponential_filter(_inner(x).reshape(steps, -1), real(decay), reverse, _inner(y).reshape(steps, -1))
+    recursions.exponential_filter(inner(x).reshape(steps, -1), real(decay), reverse, inner(y).reshape(steps, -1))
     return y
 
 
@@ -134,14 +121,14 @@ def event_linear_each(channel: Tensor, start: Tensor, weights: Tensor, steps: in
 def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
     """See `repro.eprop.kernels.reference.event_outer_each`."""
     gradient_t = delta.new_zeros(len(delta), channels, delta.shape[2])
-    events.event_outer_each(_inner(delta), channel.numpy(), start.numpy(), gradient_t.numpy())
+    events.event_outer_each(inner(delta), channel.numpy(), start.numpy(), gradient_t.numpy())
     return gradient_t.mT
 
 
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """See `repro.eprop.kernels.reference.product_where`."""
     y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
-    events.product_where(_inner(x), _weights(weights.mT), _inner(where), _inner(y))
+    events.product_where(inner(x), _weights(weights.mT), inner(where), inner(y))
     return y
 
 

@@ -1,11 +1,10 @@
 """One step of LSTM units, compiled by numba: all that is no exponential in one pass over memory."""
 
-from numba import njit
+from repro.eprop.kernels.numba_cpu.compiled import compiled
+from repro.eprop.kernels.numba_cpu.recursions import Array
 
-from repro.eprop.kernels.numba_cpu.recursions import FAST, Array
 
-
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@compiled
 def lstm_step(
     squash: bool,
     gates: Array,

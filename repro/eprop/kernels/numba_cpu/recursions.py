@@ -20,108 +20,6 @@ Array = np.ndarray[Any, Any]
 
 
 @compiled
-def lif_forward(
-    current: Array,
-    w_rec_t: Array,
-    beta: Array,
-    v: Array,
-    a: Array,
-    z: Array,
-    refractory: Array,
-    alpha: float,
-    rho: float,
-    v_th: float,
-    refractory_steps: float,
-    scale: float,
-    z_out: Array,
-    h_out: Array,
-    v_out: Array,
-    channel: Array,
-    start: Array,
-) -> int:  # pragma: no cover - compiled
-    """`w_rec_t` is [..., pre, post]; v, a, z, refractory [batch, neuron] become the last state.
-
-    Fills z_out, h_out, v_out (or not, where it has no elements), and the spikes as events: `start` whole, `channel` as
-    far as there are events, whose number is returned.
-    """
-    n_time, n_batch, n = current.shape
-    cells = n_batch * n
-    one, zero = current.dtype.type(1), current.dtype.type(0)
-    vs, as_, zs, left = v.reshape(cells), a.reshape(cells), z.reshape(cells), refractory.reshape(cells)
-    drive, active = np.empty(cells, current.dtype), np.empty(cells, np.int64)
-    arriving = drive.reshape(n_batch, n)
-    adapts, strength = beta.size > 0, np.zeros(cells, current.dtype)
-    events, count = 0, 0
-    start[:] = 0
-    for k in range(cells):
-        active[count] = k
-        count += zs[k] != zero
-        if adapts:
-            strength[k] = beta[k % n]
-    for t in range(n_time):
-        drive[:] = current[t].reshape(cells)
-        if w_rec_t.size:
-            for s in range(count):
-                b = active[s] // n
-                size, i, weight_set = zs[active[s]], active[s] - b * n, b % w_rec_t.shape[0]
-                for j in range(n):
-                    arriving[b, j] += size * w_rec_t[weight_set, i, j]
-        z_t, h_t = z_out[t].reshape(cells), h_out[t].reshape(cells)
-        if adapts:
-            for k in range(cells):
-                as_[k] = rho * as_[k] + zs[k]
-        for k in range(cells):
-            threshold = v_th + strength[k] * as_[k] if adapts else v_th
-            vk = alpha * vs[k] + drive[k] - v_th * zs[k]
-            rk = max(left[k] + refractory_steps * zs[k] - one, zero)
-            free = one if rk == zero else zero
-            vs[k], left[k] = vk, rk
-            zs[k] = free if vk > threshold else zero
-            z_t[k] = zs[k]
-            h_t[k] = free * scale * max(zero, one - abs((vk - threshold) / v_th))
-        if v_out.size:
-            v_out[t].reshape(cells)[:] = vs
-        count = 0
-        for k in range(cells):
-            active[count] = k
-            count += zs[k] != zero
-        for s in range(count):
-            b = active[s] // n
-            channel[events + s] = active[s] - b * n
-            start[t * n_batch + b + 1] += 1
-        events += count
-    for row in range(n_time * n_batch):
-        start[row + 1] += start[row]
-    return events
-
-
-@compiled
-def local_reverse(
-    post: Array, signal: Array, beta: Array, alpha: float, rho: float, delta: Array
-) -> None:  # pragma: no cover - compiled
-    """Fills delta."""
-    n_time, n_batch, n = post.shape
-    cells = n_batch * n
-    later, onward, strength = np.zeros(cells, post.dtype), np.zeros(cells, post.dtype), np.zeros(cells, post.dtype)
-    adapts = beta.size > 0
-    if adapts:
-        for k in range(cells):
-            strength[k] = beta[k % n]
-    for t in range(n_time - 1, -1, -1):
-        post_t, signal_t, delta_t = post[t].reshape(cells), signal[t].reshape(cells), delta[t].reshape(cells)
-        if adapts:
-            for k in range(cells):
-                through = post_t[k] * (signal_t[k] + onward[k])
-                later[k] = alpha * later[k] + through
-                onward[k] = rho * onward[k] - strength[k] * through
-                delta_t[k] = later[k]
-        else:
-            for k in range(cells):
-                later[k] = alpha * later[k] + post_t[k] * signal_t[k]
-                delta_t[k] = later[k]
-
-
-@compiled
 def bptt_reverse(
     h: Array,
     signal: Array,
@@ -220,31 +118,42 @@ def online_traces(
     rho: float,
     kappa: float,
 ) -> None:  # pragma: no cover - compiled
-    """Arrays are [batch, ...]; advances trace, adapted, filtered, gradient and summed in place."""
+    """Arrays are [batch, ...]; advances trace, adapted, filtered, gradient and summed in place.
+
+    Where h is zero a neuron's traces are too, and what is carried on of them only decays. So its synapses are left
+    alone until h is not: `late_kappa` and `late_rho` are the decays since then, `owed` is what the learning signals
+    since then add to the gradient, in units of the filtered trace as it was.
+    """
     n_batch, n_time, n_post = h.shape
-    n_pre = presynaptic.shape[2]
+    n_pre, one, zero = presynaptic.shape[2], h.dtype.type(1), h.dtype.type(0)
+    late_kappa, late_rho, owed = np.empty(n_post, h.dtype), np.empty(n_post, h.dtype), np.empty(n_post, h.dtype)
     for b in range(n_batch):
+        late_kappa[:], late_rho[:], owed[:] = one, one, zero
         for t in range(n_time):
             for i in range(n_pre):
                 trace[b, i] = alpha * trace[b, i] + presynaptic[b, t, i]
             for j in range(n_post):
                 hj, lj = h[b, t, j], signal[b, t, j]
-                bar, g, s = filtered[b, j], gradient[j], summed[b, j]
-                if beta.size and beta[j] != 0:
-                    memory, strength = adapted[b, j], beta[j]
-                    for i in range(n_pre):
-                        e = hj * (trace[b, i] - strength * memory[i])
-                        memory[i] = rho * memory[i] + e
-                        bar[i] = kappa * bar[i] + e
-                        g[i] += lj * bar[i]
-                        s[i] += e
-                elif hj == 0:  # the trace itself is zero: only its filtered copy decays
-                    for i in range(n_pre):
-                        bar[i] *= kappa
-                        g[i] += lj * bar[i]
-                else:
-                    for i in range(n_pre):
-                        e = hj * trace[b, i]
-                        bar[i] = kappa * bar[i] + e
-                        g[i] += lj * bar[i]
-                        s[i] += e
+                late_kappa[j] *= kappa
+                if hj == 0:
+                    owed[j] += lj * late_kappa[j]
+                    late_rho[j] *= rho
+                    continue
+                strength = beta[j] if beta.size else zero
+                for i in range(n_pre):
+                    old = filtered[b, j, i]
+                    e = hj * trace[b, i]
+                    if strength != zero:
+                        memory = late_rho[j] * adapted[b, j, i]
+                        e -= hj * strength * memory
+                        adapted[b, j, i] = rho * memory + e
+                    filtered[b, j, i] = late_kappa[j] * old + e
+                    gradient[j, i] += owed[j] * old + lj * filtered[b, j, i]
+                    summed[b, j, i] += e
+                late_kappa[j], late_rho[j], owed[j] = one, one, zero
+        for j in range(n_post):
+            for i in range(n_pre):
+                gradient[j, i] += owed[j] * filtered[b, j, i]
+                filtered[b, j, i] *= late_kappa[j]
+                if adapted.size:
+                    adapted[b, j, i] *= late_rho[j]
