@@ -123,9 +123,9 @@ def timing(turns: list[Turns], threads: list[float]) -> str:
     counts = sorted({len(next(iter(series.values()))) for series in turns})
     return (
         f"CPU time, median of {' or '.join(map(str, counts))} turns with its 95 % bootstrap interval, on one thread "
-        f"(CPU time at most {max(threads):.2f} of wall time). A turn has all contenders in random order in one process, "
-        "two iterations each, of which the second counts. Memory: what an iteration adds, in a separate process; of JAX, "
-        "what XLA allocates."
+        f"(CPU time at most {max(threads):.2f} of wall time). A turn has all contenders in random order in one "
+        "process, two iterations each, of which the second counts. Memory: what an iteration adds, in a separate "
+        "process; of JAX, what XLA allocates."
     )
 
 
