@@ -28,10 +28,10 @@ def weights_of(module: Any) -> Weights:
 
 
 def as_torch(gradients: Weights, module: Any) -> Gradients:
-    """Gradients by the names of the module's parameters."""
-    return {
-        name: torch.from_numpy(np.array(gradients[name.rpartition(".")[2]])) for name, _ in module.named_parameters()
-    }
+    """Gradients by the names of the module's parameters; zeros where there is none."""
+    named = {name: gradients.get(name.rpartition(".")[2]) for name, _ in module.named_parameters()}
+    zeros = {name: torch.zeros_like(parameter) for name, parameter in module.named_parameters()}
+    return zeros | {name: torch.from_numpy(np.array(g)) for name, g in named.items() if g is not None}
 
 
 def beta_of(network: Any) -> Any:
@@ -141,7 +141,7 @@ class WindowUpdates:
         self.windows = [(window.begins, *_segments(window)) for window in problem.timed]
         moments = None if cell.clip_norm else no_moments(weights)
         # The rate is an argument: XLA would leave out a gradient that it knows to be multiplied by zero.
-        self.state, self.count, self.rate = (weights, moments, self.at_rest(weights)), 0, np.float32(rate)
+        self.state, self.count, self.rate = (weights, moments, self.at_rest(weights)), 0, rate
 
     def __call__(self) -> None:
         """One iteration."""

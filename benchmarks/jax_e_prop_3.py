@@ -102,9 +102,10 @@ def target_of(cell: Cell, factor: float, weights: Weights, later: Trajectory, fo
 def synthetic(
     cell: Cell, factor: float, weights: Weights, state: Any, following: Segment | None
 ) -> tuple[tuple[Any, Any], Any, Weights]:
-    """The boundary gradient, dE_SG/dh of the last outputs, and the predictor's gradients (Algorithm 1, Eq. 64-67)."""
+    """The boundary gradient, dE_SG/dh of the last outputs, and the predictor's gradients (Algorithm 1, Eq. 64-67);
+    none at the end."""
     if following is None:
-        return no_boundary(state), 0.0, {name: jnp.zeros_like(weights[name]) for name in PREDICTOR}
+        return no_boundary(state), 0.0, {}
     later = trajectory(cell, weights, embedded(weights, following.inputs), state)
     target = target_of(cell, factor, weights, later, following)
     predictor = {name: weights[name] for name in PREDICTOR}

@@ -25,12 +25,12 @@ def no_moments(weights: Weights) -> Moments:
 def adam(
     weights: Weights, moments: Moments, gradients: Weights, count: Any, learning_rate: Any
 ) -> tuple[Weights, Moments]:
-    """Adam's update number `count`, from 1, with torch's default constants."""
+    """Adam's update number `count`, from 1, with torch's default constants; what has no gradient stays."""
     mean = {name: 0.9 * moments.mean[name] + 0.1 * g for name, g in gradients.items()}
     square = {name: 0.999 * moments.square[name] + 0.001 * g * g for name, g in gradients.items()}
     size, unbiased = learning_rate / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
-    updated = {name: w - size * mean[name] / (jnp.sqrt(square[name]) / unbiased + 1e-8) for name, w in weights.items()}
-    return updated, Moments(mean, square)
+    updated = {name: weights[name] - size * m / (jnp.sqrt(square[name]) / unbiased + 1e-8) for name, m in mean.items()}
+    return weights | updated, Moments(moments.mean | mean, moments.square | square)
 
 
 def clipping(squared_norm: Any, limit: float) -> Any:

@@ -118,4 +118,4 @@ def updated(
     moved = {name: weights[name] - size * g for name, g in gradients.items() if name != EMBEDDING}
     if EMBEDDING in gradients:
         moved[EMBEDDING] = weights[EMBEDDING].at[words].add(-size * gradients[EMBEDDING])
-    return moved, moments
+    return weights | moved, moments

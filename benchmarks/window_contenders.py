@@ -72,8 +72,9 @@ def _textbook(learner: TextbookEProp3, module: Any, problem: WindowProblem, clip
 
     def step() -> None:
         for window in problem.timed:
-            for name, gradient in learner.learn(window)[1].items():
-                module.get_parameter(name).grad = gradient
+            gradients = learner.learn(window)[1]
+            for name, parameter in module.named_parameters():
+                parameter.grad = gradients.get(name)
             if clip:
                 torch.nn.utils.clip_grad_norm_(list(module.parameters()), clip)
             optimizer.step()

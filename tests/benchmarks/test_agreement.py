@@ -158,7 +158,8 @@ def test_speech_costs_every_turn_the_same() -> None:
 
 def test_an_iteration_draws_no_trials(monkeypatch) -> None:
     problem = tiny("store_recall")
-    problem.module(problem.config())  # settles, on a batch that is drawn once
+    problem.module(problem.config())
+    assert len(problem.timed) == 1  # a batch that is drawn once
     monkeypatch.setattr(store_recall, "trials", lambda *_: pytest.fail("drew validation trials"))
     left = iter(range(1))
     seconds = worker.under_lightning(problem, turn=lambda: None, done=lambda: next(left, None) is None)
