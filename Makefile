@@ -90,8 +90,8 @@ lint: .venv/.stamp ## style, types, import rules; no tests
 faults: .venv/.speech ## 1,200 kills, damaged files and other faults, counted in docs/reliability.md: half an hour
 	@$(BIN)/python -m tests.faults --write docs/reliability.md
 
-bench: .venv/.bench ## time our kernels against plain eager torch and a JAX scan, on one thread
-	@OMP_NUM_THREADS=1 $(BIN)/repro bench
+bench: .venv/.bench ## time us against eager torch, torch.nn.LSTM and JAX, on one thread; writes docs/performance.md
+	@OMP_NUM_THREADS=1 $(BIN)/repro bench --write docs/performance.md
 
 clean: ## remove .venv and caches; results stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

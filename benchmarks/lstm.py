@@ -58,7 +58,7 @@ class TruncatedBPTT:
     def loss(self, batch: Any) -> Tensor:
         """The error of a window, mean over the batch."""
         layer, window = self.module.network.layer, self.module.window(batch.this)
-        inputs = window.inputs.detach()  # words learn nothing here
+        inputs = window.inputs
         state = rest(layer, inputs) if batch.begins or self.state is None else self.state
         series = steps(layer, inputs, state)
         self.state = series[-1].c.detach(), series[-1].h.detach()
@@ -67,8 +67,8 @@ class TruncatedBPTT:
 
     def learn(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The same, and its gradients by the names of the module's parameters."""
-        loss, network = self.loss(batch), dict(self.module.network.named_parameters(prefix="network"))
-        return loss, dict(zip(network, torch.autograd.grad(loss, list(network.values())), strict=True))
+        loss, named = self.loss(batch), dict(self.module.named_parameters())
+        return loss, dict(zip(named, torch.autograd.grad(loss, list(named.values())), strict=True))
 
 
 class StockLSTM(nn.Module):

@@ -50,13 +50,14 @@ class Problem:
     """A task in some size: `size` replaces values of its config, the paper's own.
 
     Weights that have a learning rate, and those of one-shot learning, settle in `settle` iterations. `trials` are those
-    of the batch that count (all).
+    of the batch that count (all). `exact`: in float64, from the same weights.
     """
 
     task: str
     size: Mapping[str, int]
     settle: int = 30  # iterations first: in task 1.1 the rate loss brings the network from 46 Hz near its 10 Hz
     trials: tuple[int, ...] | None = None
+    exact: bool = False
 
     @property
     def _task(self) -> Task:
@@ -77,13 +78,25 @@ class Problem:
         """The task's Lightning module with the rule of the config, always with the same weights: those of a network
         that has settled."""
         module = self._task.load("module")(config, seed=SEED)
-        module.load_state_dict(self._settled_weights if self.has_rule else self._settled_lessons(config.error_module))
-        return claimed(module, config)
+        module.load_state_dict(self._settled(getattr(config, "error_module", "")))
+        return self.in_precision(claimed(module, config))
+
+    def in_precision(self, made: Any) -> Any:
+        """A module or a batch in float64 if the problem is exact."""
+        if not self.exact:
+            return made
+        return made.double() if isinstance(made, torch.nn.Module) else batches.doubled(made)
 
     @functools.cached_property
     def trial(self) -> Any:
         """Its one batch, with inputs [batch, time, input]: an array, or in the form that the task has them."""
-        return self._whole_batch if self.trials is None else batches.pick(self._whole_batch, self.trials)
+        chosen = self._whole_batch if self.trials is None else batches.pick(self._whole_batch, self.trials)
+        return self.in_precision(chosen)
+
+    @property
+    def timed(self) -> list[Any]:
+        """The batches of an iteration."""
+        return [self.trial]
 
     @functools.cached_property
     def _whole_batch(self) -> Any:
@@ -95,7 +108,7 @@ class Problem:
     def dense_inputs(self) -> Tensor:
         """The inputs [batch, time, input] as an array, for contenders that need one; time comes first in memory."""
         inputs = self.trial.inputs
-        dense: Tensor = inputs.dense() if isinstance(inputs, SpikeTrains | Held) else inputs
+        dense: Tensor = self.in_precision(inputs.dense() if isinstance(inputs, SpikeTrains | Held) else inputs)
         return dense.transpose(0, 1).contiguous().transpose(0, 1)
 
     def target(self) -> Tensor:
@@ -109,32 +122,35 @@ class Problem:
         target = self.trial.schedule.target
         wanted = torch.nn.functional.one_hot(target.clamp(min=0), 2) * (target >= 0)[..., None]
         by_step = wanted.repeat_interleave(self.config().trial_ms // target.shape[1], dim=1)
+        by_step = self.in_precision(by_step.float())
         return by_step / by_step.sum()
 
-    def _settled_lessons(self, kind: str) -> dict[str, Tensor]:
-        """The weights of a network and its error module after some iterations of one-shot learning, which bring both
-        near their rates."""
-        known = (kind, self.settle, *sorted(self.size.items()))
+    def _settled(self, error_module: str) -> dict[str, Tensor]:
+        """The weights after some iterations, in float32: those of a network, or of one and its error module."""
+        known = (self.task, error_module, self.settle, *sorted(self.size.items()))
         if known not in SETTLED:
-            config = dataclasses.replace(self.config(), error_module=kind, learning_rate=SETTLING, **EARLY)
-            module = self._task.load("module")(config, seed=SEED)
-            step = torch_step(module, lambda: module.training_step(self._whole_batch, 0)["loss"])
-            for _ in range(self.settle):
-                step()
-            SETTLED[known] = module.state_dict()
+            SETTLED[known] = self._settled_network() if self.has_rule else self._settled_lessons(error_module)
         return SETTLED[known]
 
-    @functools.cached_property
-    def _settled_weights(self) -> dict[str, Tensor]:
+    def _settled_lessons(self, error_module: str) -> dict[str, Tensor]:
+        config = dataclasses.replace(self.config(), error_module=error_module, learning_rate=SETTLING, **EARLY)
+        module: Any = self._task.load("module")(config, seed=SEED)
+        self._iterate(module, lambda: module.training_step(self._whole_batch, 0)["loss"])
+        weights: dict[str, Tensor] = module.state_dict()
+        return weights
+
+    def _settled_network(self) -> dict[str, Tensor]:
         config = self.config()
         module = claimed(self._task.load("module")(config, seed=SEED), config)
+        if config.learning_rate:
+            self._iterate(module, lambda: module.step(self._whole_batch).loss)
         weights: dict[str, Tensor] = module.state_dict()
-        if not config.learning_rate:
-            return weights
-        step = torch_step(module, lambda: module.step(self._whole_batch).loss)
+        return weights
+
+    def _iterate(self, module: Any, loss_of: Callable[[], Tensor]) -> None:
+        step = torch_step(module, loss_of)
         for _ in range(self.settle):
             step()
-        return weights
 
 
 def optimizer_of(module: Any) -> torch.optim.Optimizer:
@@ -167,13 +183,13 @@ def torch_step(
     return step
 
 
-def trainer(config: Any, iterations: int = 0) -> pl.Trainer:
+def trainer(config: Any) -> pl.Trainer:
     """A Trainer as `repro run` has it, but for checkpoints and W&B, which write files."""
     return pl.Trainer(
         accelerator="cpu",
         devices=1,
         max_epochs=1,
-        max_steps=iterations,
+        max_steps=-1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -1,4 +1,4 @@
-"""What a reader would write in JAX: a jitted `jax.lax.scan`, symmetric e-prop 1 by `stop_gradient`, Adam by hand.
+"""What a reader would write in JAX: a `jax.lax.scan` and `jax.grad`, with `stop_gradient` for symmetric e-prop 1.
 
 Arrays are [time, batch, ...]. Of the layouts, products, unrolled and joined loops that were tried on both tasks, no
 other was faster.
@@ -11,17 +11,19 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
+from benchmarks.jax_updates import Weights
 from repro.eprop.layers.readout import Readout
 
-Weights = dict[str, Any]  # "w_in" [neuron, input], "w_rec" [neuron, neuron], "w_out" [readout, neuron]
+# Weights are "w_in" [neuron, input], "w_rec" [neuron, neuron], "w_out" [readout, neuron].
 Spikes = Callable[[Weights, Any], Any]
 Loss = Callable[[Weights, Any, Any], Any]
 
 
-def make_spikes(neuron: Any, beta: Any) -> Spikes:
+def make_spikes(neuron: Any, beta: Any, e_prop: bool = True) -> Spikes:
     """A function of weights and inputs [time, batch, input] that gives spikes [time, batch, neuron] (Eq. 20, 21, 25).
 
-    `neuron` is of LIF or ALIF neurons, `beta` [neuron] their adaptation, of no elements where none adapts.
+    `neuron` is of LIF or ALIF neurons, `beta` [neuron] their adaptation, of no elements where none adapts. With
+    `e_prop` spikes reach other neurons and the reset without a gradient.
     """
     v_th, steps = neuron.v_th, neuron.refractory_steps
 
@@ -40,17 +42,17 @@ def make_spikes(neuron: Any, beta: Any) -> Spikes:
 
         def step(state: Any, drive: Any) -> tuple[Any, Any]:
             v, a, z, refractory = state
-            sent = stop_gradient(z)
-            v = neuron.alpha * v + drive + jnp.einsum("bi,ji->bj", sent, w_rec) - v_th * sent
+            z_prev = stop_gradient(z) if e_prop else z
+            v = neuron.alpha * v + drive + jnp.einsum("bi,ji->bj", z_prev, w_rec) - v_th * z_prev
             threshold = v_th
             if beta.size:
                 a = neuron.rho * a + z
                 threshold = v_th + beta * a
-            refractory = jnp.maximum(refractory + steps * sent - 1, 0)
+            refractory = jnp.maximum(refractory + steps * stop_gradient(z) - 1, 0)
             z = (refractory == 0) * spike(v - threshold)
             return (v, a, z, refractory), z
 
-        zeros = jnp.zeros((inputs.shape[1], n))
+        zeros = jnp.zeros((inputs.shape[1], n), inputs.dtype)
         return jax.lax.scan(step, (zeros, zeros, zeros, zeros), inputs @ weights["w_in"].T)[1]
 
     return spikes
@@ -69,10 +71,15 @@ def cross_entropy(y: Any, weight: Any) -> Any:
 OBJECTIVES = {"pattern_generation": half_squared_error, "store_recall": cross_entropy}
 
 
+def rate_loss(z: Any, cost: float, target_hz: float, dt_ms: float) -> Any:
+    """The rate loss of the mean rate in Hz (Eq. 54), at a cost."""
+    return cost * (z.mean() * 1000 / dt_ms - target_hz) ** 2
+
+
 def make_loss(
     spikes: Spikes, readout: Readout, objective: Callable[[Any, Any], Any], rate_cost: float, target_hz: float
 ) -> Loss:
-    """The task's loss of the readout (Eq. 41) plus, at a cost, the rate loss of the mean rate in Hz (Eq. 54)."""
+    """The task's loss of the readout (Eq. 41) plus the rate loss."""
 
     def loss(weights: Weights, inputs: Any, target: Any) -> Any:
         z = spikes(weights, inputs)
@@ -81,24 +88,8 @@ def make_loss(
             y = readout.kappa * y + drive
             return y, y
 
-        y = jax.lax.scan(leak, jnp.zeros(target.shape[1:]), readout.scale * z @ weights["w_out"].T)[1]
+        y = jax.lax.scan(leak, jnp.zeros_like(target[0]), readout.scale * z @ weights["w_out"].T)[1]
         total = objective(y, target)
-        if rate_cost:
-            total += rate_cost * (z.mean() * 1000 / readout.dt_ms - target_hz) ** 2
-        return total
+        return total + rate_loss(z, rate_cost, target_hz, readout.dt_ms) if rate_cost else total
 
     return loss
-
-
-def make_update(loss: Loss, learning_rate: float) -> Callable[..., Any]:
-    """One jitted iteration: (weights, moments, count, inputs, target) -> (weights, moments)."""
-
-    def update(weights: Weights, moments: Any, count: Any, inputs: Any, target: Any) -> tuple[Weights, Any]:
-        gradients = jax.grad(loss)(weights, inputs, target)
-        mean = {k: 0.9 * moments[0][k] + 0.1 * g for k, g in gradients.items()}
-        square = {k: 0.999 * moments[1][k] + 0.001 * g * g for k, g in gradients.items()}
-        size = learning_rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
-        weights = {k: w - size * mean[k] / (jnp.sqrt(square[k]) + 1e-8) for k, w in weights.items()}
-        return weights, (mean, square)
-
-    return jax.jit(update, donate_argnums=(0, 1))

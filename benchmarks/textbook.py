@@ -24,7 +24,7 @@ class TextbookEProp3:
     def learn(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The error of a window and its gradients by the names of the module's parameters, means over the batch."""
         module, layer = self.module, self.module.network.layer
-        window, predictor = _window(module, batch.this), module.predictor
+        window, predictor = module.window(batch.this), module.predictor
         if batch.begins or self.state is None:
             self.state = rest(layer, window.inputs)
             self.traces.begin(len(window.inputs))
@@ -33,6 +33,8 @@ class TextbookEProp3:
         outputs = [step.h for step in series]
         error = total = module.errors(torch.stack(outputs, dim=1), window.target)
         named = dict(module.network.readout.named_parameters(prefix="network.readout"))
+        if hasattr(module, "embedding"):
+            named["embedding"] = module.embedding
         if predictor is not None and batch.following is not None:
             predicted = predictor(outputs[-1])
             target = self._at_first_step(_window(module, batch.following), self.state)

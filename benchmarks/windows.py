@@ -1,8 +1,9 @@
 """Problems whose batches are truncation windows of an LSTM network."""
 
+import dataclasses
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,20 +18,25 @@ from tasks.copy_repeat.sequences import Level, sequences
 from tasks.word_prediction.data import WordSegment, WordWindow
 
 PREDICTED = 0.02  # the standard deviation of a last layer that, as it begins, would predict zero
-LEVEL = Level(pattern=4, repeats=4)  # 23 steps; the second window has the last inputs and the first targets
+LEVEL = Level(pattern=4, repeats=4)  # 23 steps, six windows
 
 
+@dataclasses.dataclass(frozen=True)
 class WindowProblem(Problem):
-    """A task in windows, with its initial weights; the learning rate is 0, so that they do not change."""
+    """A task in windows, with its initial weights; the learning rate is 0, so that they do not change. `readings`
+    replace values of its config."""
+
+    readings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def config(self, variant: str = "", **readings: str) -> Any:
         """The task's config."""
         size = {name: str(value) for name, value in self.size.items()}
-        return self._task.resolve(variant or "e_prop_3", "paper", {"learning_rate": "0"} | size | readings, data={})
+        chosen = {"learning_rate": "0"} | size | dict(self.readings) | readings
+        return self._task.resolve(variant or "e_prop_3", "paper", chosen, data={})
 
     def module(self, config: Any) -> Any:
         """The task's Lightning module, always with the same weights."""
-        return self._task.load("module")(config, seed=0)
+        return self.in_precision(self._task.load("module")(config, seed=0))
 
     def learning_module(self, config: Any) -> Any:
         """The module with the learning rule of the config, and with synthetic gradients that are not zero."""
@@ -45,12 +51,16 @@ class WindowProblem(Problem):
     def windows(self) -> list[Any]:
         """Windows of sequences from their beginning, most of them with the next one."""
         made: list[Any] = MADE[self.task](self.config())
-        return made if self.trials is None else [batches.pick(window, self.trials) for window in made]
+        chosen = made if self.trials is None else [batches.pick(window, self.trials) for window in made]
+        return [self.in_precision(window) for window in chosen]
 
     @functools.cached_property
-    def trial(self) -> Any:
-        """The second window, which is timed."""
-        return self.windows[1]
+    def timed(self) -> list[Any]:
+        """The windows of an iteration: all of a sequence where sequences begin anew, else some in the midst of a text.
+
+        None is the last, after which a module would report to a curriculum."""
+        windows = self.windows if self.task == "copy_repeat" else self.windows[1:]
+        return [window._replace(ends=False) for window in windows]
 
 
 def _copying(config: Any) -> list[CopyWindow]:

@@ -6,6 +6,7 @@
 import json
 import logging
 import os
+import random
 import sys
 import time
 import warnings
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import IN_LIGHTNING, JAX
+from benchmarks.names import IN_LIGHTNING
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -35,86 +36,126 @@ SMALL = {
     "word_prediction": {"vocabulary": 12, "units": 4, "batch_size": 2},
 }
 WARM = 2  # turns in which things are compiled, not counted
+FEWEST = 3  # turns that are timed, however little time there is
+PROFILED = 3  # iterations
 
 
-def timing(task: str, size: dict[str, int], who: list[str], rounds: int) -> dict[str, Any]:
-    """CPU seconds of every contender's iterations, and what was the same about them.
+def agreement(task: str, size: dict[str, int], who: list[str]) -> dict[str, Any]:
+    """Whether all compute the same."""
+    from benchmarks.agreement import check
+    from benchmarks.windows import problem_of
 
-    A turn is two iterations, of which the second counts: it finds caches and heap as in training, not as others left
-    them.
+    return dict(check(problem_of(task, size), who))
+
+
+def timing(task: str, size: dict[str, int], who: list[str], turns: int, seconds: float) -> dict[str, Any]:
+    """CPU seconds of every contender's iterations, in `turns` turns or as many as fit into `seconds`, but FEWEST.
+
+    In each turn all contenders are timed, in random order. Each does two iterations, of which the second counts: it
+    finds caches and heap as in training, not as others left them.
     """
-    from benchmarks import agreement
     from benchmarks.contenders import build
     from benchmarks.windows import problem_of
 
+    end, order = time.perf_counter() + seconds, random.Random(0)
     problem = problem_of(task, size)
-    agreed = agreement.check(problem)
-    steps = {name: build(name, problem) for name in who if not name.endswith(IN_LIGHTNING)}
+    steps = {name: build(name, problem).step for name in who if not name.endswith(IN_LIGHTNING)}
     cpu: dict[str, list[float]] = {name: [] for name in who}
     wall = dict.fromkeys(steps, 0.0)
 
-    def each_once() -> None:
-        for name, step in steps.items():
-            step()
+    def turn() -> None:
+        for name in order.sample(list(steps), len(steps)):
+            steps[name]()
             start, on_the_wall = time.process_time(), time.perf_counter()
-            step()
-            cpu[name].append(time.process_time() - start)
-            wall[name] += time.perf_counter() - on_the_wall
+            steps[name]()
+            cpu[name].append((time.process_time() - start) / len(problem.timed))
+            wall[name] += (time.perf_counter() - on_the_wall) / len(problem.timed)
+
+    def done() -> bool:
+        timed = min(len(series) for name, series in cpu.items() if name in steps) - WARM
+        return timed >= turns or (timed >= FEWEST and time.perf_counter() > end)
 
     if who[-1].endswith(IN_LIGHTNING):
-        cpu[who[-1]] = under_lightning(problem, rounds + WARM, between=each_once)
+        cpu[who[-1]] = under_lightning(problem, turn, done)
     else:
-        for _ in range(rounds + WARM):
-            each_once()
+        while not done():
+            turn()
+    timed = min(map(len, cpu.values())) - WARM
     threads = max(sum(cpu[name]) / wall[name] for name in steps)  # above 1 if anyone used more than one
-    return {"cpu_s": {name: seconds[-rounds:] for name, seconds in cpu.items()}, "threads": threads, "agreed": agreed}
+    return {"cpu_s": {name: series[WARM : WARM + timed] for name, series in cpu.items()}, "threads": threads}
 
 
-def under_lightning(problem: Any, rounds: int, between: Callable[[], None]) -> list[float]:
-    """CPU seconds from every second batch to the next in a Trainer's loop; `between` runs before each turn of two.
-
-    All of that happens while the loop waits for a batch. The last turn's end is not seen: one number less than rounds.
-    """
+def under_lightning(problem: Any, turn: Callable[[], None], done: Callable[[], bool]) -> list[float]:
+    """CPU seconds of every second iteration in a Trainer's loop; `turn` runs before each two, while the loop waits for
+    a batch, until `done`."""
     from benchmarks.problem import trainer
     from repro.runs.loaders import IndexedLoader
 
-    started, seconds = 0.0, []
+    config, batches, started, seconds = problem.config(), problem.timed, 0.0, []
+    training = trainer(config)
 
     def batch_of(index: int) -> Any:
         nonlocal started
-        if index % 2 == 0:
-            if index:
-                seconds.append(time.process_time() - started)
-            between()
-        started = time.process_time()
-        return problem.trial
+        iteration, batch = divmod(index, len(batches))
+        if not batch:
+            if iteration and iteration % 2 == 0:
+                seconds.append((time.process_time() - started) / len(batches))
+                training.should_stop = done()
+            if iteration % 2 == 0 and not training.should_stop:
+                turn()
+            started = time.process_time()
+        return batches[batch]
 
-    config = problem.config()
-    trainer(config, 2 * rounds).fit(problem.module(config), IndexedLoader(batch_of, 2 * rounds))
+    training.fit(problem.module(config), IndexedLoader(batch_of, 10**6))
     return seconds
 
 
 def memory(task: str, size: dict[str, int], who: str) -> dict[str, float | None]:
-    """Megabytes that iterations of one contender add to a process that has imported and compiled all they need."""
+    """Megabytes that iterations of one contender add to a process that has imported and compiled all they need; for
+    JAX what XLA allocates, since its compiler's own memory cannot be told from that of the arrays."""
+    from benchmarks.contenders import build
+    from benchmarks.names import needs_jax
     from benchmarks.windows import problem_of
 
+    if needs_jax(who):
+        counted = build(who, problem_of(task, size, settle=0)).memory_mb
+        return {"peak_mb": counted() if counted else None}
     if not PEAK_RESET.exists():
         return {"peak_mb": None}
-    if who != JAX:  # XLA compiles for one size alone: its compiler counts
-        _iterate(who, problem_of(task, SMALL[task], settle=0))
+    _iterate(who, problem_of(task, SMALL[task], settle=0))
     before = _resident_mb("VmRSS")
     PEAK_RESET.write_text("5")
     _iterate(who, problem_of(task, size, settle=0))
     return {"peak_mb": _resident_mb("VmHWM") - before}
 
 
+def profile(task: str, size: dict[str, int], who: str) -> dict[str, float]:
+    """Which operations a contender's iterations spend most time in: name -> share of all. What is no operation of
+    torch, such as a compiled kernel, counts to the operation that calls it."""
+    import torch
+
+    from benchmarks.contenders import build
+    from benchmarks.windows import problem_of
+
+    step = build(who, problem_of(task, size)).step
+    step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
+        start = time.perf_counter()
+        for _ in range(PROFILED):
+            step()
+        whole_us = 1e6 * (time.perf_counter() - start)
+    events = sorted(recorded.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    return {event.key: event.self_cpu_time_total / whole_us for event in events[:3]}
+
+
 def _iterate(who: str, problem: Any) -> None:
     from benchmarks.contenders import build
 
     if who.endswith(IN_LIGHTNING):
-        under_lightning(problem, WARM + 1, between=lambda: None)
+        left = iter(range(WARM))
+        under_lightning(problem, turn=lambda: None, done=lambda: next(left, None) is None)
         return
-    step = build(who, problem)
+    step = build(who, problem).step
     for _ in range(WARM + 1):
         step()
 
@@ -129,7 +170,9 @@ def main() -> None:
     """Answer one request."""
     os.environ.update(ONE_THREAD)
     request = json.load(sys.stdin)
-    measures: dict[str, Callable[..., Any]] = {"timing": timing, "memory": memory}
+    measures: dict[str, Callable[..., Any]] = {
+        **{"agreement": agreement, "timing": timing, "memory": memory, "profile": profile},
+    }
     answer_to = measures[request.pop("measure")]
     import pytorch_lightning  # noqa: F401  (sets its loggers up)
     import torch

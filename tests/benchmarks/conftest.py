@@ -1,0 +1,8 @@
+"""One thread for XLA, as where the benchmarks are timed; read when JAX computes first."""
+
+import os
+
+from benchmarks.worker import ONE_THREAD
+
+for name in ("XLA_FLAGS", "JAX_PLATFORMS"):
+    os.environ.setdefault(name, ONE_THREAD[name])
