@@ -60,6 +60,25 @@ def test_compiled_kernels_equal_those_in_plain_torch(
         assert relative(compiled(*arguments), getattr(reference, name)(*arguments)) < tolerance, name
 
 
+@pytest.mark.parametrize("signal_of", ["each step", "all steps"])
+@pytest.mark.parametrize("neuron", ["lif", "alif"])
+def test_bptt_with_weights_of_each_trial_and_a_gradient_of_h(neuron: str, signal_of: str) -> None:
+    layer, x = made(neuron, 3, 40, 12, torch.float64)
+    trajectory, _ = layer.simulate(x)
+    h, w_rec, beta = trajectory.h, layer.weights()[1], layer.neuron.adaptation(trajectory.z[:, 0])
+    weights = w_rec * torch.tensor([0.5, 1.0, 2.0]).double()[:, None, None]
+    signal, direct = wave(h), wave(h).cos()
+    signal = signal if signal_of == "each step" else signal[0, 0].expand(h.shape)
+
+    def delta(kernels: object, weights: Tensor = weights, direct: Tensor = direct) -> Tensor:
+        return kernels.bptt_reverse(h, signal, direct, weights, beta, 0.9, 0.97, 0.6)
+
+    compiled, wanted = delta(dispatch.operators("cpu")), delta(reference)
+    assert relative(compiled, wanted) < 1e-12
+    assert relative(delta(dispatch.operators("cpu"), weights.roll(1, dims=0)), wanted) > WRONG  # control: another's
+    assert relative(delta(dispatch.operators("cpu"), direct=direct[:0]), wanted) > WRONG  # control: h held
+
+
 @pytest.mark.parametrize("neuron", ["lif", "alif"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0], ids=["h is zero", "h is zero mostly", "h is never zero"])
 def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: float) -> None:

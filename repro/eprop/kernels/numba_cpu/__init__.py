@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import series
+from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
 from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse
 
-events: Any = _events  # numba's own types say little about what a kernel takes
+bptt: Any = _bptt  # numba's own types say little about what a kernel takes
+events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions
 # Up to so few neurons BPTT's products are dense.
@@ -71,11 +73,13 @@ def bptt_reverse(
     numbers, strength = (real(alpha), real(rho), real(v_th)), beta.contiguous().numpy()
     if h.shape[2] <= FEW_NEURONS and not direct.numel() and w_rec.ndim == 2:
         arrays = inner(h), inner(signal), w_rec.contiguous().numpy(), strength
-        recursions.bptt_reverse_few(*arrays, *numbers, inner(delta))
+        bptt.bptt_reverse_few(*arrays, *numbers, inner(delta))
         return delta
     by_distance: Any = inner(direct) if direct.numel() else direct.new_empty(0, 0, 0).numpy()
     weights = _weights(w_rec.mT), strength
-    recursions.bptt_reverse(inner(h), inner(signal), by_distance, *weights, *numbers, inner(delta))
+    same = signal.stride()[:2] == (0, 0)  # the rate term: one row for all trials and steps
+    signal = inner(signal[:1, :1] if same else signal)
+    bptt.bptt_reverse(inner(h), signal, by_distance, *weights, *numbers, inner(delta))
     return delta
 
 
@@ -127,7 +131,7 @@ def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: in
 
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """See `repro.eprop.kernels.reference.product_where`."""
-    y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
+    y = series(x, *where.shape)
     events.product_where(inner(x), _weights(weights.mT), inner(where), inner(y))
     return y
 
