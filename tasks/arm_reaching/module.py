@@ -21,8 +21,9 @@ from tasks.arm_reaching.encoding import n_features
 
 
 class InnerLoop(NamedTuple):
-    """A batch of tasks, each learned in one shot: both trials, and the error module's output in each of them. Without
-    an inner update the two trials are one, and there is no error module."""
+    """A batch of tasks, each learned in one shot: both trials, and the error module's output in each of them. The
+    training trial is the same in all tasks, and of batch 1. Without an inner update it is the test trial too, and there
+    is no error module."""
 
     training: Trial
     test: Trial
@@ -115,7 +116,7 @@ class ArmReachingModule(TaskModule):
             loss = loss + self.module_rate.loss(module)
             metrics["module_rate_hz"] = module.detach().mean()
         metrics = {"loss": loss.detach()} | metrics
-        return {"loss": loss, "metrics": self.log_shared(metrics, len(inner.test.y))}
+        return {"loss": loss, "metrics": self.log_shared(metrics, len(batch.target_input))}
 
     def rates(self, inner: InnerLoop, both: bool) -> tuple[Tensor, Tensor | None]:
         """Mean rates [neuron] in Hz of the network and of the error module (None without spikes), over the training

@@ -102,6 +102,9 @@ def one_shot(
     `inputs` are x [batch, time, input], `target` is y* [batch, time, feature], `inner_learning_rate` eta; `readout`
     maps z [batch, time, neuron] to y and is not updated; `trace` as in `eprop_update`. Each trial of the batch is a
     task: its test trial has weights of its own. The result is on the tape for the parameters of all three.
+
+    Where x is the same in all tasks, give it once, [1, time, input]: before the update the layer does the same in all
+    of them, and is simulated once. The result's `training` is then of one trial.
     """
     training = run_trial(layer, readout, inputs)
     output = error_module(ErrorModuleInput(inputs, training.trajectory, target))
