@@ -108,6 +108,26 @@ def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: f
     assert relative(compiled[3], advanced(reference, signal_of=0)[3]) > WRONG  # control: another signal
 
 
+@pytest.mark.parametrize("trials", [1, 3], ids=["h of one trial", "h of each"])
+def test_a_filtered_product_and_its_gradients(trials: int) -> None:
+    """Against autograd through the steps in plain torch."""
+    random = torch.Generator().manual_seed(3)
+    h, signal, by_y = (torch.randn(n, 20, 5, generator=random, dtype=torch.float64) for n in (trials, 3, 3))
+    leaves = h.requires_grad_(), signal.requires_grad_()
+    y = reference.filtered_product(*leaves, 0.9)
+    result = dispatch.filtered_product(*leaves, 0.9)
+    assert relative(result, y) < 1e-12
+    wanted = torch.autograd.grad(y, leaves, by_y)
+    for kernels in (dispatch.operators("cpu"), reference):
+        gradients = kernels.filtered_product_gradients(by_y, h.detach(), signal.detach(), 0.9)
+        for one, two in zip(gradients, wanted, strict=True):
+            assert one.shape == two.shape
+            assert relative(one, two) < 1e-12
+        late = kernels.filtered_product_gradients(by_y.roll(1, dims=1), h.detach(), signal.detach(), 0.9)
+        assert relative(late[0], wanted[0]) > WRONG  # control
+    assert relative(torch.autograd.grad(result, leaves, by_y)[1], wanted[1]) < 1e-12
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_spikes_as_events_are_their_array(dtype: torch.dtype, tolerance: float) -> None:
     """The same currents and the same outer products from events as from zeros and ones."""

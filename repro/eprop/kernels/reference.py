@@ -13,7 +13,7 @@ from torch import Tensor
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
     *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
-    "lstm_step",
+    *("lstm_step", "filtered_product", "filtered_product_gradients"),
 )
 
 
@@ -109,6 +109,18 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
         last = decay * last + x[:, t]
         y[:, t] = last
     return y
+
+
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """y^t = decay y^(t+1) + h^t signal^t; an h of one trial is that of all."""
+    return exponential_filter(h * signal, decay, reverse=True)
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """The gradients of h (of one trial's the sum over trials) and of the signal in `filtered_product`."""
+    by_product = exponential_filter(by_y, decay, reverse=False)
+    by_h = by_product * signal
+    return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
 
 
 def online_traces(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.kernels.dispatch import exponential_filter, filtered_product
 from repro.eprop.neurons.differentiable import (
     DifferentiableInput,
     DifferentiableTrajectory,
@@ -84,9 +84,10 @@ def eprop_update(
     """theta - eta sum_t L-hat_j^t e_ji^t (Eq. 7; for LIF neurons Eq. 59): weights of each trial [batch, post, pre].
 
     `trajectory` is that of the layer with `weights` and `inputs`, whose synapses have no past before it; `signal` is
-    L-hat [batch, time, neuron]. A trajectory and inputs of one trial are those of all. `trace` is "full" (Eq. 23; Eq. 28
-    for neurons that adapt), or "truncated": e_ji^t = h_j^t z_i^(t-1), without the past of the presynaptic trace.
-    Autapses do not learn. On the tape for weights, signal, trajectory and `learning_rate`. Raises UsageError for another trace, or a signal of another shape.
+    L-hat [batch, time, neuron]. A trajectory and inputs of one trial are those of all. `trace` is "full" (Eq. 23; Eq.
+    28 for neurons that adapt), or "truncated": e_ji^t = h_j^t z_i^(t-1), without the past of the presynaptic trace.
+    Autapses do not learn. On the tape for weights, signal, trajectory and `learning_rate`. Raises UsageError for
+    another trace, or a signal of another shape.
     """
     batch, *rest = trajectory.shape
     if signal.ndim != 3 or list(signal.shape[1:]) != rest or (batch not in (1, len(signal))):
@@ -112,8 +113,9 @@ def _postsynaptic(h: Tensor, signal: Tensor, neuron: IntegrateAndFire, trace: st
     if trace == "truncated":
         return signal * h
     beta = neuron.adaptation(h)
-    post = _through_adaptation(h, signal, beta, neuron.rho) if beta.numel() else signal * h
-    return exponential_filter(post, neuron.alpha, reverse=True)
+    if not beta.numel():
+        return filtered_product(h, signal, neuron.alpha)
+    return exponential_filter(_through_adaptation(h, signal, beta, neuron.rho), neuron.alpha, reverse=True)
 
 
 def _through_adaptation(h: Tensor, signal: Tensor, beta: Tensor, rho: float) -> Tensor:

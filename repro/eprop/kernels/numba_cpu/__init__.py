@@ -13,7 +13,7 @@ from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
-from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse
+from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse, real_of
 
 bptt: Any = _bptt  # numba's own types say little about what a kernel takes
 events: Any = _events
@@ -91,6 +91,21 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y
 
 
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """See `repro.eprop.kernels.reference.filtered_product`."""
+    y = _series(signal)
+    recursions.filtered_product(inner(h), inner(signal), real_of(h)(decay), inner(y))
+    return y
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.filtered_product_gradients`."""
+    by_h, by_signal = _series(h).zero_(), _series(signal)
+    arrays = (inner(x) for x in (by_y, h, signal))
+    recursions.filtered_product_gradients(*arrays, real_of(h)(decay), inner(by_h), inner(by_signal))
+    return by_h, by_signal
+
+
 def online_traces(*arrays_then_decays: Any) -> None:
     """See `repro.eprop.kernels.reference.online_traces`."""
     *arrays, alpha, rho, kappa = arrays_then_decays
@@ -132,7 +147,10 @@ def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: in
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """See `repro.eprop.kernels.reference.product_where`."""
     y = series(x, *where.shape)
-    events.product_where(inner(x), _weights(weights.mT), inner(where), inner(y))
+    arrays = inner(x), inner(where), inner(y)
+    if weights.ndim == 2 and len(where) == len(x):  # no trial needs its rows together: in the order of memory
+        arrays = tuple(array.reshape(-1, 1, array.shape[2]) for array in arrays)
+    events.product_where(*arrays, _weights(weights.mT))
     return y
 
 

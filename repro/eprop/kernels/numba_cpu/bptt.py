@@ -31,28 +31,37 @@ def bptt_reverse(
     n_time, n_batch, n = h.shape
     wanted = list_for(n)
     through, zero = np.zeros(wanted.size, h.dtype), h.dtype.type(0)
-    for b in range(n_batch):  # outside: a trial's own weights stay in the cache
-        later, onward = np.zeros(n, h.dtype), np.zeros(n, h.dtype)
+    later, onward = np.zeros((n_batch, n), h.dtype), np.zeros((n_batch, n), h.dtype)
+    together = 1 if w_rec_t.shape[0] > 1 else max(n_batch, 1)  # a trial's own weights stay in the cache
+    for first in range(0, n_batch, together):
         for t in range(n_time - 1, -1, -1):
-            slope, received = h[t, b], signal[min(t, signal.shape[0] - 1), min(b, signal.shape[1] - 1)]
-            count = list_nonzero(slope, wanted)
-            through[:] = zero
-            if w_rec_t.size:
-                dots(w_rec_t[b % w_rec_t.shape[0]], later, wanted, count, through)
-            for k in range(count):
-                i = wanted[k]
-                through[k] = slope[i] * (received[i] + onward[i] + through[k] - v_th * later[i])
-                if direct.size:
-                    through[k] += direct[t, b, i]
-            later *= alpha
-            if beta.size:
-                onward *= rho
-            for k in range(count):
-                i = wanted[k]
-                later[i] += through[k]
-                if beta.size:
-                    onward[i] -= beta[i] * through[k]
-            delta[t, b] = later
+            for b in range(first, first + together):
+                slope, received = h[t, b], signal[min(t, signal.shape[0] - 1), min(b, signal.shape[1] - 1)]
+                count = list_nonzero(slope, wanted)
+                through[:] = zero
+                if w_rec_t.size:
+                    dots(w_rec_t[b % w_rec_t.shape[0]], later[b], wanted, count, through)
+                for k in range(count):
+                    i = wanted[k]
+                    through[k] = slope[i] * (received[i] + onward[b, i] + through[k] - v_th * later[b, i])
+                    if direct.size:
+                        through[k] += direct[t, b, i]
+                _advance(later[b], onward[b], through, wanted[:count], beta, alpha, rho)
+                delta[t, b] = later[b]
+
+
+@compiled
+def _advance(
+    later: Array, onward: Array, through: Array, wanted: Array, beta: Array, alpha: float, rho: float
+) -> None:  # pragma: no cover - compiled
+    """One step of the two filters of a trial, [neuron], which `through` enters where it is `wanted`."""
+    later *= alpha
+    for k in range(wanted.size):
+        later[wanted[k]] += through[k]
+    if beta.size:
+        onward *= rho
+        for k in range(wanted.size):
+            onward[wanted[k]] -= beta[wanted[k]] * through[k]
 
 
 @compiled

@@ -69,7 +69,7 @@ def event_outer_each(
 
 
 @compiled
-def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  # pragma: no cover - compiled
+def product_where(x: Array, where: Array, y: Array, weights_t: Array) -> None:  # pragma: no cover - compiled
     """Fills y [time, batch, post] with x [time, batch, pre] times `weights_t` [1 or batch, post, pre] where `where` is
     not zero, and with zero elsewhere. Where y and `where` are of one trial the products of all trials are summed."""
     n_time, n_batch, _ = x.shape

@@ -29,6 +29,35 @@ def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:
 
 
 @compiled
+def filtered_product(h: Array, signal: Array, decay: float, y: Array) -> None:  # pragma: no cover - compiled
+    """Fills y; h may be of one trial."""
+    n_time, n_batch, n = signal.shape
+    last = np.zeros((n_batch, n), h.dtype)
+    for t in range(n_time - 1, -1, -1):
+        for b in range(n_batch):
+            slope = h[t, b % h.shape[1]]
+            for j in range(n):
+                last[b, j] = decay * last[b, j] + slope[j] * signal[t, b, j]
+                y[t, b, j] = last[b, j]
+
+
+@compiled
+def filtered_product_gradients(
+    by_y: Array, h: Array, signal: Array, decay: float, by_h: Array, by_signal: Array
+) -> None:  # pragma: no cover - compiled
+    """Fills by_signal and adds to by_h, which like h may be of one trial."""
+    n_time, n_batch, n = signal.shape
+    last = np.zeros((n_batch, n), h.dtype)
+    for t in range(n_time):
+        for b in range(n_batch):
+            slope, by_slope = h[t, b % h.shape[1]], by_h[t, b % h.shape[1]]
+            for j in range(n):
+                last[b, j] = decay * last[b, j] + by_y[t, b, j]
+                by_slope[j] += last[b, j] * signal[t, b, j]
+                by_signal[t, b, j] = last[b, j] * slope[j]
+
+
+@compiled
 def online_traces(
     h: Array,
     signal: Array,
