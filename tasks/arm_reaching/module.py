@@ -72,9 +72,9 @@ class ArmReachingModule(TaskModule):
         sizes = c.n_in, c.n_rec, features, c.n_module
         return SpikingErrorModule(self._neuron(), *sizes, decay=decay, generator=random)
 
-    def inner_loop(self, batch: ArmBatch, test_output: bool) -> InnerLoop:
+    def inner_loop(self, batch: ArmBatch, test_output: bool, test_signal: bool = True) -> InnerLoop:
         """Both trials of a batch of tasks, on the tape; with `test_output` the error module receives the test trial
-        too."""
+        too. Its signal in that trial, which teaches nothing, has no elements without `test_signal`."""
         c, network = self.config, self.network
         if self.error_module is None:
             trial = run_trial(network.layer, network.readout, batch.inputs)
@@ -82,7 +82,12 @@ class ArmReachingModule(TaskModule):
         arguments = network.layer, network.readout, self.error_module, batch.inputs, batch.target_input
         result = one_shot(*arguments, c.inner_learning_rate, c.trace)
         received = ErrorModuleInput(batch.inputs, result.test.trajectory, batch.test_target_input)
-        output = self.error_module(received) if test_output else None
+        output = None
+        if test_output and test_signal:
+            output = self.error_module(received)
+        elif test_output:
+            zeta = self.error_module.zeta(received)
+            output = ErrorModuleOutput(zeta.new_empty(0), zeta)
         return InnerLoop(result.training, result.test, result.module_output, output)
 
     def loss_of(self, readout: Tensor, batch: ArmBatch) -> Tensor:
@@ -106,7 +111,7 @@ class ArmReachingModule(TaskModule):
     def training_step(self, batch: ArmBatch, batch_idx: int) -> dict[str, Any]:
         """A batch of tasks learned in one shot each, and the outer loss of their test trials (Eq. 61)."""
         both = self.config.rate_trials == "both"
-        inner = self.inner_loop(batch, test_output=both)
+        inner = self.inner_loop(batch, test_output=both, test_signal=False)
         network, module = self.rates(inner, both)
         loss = self.loss_of(inner.test.y, batch) + self.rate.loss(network)
         with torch.no_grad():

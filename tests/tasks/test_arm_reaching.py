@@ -104,6 +104,15 @@ def test_rates_are_means_over_both_trials_or_the_first() -> None:
     assert float(of_module.mean()) == pytest.approx(float(own))
 
 
+def test_the_test_trials_signal_is_made_where_it_is_asked_for() -> None:
+    module, tasks = made()
+    whole, part = (module.inner_loop(tasks, test_output=True, test_signal=asked) for asked in (True, False))
+    assert whole.test_output is not None and part.test_output is not None
+    assert torch.equal(whole.test_output.zeta, part.test_output.zeta)
+    assert whole.test_output.zeta.any() and whole.test_output.signal.any()
+    assert not part.test_output.signal.numel()
+
+
 def test_a_training_step_adds_the_rate_terms_of_both_networks() -> None:
     values: dict[str, Any] = {"rate_loss": "mean_hz", "task_loss": "mean"}
     module, tasks = made(rate_cost=0.0, **values)
