@@ -212,9 +212,9 @@ class _SynapticSum(torch.autograd.Function):
         d_sum = _without_autapses(grads[0]) if ctx.recurrent else grads[0]
         d_z = None
         if ctx.needs_input_grad[1]:
-            if ctx.recurrent:  # z^(t-1) was multiplied by post^t
-                post = torch.cat([post[:, 1:], torch.zeros_like(post[:, :1])], dim=1)
-            d_z = _by_presynaptic(post, d_sum, ctx.pre, h)
+            late = int(ctx.recurrent)  # z^(t-1) was multiplied by post^t
+            d_z = _by_presynaptic(post[:, late:], d_sum, ctx.pre, h if h is None else h[:, : h.shape[1] - late])
+            d_z = _with_last_step(d_z) if late else d_z
         return events.linear_each(ctx.pre, d_sum), d_z, None, None, None
 
 
@@ -222,6 +222,13 @@ def _by_presynaptic(by_post: Tensor, weights: Tensor, pre: Spikes, h: Tensor | N
     """The gradient of presynaptic activity, where h is not zero if h is given; of one trial's the sum over trials."""
     product = events.times(by_post, weights, where=h)
     return product if len(product) == pre.shape[0] else product.sum(dim=0, keepdim=True)
+
+
+def _with_last_step(x: Tensor) -> Tensor:
+    """x [batch, time, neuron] and a step of zeros."""
+    longer = events.series(x, x.shape[0], x.shape[1] + 1, x.shape[2])
+    longer[:, :-1], longer[:, -1] = x, 0
+    return longer
 
 
 def _zero_diagonal(w: Tensor) -> Tensor:
