@@ -77,16 +77,6 @@ def test_growing_benchmarks_name_the_size(answered, capsys) -> None:
     assert "where every spike was the same (mean firing rate 10 Hz)" in out
 
 
-def test_the_time_of_one_movement_is_stated_for_each_batch() -> None:
-    bench = catalogue.BENCHES["arm_reaching_growth_batch"]
-    assert [size["batch_size"] for size in bench.sizes] == [8, 32, 200]  # the last one is the paper's
-    turns = [{names.SPIKING: [seconds] * 3} for seconds in (0.08, 0.64, 2.0)]
-    assert measure.of_one(bench, turns) == [
-        "Milliseconds a movement (size of the batch), ours: spiking error module: 10 (8), 20 (32), 10 (200)."
-    ]
-    assert measure.of_one(catalogue.BENCHES["arm_reaching"], turns[:1]) == []
-
-
 def test_without_jax_its_rows_are_left_out_and_a_sentence_says_so(answered, capsys, monkeypatch) -> None:
     monkeypatch.setattr(measure, "jax_is_here", lambda: False)
     run.main("store_recall", as_json=False)

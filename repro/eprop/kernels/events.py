@@ -202,17 +202,12 @@ def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     Where `where` [batch, time, post] is zero the result is not needed. Where it is that of one trial, [1, time, post],
     the result is the sum over trials.
     """
-    if where is not None and x.device.type == "cpu" and _share(where) < FEW_WANTED:
+    some = None if where is None or x.device.type != "cpu" else where[:, ::EACH]
+    if some is not None and torch.count_nonzero(some) < FEW_WANTED * some.numel():
         wanted: Tensor = dispatch.of(x).product_where(x, weights, where)
         return wanted
     y = _whole_product(x, weights)
     return y if where is None or len(where) == len(y) else y.sum(dim=0, keepdim=True)
-
-
-def _share(where: Tensor) -> float:
-    """How much of an array [batch, time, ...] is not zero, from some of its steps."""
-    some = where[:, ::EACH]
-    return int(torch.count_nonzero(some)) / max(some.numel(), 1)
 
 
 def _whole_product(x: Tensor, weights: Tensor) -> Tensor:
