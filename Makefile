@@ -76,7 +76,7 @@ sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make s
 	@$(BIN)/repro sweep $(STUDY) --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)')
 
 test: lint .venv/.speech ## lint, types, import rules and all tests
-	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6.0
 	@test -n "$(TORCH)" || { echo "which torch? make test-torch TORCH=2.6.0"; exit 1; }
