@@ -21,7 +21,7 @@ class Ended:
 def run_python(
     processes: ForkServerContext, *words: str, folder: Path, env: Mapping[str, str] = os.environ, timeout: float = 300
 ) -> Ended:
-    """`python SCRIPT ...` or `python -m MODULE ...` with this environment and in this folder, where the output is kept too."""
+    """`python SCRIPT ...` or `python -m MODULE ...` in this folder, where the output is kept too."""
     out, err = folder / "stdout.txt", folder / "stderr.txt"
     process = processes.Process(target=become, args=(words, folder, dict(env), out, err))
     process.start()

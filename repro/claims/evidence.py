@@ -10,7 +10,6 @@ from repro.claims.claim import Requirement
 from repro.errors import UserError
 from repro.text import format_number
 
-
 BASE = ("task", "variant", "config_hash", "seed", "status", "reason")  # columns that every sample is made of
 
 
