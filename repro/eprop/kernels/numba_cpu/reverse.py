@@ -68,7 +68,7 @@ def reverse(
     out: Gradients,
 ) -> None:  # pragma: no cover - compiled
     """Fills `out`, and leaves delta of the first step in `scratch.later`; `post` is dz/dv, `strength` beta of all
-    trials' neurons [batch * neuron]. With a `net` it is BPTT."""
+    trials' neurons [batch * neuron], or of no elements. With a `net` it is BPTT."""
     n_time, n_batch, _ = post.shape
     total, delta = scratch.total, scratch.later
     error = np.zeros((n_batch, len(signal.onto)), post.dtype)
@@ -148,10 +148,14 @@ def _step(
     post: Array, total: Array, strength: Array, later: Array, onward: Array, c: Decays
 ) -> None:  # pragma: no cover - compiled
     """The recursion of `local_reverse` for all neurons of a step; `later` is delta."""
-    for k in range(post.size):
-        through = post[k] * (total[k] + onward[k])
-        later[k] = c.alpha * later[k] + through
-        onward[k] = c.rho * onward[k] - strength[k] * through
+    if strength.size:
+        for k in range(post.size):
+            through = post[k] * (total[k] + onward[k])
+            later[k] = c.alpha * later[k] + through
+            onward[k] = c.rho * onward[k] - strength[k] * through
+    else:
+        for k in range(post.size):
+            later[k] = c.alpha * later[k] + post[k] * total[k]
 
 
 @compiled
