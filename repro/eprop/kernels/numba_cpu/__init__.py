@@ -13,7 +13,7 @@ from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
-from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse, real_of
+from repro.eprop.kernels.numba_cpu.network import Signals, inner, network_forward, network_reverse, real_of
 
 bptt: Any = _bptt  # numba's own types say little about what a kernel takes
 events: Any = _events
@@ -58,10 +58,10 @@ def lif_forward(
 
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
     """See `repro.eprop.kernels.reference.local_reverse`."""
-    signals = signal, signal[..., :0], post.new_empty(post.shape[2], 0)
+    signals = Signals(signal, signal[..., :0], post.new_empty(post.shape[2], 0))
     none = torch.empty(0, dtype=torch.int32)
     constants = alpha, rho, 0.0, 0.0
-    return network_reverse(post, signals, None, None, (none, none), beta, constants, wants_delta=True).delta
+    return network_reverse(post, signals, None, None, (none, none), beta, constants, delta_every=1).delta
 
 
 def bptt_reverse(

@@ -71,8 +71,10 @@ class Series(NamedTuple):
 def forward(
     current: Array, inputs: Events, weights: Weights, state: State, c: Constants, out: Series
 ) -> int:  # pragma: no cover - compiled
-    """Fills `out` from the inputs, given as `current` or as events; returns the number of spikes."""
+    """Fills `out` from the inputs, given as events or as `current`, of which each row lasts for as many steps as there
+    are to a row; returns the number of spikes."""
     n_time, n_batch, n = out.z.shape
+    held = n_time // max(len(current), 1)
     drive, threshold = np.empty((n_batch, n), out.z.dtype), np.full(n_batch * n, c.v_th, out.z.dtype)
     trial, neuron = np.empty(n_batch * n + 1, np.int32), np.empty(n_batch * n + 1, np.int32)
     start, total = out.spikes.start, 0
@@ -84,7 +86,7 @@ def forward(
             drive[:] = 0
             _add_inputs(drive, inputs, t * n_batch, weights.w_in)
         else:
-            drive[:] = current[t]
+            _copy(current[t // held].reshape(-1), drive.reshape(-1))
         if weights.w_rec.size:
             for s in range(count):
                 b, i = trial[s], neuron[s]
@@ -103,6 +105,13 @@ def forward(
     for row in range(n_time * n_batch):
         start[row + 1] += start[row]
     return total
+
+
+@compiled
+def _copy(source: Array, target: Array) -> None:  # pragma: no cover - compiled
+    """A loop over one axis, which numba makes faster code of than of an assignment of two."""
+    for k in range(target.size):
+        target[k] = source[k]
 
 
 @compiled
