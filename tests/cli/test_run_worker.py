@@ -27,7 +27,7 @@ from repro.text import LiveLine
 
 WORKER = repro("reproduce", "fig1", "--worker")
 PATIENCE = 200.0
-LONG, DEAD = ["--set", "iterations=6000"], ["--set", "v_th=1e6", "--set", "iterations=25"]
+LONG, DEAD = ["--set", "iterations=3000"], ["--set", "v_th=1e6", "--set", "iterations=25"]
 # A worker whose runs end as their first word says.
 PRETENDS = """
 import repro.cli.main as command_line
@@ -45,7 +45,7 @@ raise SystemExit(serve())
 PLAN = """
 import sys
 from tests.cli.test_run_worker import jobs_of, train
-raise SystemExit(train(jobs_of(2), {1: ["--set", "iterations=6000"]}))
+raise SystemExit(train(jobs_of(2), {1: ["--set", "iterations=3000"]}))
 """
 
 
