@@ -10,6 +10,8 @@ from repro.claims.claim import Requirement
 from repro.errors import UserError
 from repro.text import format_number
 
+BASE = ("task", "variant", "config_hash", "seed", "status", "reason")  # columns that every sample is made of
+
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
@@ -79,10 +81,18 @@ class Evidence:
         self._records = records
         self._hashes = paper_hashes
         self._lenient = lenient
+        self._samples: dict[tuple[str, str, str, Requirement | None], Sample] = {}
 
     def sample(self, task: str, variant: str, metric: str, requires: Requirement | None = None) -> Sample:
         """A metric by seed. Raises UserError when two records are of the same run."""
-        rows = self._records
+        key = (task, variant, metric, requires)
+        if key not in self._samples:  # several claims and relations need it
+            self._samples[key] = self._read(*key)
+        return self._samples[key]
+
+    def _read(self, task: str, variant: str, metric: str, requires: Requirement | None) -> Sample:
+        needed = {*BASE, metric, f"{metric}_at_least", *([requires.metric] if requires else [])}
+        rows = self._records[[column for column in self._records if column in needed]]
         rows = rows[(rows["task"] == task) & (rows["variant"] == variant)]
         ours = by_seed(rows[rows["config_hash"] == self._hashes.get((task, variant), "")])
         values = finite(ours, metric)

@@ -106,6 +106,19 @@ def test_any_layout_and_both_directions() -> None:
 
 
 @runs_kernels
+@pytest.mark.parametrize("trials", [1, 2], ids=["h of one trial", "h of each"])
+def test_a_filtered_product_and_its_gradients(trials: int) -> None:
+    signal, by_y = (x[:, :4] for x in network(5, 2, 8, torch.float64, False)[0].chunk(2, dim=1))
+    h = signal[:trials].cos()
+    wanted = reference.filtered_product(h, signal, 0.9), *reference.filtered_product_gradients(by_y, h, signal, 0.9)
+    for decay in (0.9, 0.91):  # the second is the control
+        results = launch.filtered_product(h, signal, decay), *launch.filtered_product_gradients(by_y, h, signal, decay)
+        for one, two in zip(results, wanted, strict=True):
+            assert one.shape == two.shape
+            assert (relative(one, two) < 1e-12) == (decay == 0.9)
+
+
+@runs_kernels
 @pytest.mark.parametrize("steps", [1, 4])
 def test_eligibility_vectors_are_carried_as_without_the_kernel(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where synapses fill one program, and a part of the next."""

@@ -60,6 +60,25 @@ def test_compiled_kernels_equal_those_in_plain_torch(
         assert relative(compiled(*arguments), getattr(reference, name)(*arguments)) < tolerance, name
 
 
+@pytest.mark.parametrize("signal_of", ["each step", "all steps"])
+@pytest.mark.parametrize("neuron", ["lif", "alif"])
+def test_bptt_with_weights_of_each_trial_and_a_gradient_of_h(neuron: str, signal_of: str) -> None:
+    layer, x = made(neuron, 3, 40, 12, torch.float64)
+    trajectory, _ = layer.simulate(x)
+    h, w_rec, beta = trajectory.h, layer.weights()[1], layer.neuron.adaptation(trajectory.z[:, 0])
+    weights = w_rec * torch.tensor([0.5, 1.0, 2.0]).double()[:, None, None]
+    signal, direct = wave(h), wave(h).cos()
+    signal = signal if signal_of == "each step" else signal[0, 0].expand(h.shape)
+
+    def delta(kernels: object, weights: Tensor = weights, direct: Tensor = direct) -> Tensor:
+        return kernels.bptt_reverse(h, signal, direct, weights, beta, 0.9, 0.97, 0.6)
+
+    compiled, wanted = delta(dispatch.operators("cpu")), delta(reference)
+    assert relative(compiled, wanted) < 1e-12
+    assert relative(delta(dispatch.operators("cpu"), weights.roll(1, dims=0)), wanted) > WRONG  # control: another's
+    assert relative(delta(dispatch.operators("cpu"), direct=direct[:0]), wanted) > WRONG  # control: h held
+
+
 @pytest.mark.parametrize("neuron", ["lif", "alif"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0], ids=["h is zero", "h is zero mostly", "h is never zero"])
 def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: float) -> None:
@@ -87,6 +106,26 @@ def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: f
     for one, two in zip(compiled, advanced(reference), strict=True):
         assert not two.numel() or relative(one, two) < 1e-12 or not two.any()
     assert relative(compiled[3], advanced(reference, signal_of=0)[3]) > WRONG  # control: another signal
+
+
+@pytest.mark.parametrize("trials", [1, 3], ids=["h of one trial", "h of each"])
+def test_a_filtered_product_and_its_gradients(trials: int) -> None:
+    """Against autograd through the steps in plain torch."""
+    random = torch.Generator().manual_seed(3)
+    h, signal, by_y = (torch.randn(n, 20, 5, generator=random, dtype=torch.float64) for n in (trials, 3, 3))
+    leaves = h.requires_grad_(), signal.requires_grad_()
+    y = reference.filtered_product(*leaves, 0.9)
+    result = dispatch.filtered_product(*leaves, 0.9)
+    assert relative(result, y) < 1e-12
+    wanted = torch.autograd.grad(y, leaves, by_y)
+    for kernels in (dispatch.operators("cpu"), reference):
+        gradients = kernels.filtered_product_gradients(by_y, h.detach(), signal.detach(), 0.9)
+        for one, two in zip(gradients, wanted, strict=True):
+            assert one.shape == two.shape
+            assert relative(one, two) < 1e-12
+        late = kernels.filtered_product_gradients(by_y.roll(1, dims=1), h.detach(), signal.detach(), 0.9)
+        assert relative(late[0], wanted[0]) > WRONG  # control
+    assert relative(torch.autograd.grad(result, leaves, by_y)[1], wanted[1]) < 1e-12
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])

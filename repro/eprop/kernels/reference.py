@@ -13,7 +13,7 @@ from torch import Tensor
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
     *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
-    "lstm_step",
+    *("lstm_step", "filtered_product", "filtered_product_gradients"),
 )
 
 
@@ -111,6 +111,18 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y
 
 
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """y^t = decay y^(t+1) + h^t signal^t; an h of one trial is that of all."""
+    return exponential_filter(h * signal, decay, reverse=True)
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """The gradients of h (of one trial's the sum over trials) and of the signal in `filtered_product`."""
+    by_product = exponential_filter(by_y, decay, reverse=False)
+    by_h = by_product * signal
+    return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
+
+
 def online_traces(
     h: Tensor,
     signal: Tensor,
@@ -155,20 +167,24 @@ def event_outer(delta: Tensor, channel: Tensor, start: Tensor, channels: int) ->
 
 
 def event_linear_each(channel: Tensor, start: Tensor, weights: Tensor, steps: int) -> Tensor:
-    """As `event_linear` with weights of each trial [batch, post, pre]: [batch, time, post]."""
-    dense = _dense(channel, start, len(weights), steps, weights.shape[2], weights.dtype)
+    """As `event_linear` with weights of each trial [batch, post, pre]: [batch, time, post]. Spikes are those of each
+    trial, or of one for all."""
+    dense = _dense(channel, start, steps, weights.shape[2], weights.dtype)
     return dense @ weights.mT
 
 
 def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
-    """As `event_outer`, a sum over time for each trial [batch, post, pre]; `delta` is [batch, time, post]."""
-    return delta.mT @ _dense(channel, start, len(delta), delta.shape[1], channels, delta.dtype)
+    """As `event_outer`, a sum over time for each trial [batch, post, pre]; `delta` is [batch, time, post]. Spikes are
+    those of each trial, or of one for all."""
+    return delta.mT @ _dense(channel, start, delta.shape[1], channels, delta.dtype)
 
 
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each. Where `where`
-    [batch, time, post] is zero the result is not needed, and may be zero."""
-    return x @ weights
+    [batch, time, post] is zero the result is not needed, and may be zero. Where it is that of one trial the result is
+    the sum over trials, [1, time, post]."""
+    y = x @ weights
+    return y if len(where) == len(y) else y.sum(dim=0, keepdim=True)
 
 
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
@@ -192,7 +208,7 @@ def _rows(start: Tensor) -> Tensor:
     return torch.repeat_interleave(torch.diff(start))
 
 
-def _dense(channel: Tensor, start: Tensor, batch: int, steps: int, channels: int, dtype: torch.dtype) -> Tensor:
-    spikes = torch.zeros(steps * batch, channels, dtype=dtype, device=channel.device)
+def _dense(channel: Tensor, start: Tensor, steps: int, channels: int, dtype: torch.dtype) -> Tensor:
+    spikes = torch.zeros(len(start) - 1, channels, dtype=dtype, device=channel.device)
     spikes[_rows(start), channel] = 1
-    return spikes.view(steps, batch, channels).transpose(0, 1)
+    return spikes.view(steps, -1, channels).transpose(0, 1)

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import series
+from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
-from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse
+from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse, real_of
 
-events: Any = _events  # numba's own types say little about what a kernel takes
+bptt: Any = _bptt  # numba's own types say little about what a kernel takes
+events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions
 # Up to so few neurons BPTT's products are dense.
@@ -71,11 +73,13 @@ def bptt_reverse(
     numbers, strength = (real(alpha), real(rho), real(v_th)), beta.contiguous().numpy()
     if h.shape[2] <= FEW_NEURONS and not direct.numel() and w_rec.ndim == 2:
         arrays = inner(h), inner(signal), w_rec.contiguous().numpy(), strength
-        recursions.bptt_reverse_few(*arrays, *numbers, inner(delta))
+        bptt.bptt_reverse_few(*arrays, *numbers, inner(delta))
         return delta
     by_distance: Any = inner(direct) if direct.numel() else direct.new_empty(0, 0, 0).numpy()
     weights = _weights(w_rec.mT), strength
-    recursions.bptt_reverse(inner(h), inner(signal), by_distance, *weights, *numbers, inner(delta))
+    same = signal.stride()[:2] == (0, 0)  # the rate term: one row for all trials and steps
+    signal = inner(signal[:1, :1] if same else signal)
+    bptt.bptt_reverse(inner(h), signal, by_distance, *weights, *numbers, inner(delta))
     return delta
 
 
@@ -85,6 +89,21 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     real = y.numpy().dtype.type
     recursions.exponential_filter(inner(x).reshape(steps, -1), real(decay), reverse, inner(y).reshape(steps, -1))
     return y
+
+
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """See `repro.eprop.kernels.reference.filtered_product`."""
+    y = _series(signal)
+    recursions.filtered_product(inner(h), inner(signal), real_of(h)(decay), inner(y))
+    return y
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.filtered_product_gradients`."""
+    by_h, by_signal = _series(h).zero_(), _series(signal)
+    arrays = (inner(x) for x in (by_y, h, signal))
+    recursions.filtered_product_gradients(*arrays, real_of(h)(decay), inner(by_h), inner(by_signal))
+    return by_h, by_signal
 
 
 def online_traces(*arrays_then_decays: Any) -> None:
@@ -127,8 +146,11 @@ def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: in
 
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """See `repro.eprop.kernels.reference.product_where`."""
-    y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
-    events.product_where(inner(x), _weights(weights.mT), inner(where), inner(y))
+    y = series(x, *where.shape)
+    arrays = inner(x), inner(where), inner(y)
+    if weights.ndim == 2 and len(where) == len(x):  # no trial needs its rows together: in the order of memory
+        arrays = tuple(array.reshape(-1, 1, array.shape[2]) for array in arrays)
+    events.product_where(*arrays, _weights(weights.mT))
     return y
 
 

@@ -125,8 +125,8 @@ def real_of(like: Tensor) -> Any:
 
 
 def tiled(beta: Tensor, like: Tensor) -> Tensor:
-    """beta of all trials' neurons, one after the other; zero where none adapts. `like` is [batch, neuron]."""
-    return beta.repeat(len(like)) if beta.numel() else like.new_zeros(like.numel())
+    """beta of all trials' neurons, one after the other; of no elements where none adapts. `like` is [batch, neuron]."""
+    return beta.repeat(len(like)) if beta.numel() else beta
 
 
 def events_of(spikes: SpikeTrains | Tensor | None, trial: Tensor) -> Any:

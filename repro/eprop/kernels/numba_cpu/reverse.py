@@ -46,11 +46,11 @@ class Gradients(NamedTuple):
 def reverse(
     post: Array, signal: Signal, inputs: Events, spikes: Events, strength: Array, c: Decays, out: Gradients
 ) -> Array:  # pragma: no cover - compiled
-    """Fills `out`, `post` being dz/dv and `strength` beta of all trials' neurons [batch * neuron]; returns delta of the
-    first step [batch, neuron]."""
+    """Fills `out`, `post` being dz/dv and `strength` beta of all trials' neurons [batch * neuron], or of no elements;
+    returns delta of the first step [batch, neuron]."""
     n_time, n_batch, n = post.shape
     onto = _in_pairs(signal.feedback)
-    total, later, onward = np.zeros_like(strength), np.zeros_like(strength), np.zeros_like(strength)
+    total, later, onward = np.zeros(n_batch * n, post.dtype), np.zeros(n_batch * n, post.dtype), np.zeros_like(strength)
     error = np.zeros((n_batch, len(onto)), post.dtype)
     delta = later.reshape(n_batch, n)
     for t in range(n_time - 1, -1, -1):
@@ -102,10 +102,14 @@ def _step(
     post: Array, total: Array, strength: Array, later: Array, onward: Array, c: Decays
 ) -> None:  # pragma: no cover - compiled
     """The recursion of `local_reverse` for all neurons of a step; `later` is delta."""
-    for k in range(post.size):
-        through = post[k] * (total[k] + onward[k])
-        later[k] = c.alpha * later[k] + through
-        onward[k] = c.rho * onward[k] - strength[k] * through
+    if strength.size:
+        for k in range(post.size):
+            through = post[k] * (total[k] + onward[k])
+            later[k] = c.alpha * later[k] + through
+            onward[k] = c.rho * onward[k] - strength[k] * through
+    else:
+        for k in range(post.size):
+            later[k] = c.alpha * later[k] + post[k] * total[k]
 
 
 @compiled

@@ -110,6 +110,18 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y.transpose(0, 1)
 
 
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """See `repro.eprop.kernels.reference.filtered_product`."""
+    return exponential_filter(h * signal, decay, reverse=True)
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.filtered_product_gradients`."""
+    by_product = exponential_filter(by_y, decay, reverse=False)
+    by_h = by_product * signal
+    return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
+
+
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
     """See `repro.eprop.kernels.eligibility_vectors.carry`; `vectors` lie in memory as they are indexed."""
     n, batch, gates, n_pre = vectors.shape
