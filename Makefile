@@ -4,6 +4,7 @@ PROFILE ?= quick
 SEEDS ?=
 JOBS ?= 2
 DEVICE ?=
+MINUTES ?=
 PANELS ?=
 RECORDS ?=
 FIGURES ?= fig1 fig2 fig3 fig4 theory
@@ -22,7 +23,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c $
 SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
-RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE))
+RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE)) \
+    $(if $(MINUTES),--minutes $(MINUTES))
 DRAW_ARGS = $(if $(PANELS),--panels '$(PANELS)')
 # Figure 2c needs speech: TIMIT, or else espeak-ng (GPL-3), which synthesises some in a separate process.
 SPEECH = $(if $(TIMIT_DIR),,.venv/.speech)
@@ -40,6 +42,7 @@ help: ## this page
 	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's if not given"
 	@echo "  JOBS=2            runs at a time"
 	@echo "  DEVICE=cpu        cpu or cuda"
+	@echo "  MINUTES=60        stop 'figN' after so long; the same command resumes the runs that are left"
 	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains their runs and draws them"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws; all if not given"

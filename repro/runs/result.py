@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import functools
 import hashlib
 import math
 import resource
@@ -69,14 +68,9 @@ class Run:
         """Write to the journal."""
         append_journal(self.folder, event, time=self.started, profile=self.profile, seed=self.seed)
 
-    @functools.cached_property
-    def _code(self) -> tuple[str, bool]:
-        """The commit with which this process began: another one may be checked out while it runs."""
-        return git_state()
-
     def parts(self, iterations: int) -> tuple[Part, ...]:
         """The parts of the run up to now, when so many iterations are done."""
-        commit, dirty = self._code
+        commit, dirty = git_state()
         part = Part(
             started=self.started,
             wall_s=round(time.monotonic() - self.clock, 2),

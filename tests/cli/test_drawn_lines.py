@@ -12,10 +12,10 @@ import pytest
 
 import benchmarks.run
 from benchmarks.run import names_of
-from repro.cli import reproduce
 from repro.cli.main import main
 from repro.errors import RunFailed
 from repro.jobs import workers
+from repro.jobs.pool import Pool, RunEnd
 from repro.runs import run
 from repro.runs.rules import learning_rules
 from repro.studies import report
@@ -52,7 +52,7 @@ def here(results: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(run, "run", trained)
-    monkeypatch.setattr(reproduce, "run_all", lambda jobs, *_: list(jobs))
+    monkeypatch.setattr(Pool, "run_all", lambda pool, jobs, *_: [RunEnd(job, "failed") for job in jobs])
     monkeypatch.setattr(workers, "run_workers", lambda *_: None)
     monkeypatch.setattr(report, "write", lambda *_: [])
     monkeypatch.setattr("tasks.speech.stand_in.stand_in", made)
@@ -88,7 +88,7 @@ def test_drawn_lines(command: str, here: Path, capsys: pytest.CaptureFixture[str
 def test_a_check_that_believes_is_noticed(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repro.cli.run.checked_int", lambda what, text, *_: int(text))
+    monkeypatch.setattr("repro.cli.run.checked_minutes", float)
     with pytest.raises(AssertionError):
         test_drawn_lines("run", here, capsys)
 
