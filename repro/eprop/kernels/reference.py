@@ -5,6 +5,7 @@ are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.e
 [time, batch] flattened.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
     *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
-    *("lstm_step", "filtered_product", "filtered_product_gradients"),
+    *("filtered_product", "filtered_product_gradients"),
+    *("lstm_step", "lstm_step_reverse"),
 )
 
 
@@ -201,6 +203,21 @@ def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> Non
     state, jacobians = neuron.step(c, currents)
     for array, values in zip(written, (*state, *jacobians), strict=True):
         array.copy_(values)
+
+
+def lstm_step_reverse(
+    signal: Tensor, jacobians: Sequence[Tensor], own_cell: Tensor, d_cell: Tensor, d_current: Tensor
+) -> None:
+    """A step of LSTM units in reverse (Eq. 8), from dE/dh `signal` and the step's `LSTMJacobians`.
+
+    `own_cell` [batch, unit] is dE/dc of the step through the cell path of later steps; it becomes that of the step
+    before, in place. `d_cell` [batch, unit] receives dE/dc of the step, `d_current` [batch, 4, unit] dE/dI of its gates.
+    """
+    d, by_gate, output, direct = jacobians
+    torch.mul(signal, output, out=d_cell).add_(own_cell)
+    torch.mul(d_cell[:, None], by_gate, out=d_current[:, :-1])
+    torch.mul(signal, direct, out=d_current[:, -1])
+    torch.mul(d_cell, d, out=own_cell)
 
 
 def _rows(start: Tensor) -> Tensor:

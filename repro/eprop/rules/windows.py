@@ -134,22 +134,18 @@ def backward_window(
     Without `rule.recurrence` the learning signal does not follow the recurrent weights (e-prop 1); `boundary.d_h` is
     then not used.
     """
-    w_rec = w_rec.detach()
-    from_later, own_cell = boundary.d_h, boundary.d_c
+    reverse, w_rec = dispatch.of(d_h).lstm_step_reverse, w_rec.detach()
     d_currents = d_h.new_empty(*d_h.shape[:2], len(GATES), d_h.shape[2])
     of_weights = torch.empty_like(d_currents) if rule.vectors == "truncated" else d_currents
+    from_later, own_cell, d_cell = boundary.d_h, boundary.d_c.clone(), torch.empty_like(boundary.d_c)
     for t in reversed(range(len(d_h))):
         signal = d_h[t] + from_later if rule.recurrence else d_h[t]  # L, Eq. 9
-        through_output = signal * jacobians.output[t]
-        d_cell = through_output + own_cell  # Eq. 8
-        torch.mul(d_cell[:, None], jacobians.by_gate[t], out=d_currents[t, :, :N_CELL_GATES])
-        torch.mul(signal, jacobians.direct[t], out=d_currents[t, :, N_CELL_GATES])
+        local = LSTMJacobians(*(series[t] for series in jacobians))
+        if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
+            reverse(signal, local, torch.zeros_like(own_cell), d_cell, of_weights[t])
+        reverse(signal, local, own_cell, d_cell, d_currents[t])
         if rule.recurrence and t:
             from_later = product(d_currents[t].flatten(start_dim=1), w_rec)
-        if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
-            torch.mul(through_output[:, None], jacobians.by_gate[t], out=of_weights[t, :, :N_CELL_GATES])
-            of_weights[t, :, N_CELL_GATES] = d_currents[t, :, N_CELL_GATES]
-        own_cell = d_cell * jacobians.d[t]
     return WindowBackward(d_currents, of_weights, d_cell, own_cell)
 
 

@@ -3,6 +3,7 @@
 Kernels work on arrays that lie in memory as [time, batch, neuron].
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -165,14 +166,16 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
 
 
 def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
-    """See `repro.eprop.kernels.reference.lstm_step`. Exponentials are torch's, which are vectorized."""
-    to_input, to_forget, to_candidate, to_output = currents.chunk(4, dim=1)
-    to_forget += neuron.forget_bias
-    currents[:, : 2 * c.shape[1]].sigmoid_()
-    to_candidate.tanh_()
-    to_output.sigmoid_()
-    after, *rest = written
-    torch.mul(to_forget, c, out=after).addcmul_(to_input, to_candidate)  # Eq. 35
-    seen = after.tanh() if neuron.squash else after
-    arrays = (x.numpy() for x in (currents, c.contiguous(), seen, *rest))
-    lstm.lstm_step(neuron.squash, *arrays)
+    """See `repro.eprop.kernels.reference.lstm_step`."""
+    gates = currents.unflatten(1, (4, -1)).numpy()
+    real = gates.dtype.type
+    arrays = gates, c.contiguous().numpy(), *(x.numpy() for x in written)
+    lstm.lstm_step(neuron.squash, real(0.5), real(neuron.forget_bias), *arrays)
+
+
+def lstm_step_reverse(
+    signal: Tensor, jacobians: Sequence[Tensor], own_cell: Tensor, d_cell: Tensor, d_current: Tensor
+) -> None:
+    """See `repro.eprop.kernels.reference.lstm_step_reverse`."""
+    read = (x.contiguous().numpy() for x in (signal, *jacobians))
+    lstm.lstm_step_reverse(*read, own_cell.numpy(), d_cell.numpy(), d_current.numpy())
