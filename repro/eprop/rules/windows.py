@@ -35,7 +35,8 @@ LSTM_STEP = LSTM.step  # which the compiled kernels compute
 class LSTMWeights(NamedTuple):
     """Weights of an LSTM layer, or their gradients: `w_in` [4 unit, input], `w_rec` [4 unit, unit], `bias` [4 unit].
 
-    The rows of the four gates stand one after the other (`repro.eprop.neurons.lstm.GATES`)."""
+    The rows of the four gates stand one after the other (`repro.eprop.neurons.lstm.GATES`). Gradients, and the weights
+    of a layer, lie in memory transposed, as products are fastest and autograd need not copy."""
 
     w_in: Tensor
     w_rec: Tensor
@@ -43,7 +44,7 @@ class LSTMWeights(NamedTuple):
 
     def concatenated(self) -> Tensor:
         """The weights of all presynaptic activity (input, unit, 1): [4 unit, pre]. Detached."""
-        return torch.cat([self.w_in, self.w_rec, self.bias[:, None]], dim=1).detach()
+        return torch.cat([self.w_in.T, self.w_rec.T, self.bias[None]]).T.detach()
 
 
 class WindowTrajectory(NamedTuple):
@@ -87,21 +88,22 @@ def forward_window(neuron: LSTM, weights: LSTMWeights, inputs: Tensor, state: LS
     presynaptic = inputs.new_empty(steps, batch, len(matrix))
     presynaptic[:, :, :n_in] = inputs.transpose(0, 1)
     presynaptic[:, :, -1] = 1
-    c, h = inputs.new_empty(2, steps, batch, n)
-    d, output, direct = inputs.new_empty(3, steps, batch, n)
+    h, d, output, direct = inputs.new_empty(4, steps, batch, n)
+    c = inputs.new_empty(2, batch, n)  # in turns: the memory of the last but one is near
     jacobians = LSTMJacobians(d, inputs.new_empty(steps, batch, N_CELL_GATES, n), output, direct)
     for t in range(steps):
         presynaptic[t, :, n_in:-1] = state.h
         currents = product(presynaptic[t], matrix)
-        written = c[t], h[t], *(series[t] for series in jacobians)
+        written = c[t % 2], h[t], *(series[t] for series in jacobians)
         operators.lstm_step(neuron, currents, state.c, *written)
-        state = LSTMState(c[t], h[t])
+        state = LSTMState(c[t % 2], h[t])
     return WindowTrajectory(presynaptic, h, jacobians, LSTMState(*(part.clone() for part in state)))
 
 
 def zero_boundary(state: LSTMState) -> BoundaryGradient:
-    """No gradient from later steps, as if the simulation ended with the window."""
-    return BoundaryGradient(torch.zeros_like(state.h), torch.zeros_like(state.c))
+    """No gradient from later steps, as if the simulation ended with the window: one zero, which is not to be written
+    to."""
+    return BoundaryGradient(*(part.new_zeros(()).expand(part.shape) for part in (state.h, state.c)))
 
 
 @torch.no_grad()
@@ -137,13 +139,14 @@ def backward_window(
     reverse, w_rec = dispatch.of(d_h).lstm_step_reverse, w_rec.detach()
     d_currents = d_h.new_empty(*d_h.shape[:2], len(GATES), d_h.shape[2])
     of_weights = torch.empty_like(d_currents) if rule.vectors == "truncated" else d_currents
-    from_later, own_cell, d_cell = boundary.d_h, boundary.d_c.clone(), torch.empty_like(boundary.d_c)
+    from_later = boundary.d_h if rule.recurrence else None
+    own_cell = boundary.d_c.clone(memory_format=torch.contiguous_format)
+    d_cell = torch.empty_like(own_cell)
     for t in reversed(range(len(d_h))):
-        signal = d_h[t] + from_later if rule.recurrence else d_h[t]  # L, Eq. 9
-        local = LSTMJacobians(*(series[t] for series in jacobians))
+        given = d_h[t], from_later, LSTMJacobians(*(series[t] for series in jacobians))
         if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
-            reverse(signal, local, torch.zeros_like(own_cell), d_cell, of_weights[t])
-        reverse(signal, local, own_cell, d_cell, d_currents[t])
+            reverse(*given, torch.zeros_like(own_cell), d_cell, of_weights[t])
+        reverse(*given, own_cell, d_cell, d_currents[t])
         if rule.recurrence and t:
             from_later = product(d_currents[t].flatten(start_dim=1), w_rec)
     return WindowBackward(d_currents, of_weights, d_cell, own_cell)

@@ -14,12 +14,14 @@ from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
+from repro.eprop.kernels.numba_cpu import softmax as _softmax
 from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse, real_of
 
 bptt: Any = _bptt  # numba's own types say little about what a kernel takes
 events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions
+softmax: Any = _softmax
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
@@ -174,8 +176,23 @@ def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> Non
 
 
 def lstm_step_reverse(
-    signal: Tensor, jacobians: Sequence[Tensor], own_cell: Tensor, d_cell: Tensor, d_current: Tensor
+    d_h: Tensor,
+    from_later: Tensor | None,
+    jacobians: Sequence[Tensor],
+    own_cell: Tensor,
+    d_cell: Tensor,
+    d_current: Tensor,
 ) -> None:
     """See `repro.eprop.kernels.reference.lstm_step_reverse`."""
-    read = (x.contiguous().numpy() for x in (signal, *jacobians))
-    lstm.lstm_step_reverse(*read, own_cell.numpy(), d_cell.numpy(), d_current.numpy())
+    later = None if from_later is None else from_later.contiguous().numpy()
+    read = (x.contiguous().numpy() for x in jacobians)
+    written = (x.numpy() for x in (own_cell, d_cell, d_current))
+    lstm.lstm_step_reverse(d_h.contiguous().numpy(), later, *read, *written)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.cross_entropy`."""
+    nats, error = logits.new_empty(len(logits)), torch.empty_like(logits, memory_format=torch.contiguous_format)
+    arrays = logits.contiguous().numpy(), target.contiguous().numpy(), logits.amax(dim=1).numpy()
+    softmax.cross_entropy(*arrays, nats.numpy(), error.numpy())
+    return nats, error
