@@ -66,7 +66,7 @@ def matrix_library() -> str:
 
 @functools.cache
 def _onednn() -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
-    """a b + bias by oneDNN; None where MKL is as fast, and where torch's operator, a private one, is not as expected."""
+    """a b + bias by oneDNN; None where MKL is as fast, and where torch's private operator is not as expected."""
     if os.environ.get("REPRO_ONEDNN") == "0" or not _leaves_avx512_unused():
         return None
     try:
