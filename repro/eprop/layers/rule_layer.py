@@ -85,7 +85,7 @@ class _Deliver(torch.autograd.Function):
         ctx.layer.backward_passes += ctx.layer.rule.plastic
         gradients, factor = ctx.saved_tensors, grads[0]
         as_they_are = factor.device.type == "cpu" and factor == 1  # on CUDA the question would wait for the device
-        delivered = gradients if as_they_are else [factor.to(g.dtype) * g for g in gradients]
+        delivered = gradients if as_they_are else tuple(factor.to(g.dtype) * g for g in gradients)
         return None, None, *delivered, *(None for _ in gradients)
 
 
