@@ -1,10 +1,12 @@
 """Settings of a process that trains or measures, made before it computes anything."""
 
+import contextlib
 import logging
 import os
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 
 from repro.errors import UserError
 from repro.runs.task import Task
@@ -44,6 +46,25 @@ def use_one_thread() -> None:
             "set it to 1",
             file=sys.stderr,
         )
+
+
+@contextlib.contextmanager
+def hidden_gpus(device: str) -> Iterator[None]:
+    """While a run trains on the "cpu", no GPU is visible to torch.
+
+    Its optimizers ask in every step whether there is one. Where one may be visible, torch loads a driver's library for
+    the answer each time, which takes up to a tenth of an iteration of task 1.1.
+    """
+    name, before = "CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES")
+    if device == "cpu":
+        os.environ[name] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
 
 
 def prepare_training() -> None:

@@ -17,7 +17,7 @@ from repro.errors import Busy, RunFailed, UserError
 from repro.records.loggers import default_loggers
 from repro.records.record import LOCK, RECORD, Device, RunRecord, has_record, read_record
 from repro.records.store import run_folder
-from repro.runs.bootstrap import check_possible, prepare_training, use_one_thread
+from repro.runs.bootstrap import check_possible, hidden_gpus, prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash, from_mapping
 from repro.runs.recorder import CheckpointEvery, Heartbeat, LogLine, ProgressBar, Recorder, TimeLimitReached
@@ -116,7 +116,7 @@ def _train(
     observers = run.task.load("observers")(run.config) if run.task.observers else []
     trainer = _trainer(run, recorder, loggers, [*rules, recorder, *observers], callbacks, minutes)
     try:
-        with _sentences():
+        with _sentences(), hidden_gpus(run.device):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt

@@ -5,6 +5,7 @@ are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.e
 [time, batch] flattened.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
     *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
-    *("lstm_step", "filtered_product", "filtered_product_gradients"),
+    *("filtered_product", "filtered_product_gradients"),
+    *("lstm_step", "lstm_step_reverse", "cross_entropy"),
 )
 
 
@@ -201,6 +203,38 @@ def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> Non
     state, jacobians = neuron.step(c, currents)
     for array, values in zip(written, (*state, *jacobians), strict=True):
         array.copy_(values)
+
+
+def lstm_step_reverse(
+    d_h: Tensor,
+    from_later: Tensor | None,
+    jacobians: Sequence[Tensor],
+    own_cell: Tensor,
+    d_cell: Tensor,
+    d_current: Tensor,
+) -> None:
+    """A step of LSTM units in reverse (Eq. 8, 9), from the step's `LSTMJacobians` and L = `d_h` + `from_later`: dE/dh
+    by the step's errors, and through the recurrent weights (None: there is no such), each [batch, unit].
+
+    `own_cell` [batch, unit] is dE/dc of the step through the cell path of later steps; it becomes that of the step
+    before, in place. `d_cell` [batch, unit] receives dE/dc of the step, and `d_current` [batch, 4, unit] dE/dI of its
+    gates.
+    """
+    d, by_gate, output, direct = jacobians
+    signal = d_h if from_later is None else d_h + from_later
+    torch.mul(signal, output, out=d_cell).add_(own_cell)
+    torch.mul(d_cell[:, None], by_gate, out=d_current[:, :-1])
+    torch.mul(signal, direct, out=d_current[:, -1])
+    torch.mul(d_cell, d, out=own_cell)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The cross-entropy of the softmax of `logits` [row, word] with the words `target` [row] in nats [row], and its
+    derivative by the logits: p - 1 at the word that came, p elsewhere."""
+    log_p, target = logits.log_softmax(dim=1), target[:, None]
+    error = log_p.exp()
+    error.scatter_add_(1, target, error.new_full((1, 1), -1.0).expand(target.shape))
+    return -log_p.gather(1, target)[:, 0], error
 
 
 def _rows(start: Tensor) -> Tensor:

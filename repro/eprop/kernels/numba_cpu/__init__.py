@@ -3,6 +3,7 @@
 Kernels work on arrays that lie in memory as [time, batch, neuron].
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,12 +14,14 @@ from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
+from repro.eprop.kernels.numba_cpu import softmax as _softmax
 from repro.eprop.kernels.numba_cpu.network import Signals, inner, network_forward, network_reverse, real_of
 
 bptt: Any = _bptt  # numba's own types say little about what a kernel takes
 events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions
+softmax: Any = _softmax
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
@@ -165,14 +168,31 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
 
 
 def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
-    """See `repro.eprop.kernels.reference.lstm_step`. Exponentials are torch's, which are vectorized."""
-    to_input, to_forget, to_candidate, to_output = currents.chunk(4, dim=1)
-    to_forget += neuron.forget_bias
-    currents[:, : 2 * c.shape[1]].sigmoid_()
-    to_candidate.tanh_()
-    to_output.sigmoid_()
-    after, *rest = written
-    torch.mul(to_forget, c, out=after).addcmul_(to_input, to_candidate)  # Eq. 35
-    seen = after.tanh() if neuron.squash else after
-    arrays = (x.numpy() for x in (currents, c.contiguous(), seen, *rest))
-    lstm.lstm_step(neuron.squash, *arrays)
+    """See `repro.eprop.kernels.reference.lstm_step`."""
+    gates = currents.unflatten(1, (4, -1)).numpy()
+    real = gates.dtype.type
+    arrays = gates, c.contiguous().numpy(), *(x.numpy() for x in written)
+    lstm.lstm_step(neuron.squash, real(0.5), real(neuron.forget_bias), *arrays)
+
+
+def lstm_step_reverse(
+    d_h: Tensor,
+    from_later: Tensor | None,
+    jacobians: Sequence[Tensor],
+    own_cell: Tensor,
+    d_cell: Tensor,
+    d_current: Tensor,
+) -> None:
+    """See `repro.eprop.kernels.reference.lstm_step_reverse`."""
+    later = None if from_later is None else from_later.contiguous().numpy()
+    read = (x.contiguous().numpy() for x in jacobians)
+    written = (x.numpy() for x in (own_cell, d_cell, d_current))
+    lstm.lstm_step_reverse(d_h.contiguous().numpy(), later, *read, *written)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.cross_entropy`."""
+    nats, error = logits.new_empty(len(logits)), torch.empty_like(logits, memory_format=torch.contiguous_format)
+    arrays = logits.contiguous().numpy(), target.contiguous().numpy(), logits.amax(dim=1).numpy()
+    softmax.cross_entropy(*arrays, nats.numpy(), error.numpy())
+    return nats, error

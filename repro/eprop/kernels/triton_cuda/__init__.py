@@ -8,6 +8,8 @@ from repro.eprop.kernels.triton_cuda.launch import (
     filtered_product_gradients,
     lif_forward,
     local_reverse,
+    lstm_step,
+    lstm_step_reverse,
 )
 
 __all__ = [
@@ -18,4 +20,6 @@ __all__ = [
     "filtered_product_gradients",
     "lif_forward",
     "local_reverse",
+    "lstm_step",
+    "lstm_step_reverse",
 ]
