@@ -17,7 +17,8 @@ from repro.text import shortened
 
 Value = bool | int | float | str
 
-LARGEST = 2.0**53  # whole numbers up to here are exact in every format; no setting is larger
+WHOLE = 2**53  # up to here all whole numbers are exact in every format
+REAL = 3.4028234663852886e38  # the largest number in single precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,8 @@ def checked(config_type: type, key: str, value: Value) -> Value:
     limits = provenance(config_type)[key]
     if limits.choices and value not in limits.choices:
         raise UserError(f"{key}={shortened(str(value))}: {key} is one of {', '.join(map(str, limits.choices))}")
-    low, high = max(limits.low, -LARGEST), min(limits.high, LARGEST)
+    largest = WHOLE if isinstance(value, int) else REAL
+    low, high = max(limits.low, -largest), min(limits.high, largest)
     if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value <= high:
         raise UserError(f"{key}={shortened(str(value))}: {key} lies between {low:g} and {high:g}")
     return value

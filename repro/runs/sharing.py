@@ -23,20 +23,31 @@ def process_of() -> tuple[int, int]:
 def shard(batch: Any, rank: int, processes: int) -> Any:
     """The part of a batch that process `rank` trains.
 
-    The batch is an array [batch, ...], spikes as events, or a tuple of these; other values are kept. Raises UserError
-    where the processes cannot share the trials evenly.
+    The batch is an array [batch, ...], spikes as events, or a tuple of these; other values are kept, and so is what has
+    one trial in a batch of more: it is the same for all. Raises UserError where the processes cannot share the trials
+    evenly.
     """
-    if processes == 1:
-        return batch
+    return batch if processes == 1 else _shard(batch, _trials(batch), rank, processes)
+
+
+def _trials(batch: Any) -> int:
+    """The largest number of trials of its arrays."""
     if isinstance(batch, SpikeTrains):
-        return some_trials(batch, *_part(batch.batch, rank, processes))
-    if isinstance(batch, Tensor):
-        first, stop = _part(len(batch), rank, processes)
-        return batch[first:stop]
+        return batch.batch
     if isinstance(batch, tuple):
-        parts = [shard(part, rank, processes) for part in batch]
+        return max(map(_trials, batch), default=0)
+    return len(batch) if isinstance(batch, Tensor) else 0
+
+
+def _shard(batch: Any, trials: int, rank: int, processes: int) -> Any:
+    if isinstance(batch, tuple) and not isinstance(batch, SpikeTrains):
+        parts = [_shard(part, trials, rank, processes) for part in batch]
         return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
-    return batch
+    count = _trials(batch)
+    if not count or count == 1 < trials:
+        return batch
+    first, stop = _part(count, rank, processes)
+    return some_trials(batch, first, stop) if isinstance(batch, SpikeTrains) else batch[first:stop]
 
 
 def _part(trials: int, rank: int, processes: int) -> tuple[int, int]:
