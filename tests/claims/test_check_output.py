@@ -28,8 +28,10 @@ def results(tmp_path) -> list[ClaimResult]:
 
 def test_reasons_are_printed_on_request(results):
     plain, why = format_table(results), format_table(results, why=True)
-    assert "lies within" not in plain and "after Holm" not in plain
-    assert "the mean lies within factor 1.5" in why and "after Holm" in why
+    assert "inside 0.0" not in plain and "after Holm" not in plain
+    assert (
+        "inside 0.006667 to 0.015, the paper's 0.01 within factor 1.5" in " ".join(why.split()) and "after Holm" in why
+    )
     assert {line.split()[0] for line in plain.splitlines()[2:6]} == {"c0", "c1", "c2", "c5"}
 
 
@@ -70,7 +72,9 @@ def test_colour_is_added_and_nothing_else(results):
 def test_medians_are_marked_where_they_are_printed(results):
     text = format_table(results)
     marked = [line for line in text.splitlines() if re.search(r"\d m ", line)]
-    assert [line.split()[0] for line in marked] == ["c5"] and "m median over seeds" in text
+    assert [line.split()[0] for line in marked] == [
+        "c5"
+    ] and "m median over seeds (Kaplan-Meier); all others are means" in text
     assert "m median" not in format_table(results[:5])
 
 

@@ -1,0 +1,17 @@
+"""Where an interval lies: wholly inside what is claimed, wholly outside, or across an edge."""
+
+import math
+from typing import Literal
+
+Outcome = Literal["holds", "direction", "open", "fails", "lacks"]
+
+
+def region(interval: tuple[float, float], claimed: tuple[float, float]) -> Literal["holds", "open", "fails"]:
+    """ "holds": the interval lies wholly inside the claimed range; "fails": wholly outside; "open": it overlaps an
+    edge, or there is no interval (nan)."""
+    low, high = interval
+    if math.isnan(low) or math.isnan(high):
+        return "open"
+    if claimed[0] <= low and high <= claimed[1]:
+        return "holds"
+    return "fails" if high < claimed[0] or low > claimed[1] else "open"
