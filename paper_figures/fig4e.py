@@ -41,6 +41,7 @@ def panel_e(figure: style.Panel, table: Table) -> None:
     rising = any(runs.rising.any() for runs in seeds.values())
     shown = [*np.concatenate([runs.values for runs in seeds.values()]), *others.values()]
     shown += [] if table.stamp else [*paper.values()]
+    shown += [interval_of_mean(runs.values)[1] for runs in seeds.values() if len(runs.values) > 1]
     axes.set(xlim=(0, 1.08 * max([*shown, 5])), xlabel=f"steps ({RISING}: still rose)" if rising else "steps")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
 
