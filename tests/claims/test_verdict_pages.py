@@ -5,6 +5,7 @@ import re
 from repro.claims.claim import load_claims
 from repro.claims.table import UNJUDGED
 from repro.claims.verdicts import FORMER, JUDGED, RANK, read_verdicts
+from repro.cli.check import judge
 from repro.records.store import CHECKOUT
 
 RECORDS = (CHECKOUT / "docs" / "records.md").read_text(encoding="utf-8")
@@ -31,7 +32,9 @@ def test_every_claim_has_its_verdicts_before_and_after():
     assert {name: now for name, (_, _, now) in table.items()} == recorded
     first = {"reproduced", "ordering only", "not reproduced", "not run", "no data", "no claim"}
     assert {before for before, _, _ in table.values()} <= first | {""}
-    assert {same for _, same, _ in table.values()} <= set(RANK)
+    for column, planned in ((1, False), (2, True)):
+        judged = {result.id: result.verdict for result in judge("accepted", planned=planned)}
+        assert {name: verdicts[column] for name, verdicts in table.items()} == judged
 
 
 def test_the_first_rules_words_are_nowhere_but_in_their_own_column():
