@@ -1,7 +1,9 @@
-"""Where an interval lies: wholly inside what is claimed, wholly outside, or across an edge."""
+"""Where an interval lies: wholly inside what is claimed, wholly outside, or across an edge; and its text."""
 
 import math
 from typing import Literal
+
+from repro.text import format_number
 
 Outcome = Literal["holds", "direction", "open", "fails", "lacks"]
 
@@ -15,3 +17,12 @@ def region(interval: tuple[float, float], claimed: tuple[float, float]) -> Liter
     if claimed[0] <= low and high <= claimed[1]:
         return "holds"
     return "fails" if high < claimed[0] or low > claimed[1] else "open"
+
+
+def span(low: float, high: float) -> str:
+    """An interval as text: "0.01 to 0.02", "46 and above" where it has no upper end, empty where there is none."""
+    if not math.isfinite(low):
+        return ""
+    return (
+        f"{format_number(low)} to {format_number(high)}" if math.isfinite(high) else f"{format_number(low)} and above"
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from repro.claims.claim_result import ClaimResult
+from repro.claims.regions import span
 from repro.claims.verdicts import JUDGED, RANK
 from repro.text import aligned, format_number
 
@@ -28,7 +29,7 @@ COLUMNS: dict[str, Callable[[ClaimResult], str]] = {
     "paper": lambda r: f"{r.claimed:g}" if isinstance(r.claimed, float) else r.kind,
     "tolerance": lambda r: r.tolerance,
     "ours": lambda r: _number(r) + _mark(r),
-    "95 % interval": lambda r: _interval(r),
+    "95 % interval": lambda r: span(r.low, r.high),
     "seeds": lambda r: _of_all(r),
     "verdict": lambda r: r.verdict + "*" * r.indicative,
 }
@@ -91,11 +92,6 @@ def legend(results: Sequence[ClaimResult]) -> str:
 def paint(text: str, verdict: str) -> str:
     """The text in a verdict's colour, from green to red, or faint where there is no verdict."""
     return f"\x1b[{COLOURS.get(verdict, 2)}m{text}\x1b[0m"
-
-
-def _interval(result: ClaimResult) -> str:
-    """The 95 % interval: "0.01 to 0.02"; empty where there is none."""
-    return "" if math.isnan(result.low) else f"{format_number(result.low)} to {format_number(result.high)}"
 
 
 def compare(result: ClaimResult) -> str:

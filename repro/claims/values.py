@@ -7,7 +7,7 @@ import numpy as np
 
 from repro.claims.claim import PaperClaim
 from repro.claims.evidence import Sample
-from repro.claims.regions import region
+from repro.claims.regions import region, span
 from repro.claims.stats import interval_of_mean
 from repro.claims.survival import interval_of_median, median
 from repro.text import count, format_number
@@ -44,8 +44,8 @@ def judge_value(claim: PaperClaim, sample: Sample) -> Value:
     below, above = claim.tolerance.bounds(claim.claimed)
     wanted = (below, math.inf if claim.at_least else above)
     found = "no interval" if len(sample.times[0]) == 1 else _region(claim, sample, (observed, low, high), bound, wanted)
-    span = f"at least {below:g}" if claim.at_least else f"{below:.4g} to {above:.4g}"
-    aim = f"{span}, the paper's {claim.claimed:g} within {claim.tolerance}"
+    edges = f"at least {below:g}" if claim.at_least else f"{below:.4g} to {above:.4g}"
+    aim = f"{edges}, the paper's {claim.claimed:g} within {claim.tolerance}"
     word = {"holds": "inside", "fails": "outside", "open": "not settled against", "no interval": "beside"}[found]
     if found == "open" and region((low, high), wanted) == "open" and not math.isnan(low):
         word = "overlaps an edge of"
@@ -61,7 +61,7 @@ def describe(claim: PaperClaim, sample: Sample) -> str:
     number = (
         "no median" if bound and claim.statistic == "median" else f"{claim.statistic} {least}{format_number(observed)}"
     )
-    spread = "" if math.isnan(low) else f" (95 % interval {format_number(low)} to {format_number(high)})"
+    spread = f" (95 % interval {span(low, high)})" if span(low, high) else ""
     seeds = count(len(sample.times[0] if claim.statistic == "median" else sample.values), "seed")
     return f"{number}{spread} over {seeds}"
 
@@ -99,6 +99,5 @@ def _sensitivity(claim: PaperClaim, sample: Sample) -> str:
     if claim.statistic == "median" or not sample.lost or not sample.worse:
         return ""
     worst = sample.with_the_worst
-    low, high = interval_of_mean(worst)
-    span = f" ({format_number(low)} to {format_number(high)})"
-    return f"; with lost runs at the worst value {format_number(float(np.mean(worst)))}{span}"
+    interval = span(*interval_of_mean(worst))
+    return f"; with lost runs at the worst value {format_number(float(np.mean(worst)))} ({interval})"

@@ -50,6 +50,15 @@ def test_a_median_stands_when_the_truth_of_a_few_runs_cannot_move_it_out_of_the_
     assert wide.verdict == "inconclusive" and "overlaps an edge" in wide.reason
 
 
+def test_an_interval_without_an_upper_end_is_printed_so(tmp_path):
+    (half,) = judged(tmp_path, bounded({"a": [*range(40, 49), *[90.0] * 6]}, {"a": set(range(9, 15))}), MEDIAN)
+    assert half.high == math.inf and half.low < 47
+    text = f"{half.low:.0f} and above"
+    assert f"95 % interval {text}" in half.reason and text in format_table([half])
+    (never,) = judged(tmp_path, bounded({"a": [90.0] * 8}, {"a": set(range(8))}), MEDIAN)
+    assert "no median over 8 seeds" in never.reason and "inf" not in never.reason + format_table([never])
+
+
 def test_a_lower_bound_above_the_paper_s_own_bound_reaches_it(tmp_path):
     row = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 0.9; tolerance = "share"; at_least = true'
     above, below = (bounded({"a": [value] * 3}, {"a": {0, 1, 2}}) for value in (0.98, 0.5))

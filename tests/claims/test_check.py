@@ -226,6 +226,10 @@ def test_readings_and_causes_are_printed(tmp_path):
     (plain,) = judged(tmp_path, records({"a": around(0.03, 5)}), VALUE + "; readings = 0")
     assert missed.reason.endswith("; reading chosen among 12; the text leaves the loss open.")
     assert hit.reason.endswith("; reading chosen among 12.")
+    near = records({"a": around(0.01, 5)})
+    (some,), (alone,) = (judged(tmp_path, near, f"{row}; holds_in = {n}") for n in (5, 1))
+    assert some.reason.endswith("; holds in 5 of 12 readings.")
+    assert alone.reason.endswith("; holds in 1 of 12 readings: reading-dependent.")
     assert "reading" not in plain.reason
 
 
