@@ -55,8 +55,8 @@ def lost(axes: Axes, runs: int, row: float, colour: str) -> None:
         across = axes.get_yaxis_transform()
         at, height = np.full(runs, 0.985), row + jitter(runs)
         axes.scatter(at, height, s=8, marker="x", lw=0.8, color=colour, transform=across, zorder=5)
-        aside: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "center", "style": "italic"}
-        axes.annotate(f"{runs} lost", (0.985, row), (-5, 0), xycoords=across, **aside)
+        below: dict[str, Any] = {"ha": "right", "va": "center", "style": "italic", "fontsize": 5.5, "zorder": 6}
+        axes.text(0.96, row + 0.46, f"{runs} lost", transform=across, **below)
 
 
 def jitter(seeds: int) -> np.ndarray:

@@ -11,6 +11,8 @@ from repro.claims.criteria import SeedPlan
 from repro.errors import UserError
 from repro.text import format_number
 
+NO_VALUE = "no finite"  # why a run that finished counts as lost: its metric is missing or NaN
+
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
@@ -72,7 +74,9 @@ class Sample:
             least = format_number(float(self.values[self.bounds].min()))
             count = f"{len(self.bounds)} of {len(self.values)} runs"
             remarks.append(f"{count} of {self.name} did not reach it: {least} is a lower bound")
-        for word, runs in (("lost", self.lost), ("unfinished", self.unfinished)):
+        lost = {seed: why for seed, why in self.lost.items() if not why.startswith(NO_VALUE)}
+        without = {seed: why for seed, why in self.lost.items() if seed not in lost}
+        for word, runs in (("lost", lost), ("without a value", without), ("unfinished", self.unfinished)):
             if runs:
                 seeds, why = ", ".join(map(str, sorted(runs))), ", ".join(sorted(set(runs.values())))
                 is_ = "is" if len(runs) == 1 else "are"
@@ -141,7 +145,7 @@ class Evidence:
         without = ours.drop(values.index)
         unfinished = without[without["status"] == "unfinished"]["reason"].to_dict()
         lost = {
-            int(str(seed)): row["reason"] if row["status"] == "failed" else f"no finite {metric}"
+            int(str(seed)): row["reason"] if row["status"] == "failed" else f"{NO_VALUE} {metric}"
             for seed, row in without.drop(list(unfinished)).iterrows()
         }
         requires = claim.requires

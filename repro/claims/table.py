@@ -110,7 +110,9 @@ def _number(result: ClaimResult) -> str:
 
 
 def _mark(result: ClaimResult) -> str:
-    return f" {MARKS[result.statistic]}" if result.statistic in MARKS and result.n_seeds > 1 else ""
+    if result.statistic not in MARKS or result.n_seeds < 2 or math.isnan(result.observed):
+        return ""
+    return f" {MARKS[result.statistic]}"
 
 
 def _of_all(result: ClaimResult) -> str:

@@ -26,9 +26,9 @@ def test_they_are_counted_and_named(tmp_path):
     assert whole.n_lost == 0 and "lost" not in whole.reason and " of 12" not in format_table([whole])
 
 
-def test_a_metric_that_is_not_finite_is_lost_too(tmp_path):
+def test_a_run_whose_metric_is_not_finite_counts_as_lost(tmp_path):
     (broken,) = judged(tmp_path, records({"a": [0.01, 0.01, math.nan, math.inf]}), VALUE, head=HEAD)
-    assert broken.n_seeds == 2 and "2 of 4 runs of a are lost (seed 2, 3: no finite mse)" in broken.reason
+    assert broken.n_seeds == 2 and "2 of 4 runs of a are without a value (seed 2, 3: no finite mse)" in broken.reason
 
 
 def test_a_mean_that_the_lost_runs_would_move_is_inconclusive(tmp_path):
