@@ -18,14 +18,15 @@ def judge_share(
 ) -> tuple[str, int, Outcome, tuple[Sample, ...], ShareValue | None]:
     """The fields of a RelationResult. The claim holds when the exact 95 % interval of the share lies where it should.
 
-    A lost run does not meet the condition. If a run was given up before it could, the share is not known.
+    A lost run does not meet the condition. If a run was given up before it could, the share is not known; nor is it if
+    all were lost.
     """
     sample = evidence.sample(claim, claim.variant, claim.metric, share.unit)
     sides = [sample]
     counted = _count(sample, share, share.most)
     where = f"{share.within(claim.metric)} in {{}} of {claim.variant}"
-    if counted is None or not counted[1]:
-        why = "runs were given up before that" if counted is None else "no run"
+    if counted is None or sample.values.empty:
+        why = "runs were given up before that" if counted is None else "no run gave a value"
         return f"{where.format('an unknown share')} ({why})", 0, "lacks", (sample,), None
     met, of = counted
     low, high = interval_of_share(met, of)

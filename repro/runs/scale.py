@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Reading = tuple[tuple[str, Value], ...]
+OF_RECORD = ("variant", "config_hash", "status")  # columns of a frame that are no config keys
 
 
 def paper_hashes(task: Task, runs: "pd.DataFrame") -> dict[str, tuple[str, ...]]:
@@ -68,9 +69,6 @@ def reading_at_scale(task: Task, variant: str, values: Mapping[str, Any]) -> tup
         if p.source == "paper" or key in settings or not _listed(task, key, p, value):
             return None
     return _reading(task, variant, config), float(getattr(config, task.given_up_after, 0.0) or 0.0)
-
-
-OF_RECORD = ("variant", "config_hash", "status")
 
 
 def _listed(task: Task, key: str, p: Provenance, value: Value) -> bool:

@@ -54,6 +54,8 @@ def test_a_lost_run_does_not_solve_it(tmp_path):
     assert "4 of 40 runs of a are lost" in result.reason
     (control,) = judged(tmp_path, times([300.0] * 4, 36), FAILS)
     assert control.verdict == "inconclusive"
+    (none,) = judged(tmp_path, frame.assign(mse=float("nan"), status="failed", reason="dead network"), FAILS)
+    assert none.verdict == "not reproduced" and "an unknown share of a (no run gave a value)" in none.reason
 
 
 def test_it_is_compared_by_a_log_rank_test(tmp_path):
