@@ -4,6 +4,7 @@ PROFILE ?= quick
 SEEDS ?=
 JOBS ?= 2
 DEVICE ?=
+MINUTES ?=
 PANELS ?=
 RECORDS ?=
 FIGURES ?= fig1 fig2 fig3 fig4 theory
@@ -11,16 +12,19 @@ STUDY ?=
 WORKERS ?= 2
 STORAGE ?=
 TORCH ?=
-TORCH_INDEX ?=
+# A .venv that was made with CUDA=no stays so.
+CUDA ?= $(if $(wildcard .venv/.no-cuda),no)
+TORCH_INDEX ?= $(if $(filter no,$(CUDA)),https://download.pytorch.org/whl/cpu)
 TIMIT_DIR ?=
 PTB_DIR ?=
 export TIMIT_DIR PTB_DIR
-PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
 
-SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
+SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
-RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE))
+RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE)) \
+    $(if $(MINUTES),--minutes $(MINUTES))
 DRAW_ARGS = $(if $(PANELS),--panels '$(PANELS)')
 # Figure 2c needs speech: TIMIT, or else espeak-ng (GPL-3), which synthesises some in a separate process.
 SPEECH = $(if $(TIMIT_DIR),,.venv/.speech)
@@ -38,6 +42,7 @@ help: ## this page
 	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's if not given"
 	@echo "  JOBS=2            runs at a time"
 	@echo "  DEVICE=cpu        cpu or cuda"
+	@echo "  MINUTES=60        stop 'figN' after so long; the same command resumes the runs that are left"
 	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains their runs and draws them"
 	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws; all if not given"
@@ -46,8 +51,9 @@ help: ## this page
 	@echo "  STUDY=NAME        what 'sweep' trains: a name in sweeps/, or the path of a .toml file"
 	@echo "  WORKERS=2         processes of 'sweep'"
 	@echo "  STORAGE=URL       where 'sweep' keeps its queue: an Optuna storage; a file in results/studies if not given"
-	@echo "  TORCH_INDEX=URL   take torch from this package index, for example one of CPU-only builds"
-	@echo "  PYTHON=python3.11 the Python that .venv is made with: 3.11 or 3.12"
+	@echo "  CUDA=no           make .venv with torch's CPU build: 1.9 GB in place of 5.6, on Linux"
+	@echo "  TORCH_INDEX=URL   take torch from this package index: a mirror, or builds for another CUDA"
+	@echo "  PYTHON=python3.11 the Python that .venv is made with: 3.11, 3.12 or 3.13"
 
 fig1: ## train the missing runs of figure 1, draw it, print which claims hold
 fig2: $(SPEECH) ## the same for figure 2; PANELS=2a,2b are store-recall, 2c is speech
@@ -73,7 +79,7 @@ sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make s
 	@$(BIN)/repro sweep $(STUDY) --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)')
 
 test: lint .venv/.speech ## lint, types, import rules and all tests
-	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6.0
 	@test -n "$(TORCH)" || { echo "which torch? make test-torch TORCH=2.6.0"; exit 1; }
@@ -97,19 +103,25 @@ clean: ## remove .venv and caches; results stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last, so an interrupted build is taken up again. The torch pair comes first: from TORCH_INDEX by
-# version, or else hashed with the CUDA libraries it wants. --no-deps: the locks name every package there is to install.
-# Byte code is compiled at the end, on all cores: half a minute less.
-.venv/.stamp: pyproject.toml requirements.lock requirements-torch.lock
-	@test -n "$(PYTHON)" || { echo "this needs Python 3.11 or 3.12: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Building .venv with $(PYTHON): about 5 GB, mostly torch; minutes, once."
+# The stamp is written last, so an interrupted build is taken up again. torch comes first: with the CUDA libraries it
+# wants; or the CPU build; or, from another index, by version alone. --no-deps: the locks name every package there is to
+# install. Byte code is compiled at the end, on all cores: half a minute less.
+.venv/.stamp: pyproject.toml requirements.lock requirements-torch.lock requirements-torch-cpu.lock
+	@test -n "$(PYTHON)" || { echo "this needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Building .venv with $(PYTHON): $(if $(filter no,$(CUDA)),1.9,5.6) GB, mostly torch; minutes, once."
 	@$(PYTHON) -m venv .venv
-ifeq ($(TORCH_INDEX),)
+ifeq ($(CUDA),no)
+	@touch .venv/.no-cuda
+	@$(PIP_INSTALL) --index-url '$(TORCH_INDEX)' --require-hashes --no-deps --requirement requirements-torch-cpu.lock
+else ifeq ($(TORCH_INDEX),)
 	@$(PIP_INSTALL) --require-hashes --no-deps --requirement requirements-torch.lock
 else
-	@$(PIP_INSTALL) --index-url '$(TORCH_INDEX)' $(shell grep -oE '^torch(audio)?==[0-9.]+' requirements-torch.lock)
+	@$(PIP_INSTALL) --index-url '$(TORCH_INDEX)' $(shell grep -oE '^torch==[0-9.]+' requirements-torch.lock)
 endif
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements.lock
+ifneq ($(TORCH_INDEX),)  # torchaudio's compiled part is linked to the CUDA of PyPI's torch; features of speech do without
+	@rm -f .venv/lib/python3*/site-packages/torchaudio/lib/*.so
+endif
 	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check
 	-@$(BIN)/python -m compileall -q -j 0 .venv/lib
@@ -123,16 +135,20 @@ endif
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-bench.lock
 	@touch $@
 
-# One resolution for all extras and for Python 3.11 and 3.12, then split by what is installed together.
+# One resolution for all extras and for Python 3.11 to 3.13, then split by what is installed together.
 lock: ## for maintainers: lock the dependencies anew (needs uv; LOCK_ARGS=--upgrade takes the newest)
-	cat requirements*.lock > .lock
+	cat requirements.lock requirements-torch.lock requirements-bench.lock requirements-speech.lock > .lock
 	uv pip compile pyproject.toml --extra dev --extra bench --extra speech --universal --python-version 3.11 \
 	    --generate-hashes --no-header --quiet --output-file .lock $(LOCK_ARGS)
 	@for part in requirements requirements-torch requirements-bench requirements-speech; do \
 	    echo "# Written by 'make lock'; torch, JAX and the rest are installed separately." > $$part.lock; done
 	@awk '/^[a-z]/ { part = "" } \
-	    /^(torch|torchaudio|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/ { part = "-torch" } \
+	    /^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/ { part = "-torch" } \
 	    /^(jax|jaxlib|ml-dtypes|opt-einsum)==/ { part = "-bench" } \
 	    /^espeakng-loader==/ { part = "-speech" } \
 	    { print >> ("requirements" part ".lock") }' .lock
 	@rm .lock
+	@{ head -n 1 requirements-torch-cpu.lock; grep -oE '^torch==[0-9.]+' requirements-torch.lock | \
+	    uv pip compile - --no-deps --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	    --index-url https://download.pytorch.org/whl/cpu --generate-hashes --no-header --no-annotate --quiet; } > .lock
+	@mv .lock requirements-torch-cpu.lock

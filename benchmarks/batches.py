@@ -36,9 +36,10 @@ def doubled(batch: Any) -> Any:
 
 
 def pick(batch: Any, trials: Sequence[int]) -> Any:
-    """Some of the trials of a batch: its arrays are [batch, ...], and named tuples may hold them."""
+    """Some of the trials of a batch: its arrays are [batch, ...], and named tuples may hold them. Spikes of one trial
+    are those of all."""
     if isinstance(batch, SpikeTrains):
-        return spike_trains(batch.dense()[list(trials)])
+        return batch if batch.batch == 1 else spike_trains(batch.dense()[list(trials)])
     if isinstance(batch, Tensor):
         return batch[list(trials)]
     return type(batch)(*(pick(part, trials) for part in batch)) if isinstance(batch, tuple) else batch

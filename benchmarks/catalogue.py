@@ -33,7 +33,8 @@ from benchmarks.names import (
 class Bench:
     """One benchmark. `sizes` are values of the task's config (and `frames`, the length of utterances that are made up),
     `label` names them where there are several; `turns` is how often each contender is timed; `notes` are sentences for
-    below the table. The first contender is what others are compared with in `ratio_to_eager`."""
+    below the table; `unit` is what a batch holds, where the time of one is stated too. The first contender is what
+    others are compared with in `ratio_to_eager`."""
 
     about: str
     task: str
@@ -41,6 +42,7 @@ class Bench:
     sizes: tuple[dict[str, int], ...]
     turns: int
     label: str = ""
+    unit: str = ""
     notes: tuple[str, ...] = ()
 
     def name_of(self, who: str, size: dict[str, int]) -> str:
@@ -94,6 +96,8 @@ ITERATIONS = {
         notes=(
             "BPTT goes through both trials, the error module and the update between them; the linear error module is "
             "compared with autograd's time for the spiking one.",
+            "The clock is the network's only input, so that its training trial is the same for all movements: ours is "
+            "given the clock once and simulates that trial once, autograd's loop for each movement.",
             "Weights are those after 30 iterations, which bring the networks from 70 Hz near the rates that they have "
             f"from then on; {SPIKES_CHANGE}",
             "In autograd's loop the sums of outer products are updated in place, in one buffer for all steps. A new "
@@ -161,6 +165,7 @@ GROWTH = {
         tuple({**ARM, "batch_size": batch} for batch in (8, 32, 200)),
         turns=3,
         label="batch {batch_size}",
+        unit="movement",
     ),
     "copy_repeat_growth_batch": Bench(
         "task 3.1 with ever more sequences in a batch",

@@ -80,7 +80,7 @@ def measure(name: str, bench: Bench, clock: Clock) -> Measured:
         threads.append(timed["threads"])
         memory = {one: ask(measure="memory", who=one, **request)["peak_mb"] for one in who}
         rows += [row_of(name, bench.name_of(one, size), one, turns[-1], memory[one]) for one in who]
-    notes = [agreement(agreed), timing(turns, threads), *bench.notes]
+    notes = [agreement(agreed), timing(turns, threads), *of_one(bench, turns), *bench.notes]
     if len(who) < len(bench.who):
         notes.append("JAX is not installed: its rows are left out (`make bench` installs it, or the extra `bench`).")
     return Measured(name, bench, rows, turns, notes)
@@ -127,6 +127,20 @@ def timing(turns: list[Turns], threads: list[float]) -> str:
         "process, two iterations each, of which the second counts. Memory: what an iteration adds, in a separate "
         "process; of JAX, what XLA allocates."
     )
+
+
+def of_one(bench: Bench, turns: list[Turns]) -> list[str]:
+    """What each contender takes for one `unit` of a batch, in each size."""
+    if not bench.unit:
+        return []
+    sentences = []
+    for who in turns[0]:
+        times = [
+            f"{1000 * statistics.median(series[who]).value / size['batch_size']:.3g} ({size['batch_size']})"
+            for size, series in zip(bench.sizes, turns, strict=True)
+        ]
+        sentences.append(f"Milliseconds a {bench.unit} (size of the batch), {who}: {', '.join(times)}.")
+    return sentences
 
 
 def ask(**request: Any) -> Any:

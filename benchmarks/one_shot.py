@@ -28,6 +28,7 @@ class UnrolledTrial(NamedTuple):
 def loss(module: Any, batch: Any, inputs: Tensor) -> Tensor:
     """The outer loss of `ArmReachingModule` with rates over both trials, with autograd's whole tape behind it."""
     network, rate = module.network, module.config.inner_learning_rate
+    inputs = inputs.expand(len(batch.target_input), -1, -1)
     w_in, w_rec = network.layer.w_in, _without_autapses(network.layer.w_rec)
     first = trial(module, w_in, w_rec, inputs, batch.target_input, learns=True)
     w_in, w_rec = w_in - rate * first.by_in, w_rec - rate * _without_autapses(first.by_rec)

@@ -17,6 +17,7 @@ from repro.runs.rules import learning_rules
 from repro.runs.task import Task
 from tasks import get_task
 from tasks.arm_reaching.config import LEARNS_EARLY
+from tasks.word_prediction import clipping
 
 Step = Callable[[], None]
 
@@ -165,19 +166,16 @@ def torch_step(
     loss_of: Callable[[], torch.Tensor],
     optimizer: torch.optim.Optimizer | None = None,
     clip: float = 0,
-    clip_by: Callable[[Any, float], Any] | None = None,
 ) -> Step:
-    """An iteration of a module by its own optimizer, or another; gradients are clipped at the norm `clip` (0: not), by
-    torch or by another function."""
+    """An iteration of a module by its own optimizer, or another; gradients are clipped at the norm `clip` (0: not)."""
     chosen, parameters = optimizer or optimizer_of(module), list(module.parameters())
-    clip_by = clip_by or torch.nn.utils.clip_grad_norm_
 
     def step() -> None:
         loss = loss_of()
         chosen.zero_grad()
         loss.backward()
         if clip:
-            clip_by(parameters, clip)
+            clipping.clip(parameters, clip)
         chosen.step()
 
     return step

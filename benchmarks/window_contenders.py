@@ -48,7 +48,7 @@ def _ours(module: Any, problem: WindowProblem, clip: float) -> Built:
             series.append(gradients_of(module))
         return series
 
-    return Built(_iteration(module, loss_of, problem, optimizer_of(module), clip, clipping.clip), gradients)
+    return Built(_iteration(module, loss_of, problem, optimizer_of(module), clip), gradients)
 
 
 def _iteration(
@@ -57,12 +57,10 @@ def _iteration(
     problem: WindowProblem,
     optimizer: torch.optim.Optimizer,
     clip: float,
-    clip_by: Callable[[Any, float], Any] | None = None,
 ) -> Step:
     """One update after the other, of all windows that are timed."""
-    steps = [
-        torch_step(module, functools.partial(loss_of, window), optimizer, clip, clip_by) for window in problem.timed
-    ]
+    losses = [functools.partial(loss_of, window) for window in problem.timed]
+    steps = [torch_step(module, loss, optimizer, clip) for loss in losses]
 
     def iteration() -> None:
         for step in steps:
@@ -80,7 +78,7 @@ def _textbook(learner: TextbookEProp3, module: Any, problem: WindowProblem, clip
             for name, parameter in module.named_parameters():
                 parameter.grad = gradients.get(name)
             if clip:
-                torch.nn.utils.clip_grad_norm_(list(module.parameters()), clip)
+                clipping.clip(module.parameters(), clip)
             optimizer.step()
 
     return Built(step, lambda: [learner.learn(window)[1] for window in problem.windows])

@@ -24,6 +24,7 @@ ONE_THREAD = {
     "NPROC": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "JAX_PLATFORMS": "cpu",
+    "CUDA_VISIBLE_DEVICES": "",  # as in a run on the CPU
 }
 PEAK_RESET = Path("/proc/self/clear_refs")  # Linux
 # For compiling before memory is measured.

@@ -32,6 +32,8 @@ def processes() -> Iterator[ForkServerContext]:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("WANDB_MODE", "disabled")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.runs.workers", "tests.runs.shared_tasks", "tests.library.pair"])
+        context.set_forkserver_preload(
+            ["tests.runs.workers", "tests.runs.shared_tasks", "tests.library.pair", "tests.runs.in_turn"]
+        )
         multiprocessing.forkserver.ensure_running()
         yield context

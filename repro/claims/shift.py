@@ -45,7 +45,7 @@ def measure_shift(new: pd.Series, accepted: pd.Series) -> Shift:
     tested: that nothing has changed. For one new value it is the prediction interval of the accepted ones.
     """
     logs = bool((new > 0).all() and (accepted > 0).all())
-    scale = 1.0 if logs else max(new.abs().max(), accepted.abs().max())
+    scale = 1.0 if logs else max(new.abs().max(), accepted.abs().max()) or 1.0  # of zeros alone: any
     new, accepted = (np.log(values) if logs else values for values in (new, accepted))
     paired = len(new) >= PAIRS and bool(new.index.isin(accepted.index).all())
     if paired:

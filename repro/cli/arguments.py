@@ -79,6 +79,13 @@ def checked_int(what: str, value: str, low: int, high: int = LARGEST_SEED) -> in
     return int(value)
 
 
+def checked_minutes(text: str) -> float:
+    """A number of minutes such as 90 or 0.5. Raises UserError."""
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", text):
+        raise UserError(f"--minutes {text}: wants a number of minutes, such as 90 or 0.5")
+    return float(text)
+
+
 def add_logger(parser: argparse.ArgumentParser) -> None:
     """Add `--logger`: a tuple of names, None where it is not given."""
     parser.add_argument(

@@ -1,22 +1,29 @@
 """`repro reproduce`: all runs of a figure, then the figure and its verdicts. What `make figN` calls."""
 
 import argparse
+import math
 import shutil
+import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cli.arguments import add_logger, checked_int, parse_list, parse_seeds
+from repro.cli.arguments import add_logger, checked_int, checked_minutes, parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
+from repro.cli.run_worker import RESUME, serve
 from repro.errors import UserError
-from repro.jobs.plan import PlannedRun, makespan, plan
-from repro.jobs.pool import Command, run_all, run_command
+from repro.jobs.plan import STARTUP_SECONDS, PlannedRun, makespan, plan
+from repro.jobs.pool import NOT_BEGUN, Pool, RunEnd, Words, run_words
+from repro.jobs.processes import repro, thread_notes
 from repro.records import store
 from repro.records.loggers import check_shared_id
 from repro.runs import registry
+from repro.runs.bootstrap import check_possible
 from repro.runs.task import Task
 from repro.text import LiveLine, count, duration, megabytes, shown, table
 
-RESUME = "stopped; the same command resumes each run where it stopped"
+UNFINISHED = 75  # exit status; EX_TEMPFAIL of sysexits.h
+AGAIN = "run the same command again to resume"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -44,33 +51,67 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--panels", metavar="LIST", type=parse_list, help="train what these need and draw them, such as 2a,2b"
     )
     add_logger(parser)
+    parser.add_argument(
+        "--minutes",
+        metavar="M",
+        type=checked_minutes,
+        help="stop after so many minutes: each run with the iteration it is in, and with a checkpoint; "
+        "exit status 75 where runs are left: run the same command again to resume",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
 
-def execute(args: argparse.Namespace, command: Command | None = None) -> int:
-    """Plan, train what is missing, draw, judge. Returns 1 when a run failed, whatever the verdicts."""
+def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequence[str] = ()) -> int:
+    """Plan, train what is missing, draw, judge.
+
+    Returns 1 when a run failed, whatever the verdicts; else 75 when runs are left because the minutes are over.
+    `words` and `worker` replace the command lines of the runs and of the workers.
+    """
+    if args.worker:
+        return serve()
+    until = math.inf if args.minutes is None else time.time() + 60 * args.minutes
     tasks = tasks_behind(args.figure, args.panels)
     jobs = plan(tasks, args.profile, args.seeds)
     root = store.require_writable(store.folder("runs"))
     missing = [job for job in jobs if not job.finished]
+    if missing and not args.dry_run:
+        for task in tasks:
+            check_possible(task, args.device, args.minutes)
     print("\n".join([announcement(args.figure, args.profile, jobs, args.jobs, root), *data_lines(tasks)]))
     if args.dry_run:
         print(itemised(missing), end="")
         return 0
     check_shared_id(len(missing))
+    command = worker or repro("reproduce", args.figure, "--worker")
+    pool = Pool(command, words or run_words(args.device, args.logger), args.jobs, until)
+    return _report(args, jobs, _train(pool, missing))
+
+
+def _train(pool: Pool, missing: Sequence[PlannedRun]) -> list[RunEnd]:
+    """Train these runs; how each ended."""
     screen = LiveLine()
+    for line in thread_notes("--jobs", min(pool.size, len(missing))):
+        screen.say(line)
     try:
-        failed = run_all(missing, args.jobs, command or run_command(args.device, args.logger), screen)
+        return pool.run_all(missing, screen)
     except KeyboardInterrupt:
         screen.clear()
         raise KeyboardInterrupt(RESUME) from None
-    if len(failed) < len(jobs):
+
+
+def _report(args: argparse.Namespace, jobs: Sequence[PlannedRun], ends: Sequence[RunEnd]) -> int:
+    """Draw and judge what is there, print what is left, and return the exit status."""
+    number = Counter(end.state for end in ends)
+    failed, left = number["failed"], number["unfinished"] + number[NOT_BEGUN]
+    if failed + number[NOT_BEGUN] < len(jobs):
         conclude(args.figure, args.panels)
     if failed:
-        print(
-            f"\n{count(len(failed), 'run')} of {len(jobs)} failed; `repro runs` prints why; this command retries them"
-        )
-    return 1 if failed else 0
+        print(f"\n{count(failed, 'run')} of {len(jobs)} failed; `repro runs` prints why; this command retries them")
+    if left:
+        print(f"\n{table([(str(end.job), end.state, end.detail) for end in ends])}")
+        print(f"{args.minutes:g} min are over, {left} of {count(len(jobs), 'run')} unfinished: {AGAIN}")
+    return 1 if failed else UNFINISHED if left else 0
 
 
 def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]:
@@ -91,7 +132,8 @@ def announcement(figure: str, profile: str, jobs: Sequence[PlannedRun], workers:
         return f"nothing to train: {len(jobs)} of {len(jobs)} finished in {where}"
     seconds = [job.seconds for job in missing]
     space = megabytes(sum(job.megabytes for job in missing))
-    clock = f"{duration(makespan(seconds, workers))}, {workers} at a time ({duration(sum(seconds))} of one core)"
+    total = STARTUP_SECONDS + makespan(seconds, workers)
+    clock = f"{duration(total)}, {workers} at a time ({duration(sum(seconds))} of one core)"
     done = f"{len(jobs) - len(missing)} of {count(len(jobs), 'run')} finished"
     lines = [
         f"{figure}, profile {profile}: {done}; {len(missing)} to train",

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.cli.arguments import add_logger, checked_int, parse_settings
+from repro.cli.arguments import add_logger, checked_int, checked_minutes, parse_settings
 from repro.errors import UserError
 from repro.records import store
 from repro.runs.config import config_hash, field_name
@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         metavar="M",
-        type=lambda text: checked_int("--minutes", text, 0),
+        type=checked_minutes,
         help="stop after so many minutes, with the iteration it is in, and record how far it came; "
         "run the same command again to resume. 0 trains nothing: it records the checkpoint of a run that was killed",
     )

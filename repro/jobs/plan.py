@@ -11,7 +11,8 @@ from repro.records import store
 from repro.runs.config import config_hash
 from repro.runs.task import Task
 
-STARTUP_SECONDS = 8.0  # Python, torch and Lightning, before the first trial
+STARTUP_SECONDS = 7.0  # Python, torch and Lightning: once for each worker
+RUN_SECONDS = 1.0  # network, data and Trainer of a run, and its record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +58,8 @@ def planned_run(task: Task, variant: str, profile: str, seed: int) -> PlannedRun
 
 
 def expected_seconds(task: Task, variant: str, config: Any) -> float:
-    """Expected time of one run of a config on one core."""
-    return STARTUP_SECONDS + task.seconds[variant] * relative_work(task, variant, config)
+    """Expected time of one run of a config on one core, in a worker that is there."""
+    return RUN_SECONDS + task.seconds[variant] * relative_work(task, variant, config)
 
 
 def relative_work(task: Task, variant: str, config: Any) -> float:

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from repro.records.record import LOG
 from repro.records.status import last_log_line
-from repro.runs.bootstrap import ONE_THREAD
+from repro.runs.bootstrap import ONE_THREAD, cores
+from repro.text import count
 
 GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
 
@@ -23,15 +24,27 @@ class HasProcess(Protocol):
     process: subprocess.Popen[bytes]
 
 
-def start(command: Sequence[str], folder: Path, **defaults: str) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], folder: Path, stdin: int = subprocess.DEVNULL, **defaults: str
+) -> subprocess.Popen[bytes]:
     """Start a command with one thread, its output appended to the log in a folder, which is made if need be.
 
-    `defaults` are variables of the environment, for where the user has set none.
+    `stdin` is a file descriptor; `defaults` are variables of the environment, for where the user has set none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     env = defaults | os.environ | ONE_THREAD | {"PYTHONUNBUFFERED": "1"}
     with (folder / LOG).open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
+        return subprocess.Popen(command, stdin=stdin, stdout=log, stderr=subprocess.STDOUT, env=env)
+
+
+def thread_notes(option: str, processes: int) -> list[str]:
+    """Lines on a setting of threads that is not used, and on more processes than cores (`option` has set how many)."""
+    notes, wanted = [], os.environ.get("OMP_NUM_THREADS", "1")
+    if wanted != "1":
+        notes.append(f"note: OMP_NUM_THREADS={wanted} is not used: each of several processes has one thread")
+    if processes > cores():
+        notes.append(f"warning: {option} {processes}: {processes} processes share {count(cores(), 'core')}")
+    return notes
 
 
 def repro(*words: str) -> list[str]:
@@ -66,9 +79,12 @@ def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
 def as_one_interrupt(*signals: int, message: str = "") -> Iterator[None]:
     """The first of these signals is a KeyboardInterrupt with that message; those that follow are ignored."""
 
+    def ignore(signum: int, frame: FrameType | None) -> None:
+        pass  # Python prints a traceback where a signal that has just come becomes one to ignore (SIG_IGN)
+
     def interrupt(signum: int, frame: FrameType | None) -> None:
         for number in signals:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, ignore)
         raise KeyboardInterrupt(message)
 
     before = [signal.signal(number, interrupt) for number in signals]

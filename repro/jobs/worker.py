@@ -21,6 +21,7 @@ def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
     Raises RunFailed when training was lost, TrialPruned when it was stopped early, UserError for a metric that is not
     there.
     """
+    from repro.runs.isolation import isolated
     from repro.runs.run import run
 
     callbacks = []
@@ -29,15 +30,16 @@ def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
 
         callbacks = [PruningCallback(study.pruning, report)]
     where = store.study_folder(study.name) / "runs"
-    record = run(
-        get_task(study.task),
-        job.variant,
-        study.profile,
-        job.seed,
-        study.overrides(job),
-        where,
-        callbacks=callbacks,
-    )
+    with isolated():
+        record = run(
+            get_task(study.task),
+            job.variant,
+            study.profile,
+            job.seed,
+            study.overrides(job),
+            where,
+            callbacks=callbacks,
+        )
     return record.metrics
 
 

@@ -11,8 +11,10 @@ from repro.records.store import CHECKOUT, in_checkout
 PACKAGES = ("torch", "pytorch-lightning", "numba", "numpy")
 
 
+@functools.cache
 def git_state() -> tuple[str, bool]:
-    """The commit, and whether tracked files differ from it; ("", True) outside a checkout."""
+    """The commit with which this process began, and whether tracked files differed from it; ("", True) outside a
+    checkout. A commit that is checked out later is not that of the code that this process has imported."""
 
     def ask(*words: str) -> str:
         return subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=True).stdout

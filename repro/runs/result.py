@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import functools
 import hashlib
 import math
 import resource
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from repro.eprop.kernels.products import matrix_library
 from repro.errors import UserError
 from repro.records.arrays import pack_arrays
 from repro.records.record import Device, Part, RunRecord, Status, append_journal, checked_record, write_record
@@ -69,14 +69,9 @@ class Run:
         """Write to the journal."""
         append_journal(self.folder, event, time=self.started, profile=self.profile, seed=self.seed)
 
-    @functools.cached_property
-    def _code(self) -> tuple[str, bool]:
-        """The commit with which this process began: another one may be checked out while it runs."""
-        return git_state()
-
     def parts(self, iterations: int) -> tuple[Part, ...]:
         """The parts of the run up to now, when so many iterations are done."""
-        commit, dirty = self._code
+        commit, dirty = git_state()
         part = Part(
             started=self.started,
             wall_s=round(time.monotonic() - self.clock, 2),
@@ -124,10 +119,14 @@ class Run:
         append_journal(self.folder, result.status, time=now(), reason=result.reason, metrics=dict(record.metrics))
         return record
 
-    def _measured(self, parts: tuple[Part, ...], seconds: float) -> dict[str, float]:
-        """Seconds per iteration, over all parts; the peak memory of this process and on its GPU, if it trained."""
-        measured = {"seconds_per_iteration": seconds / parts[-1].iterations} if parts[-1].iterations else {}
+    def _measured(self, parts: tuple[Part, ...], seconds: float) -> dict[str, float | str]:
+        """Seconds per iteration, over all parts; of this process, if it trained, its peak memory and that on its GPU,
+        and the library of its matrix products on the CPU."""
+        measured: dict[str, float | str] = {}
+        if parts[-1].iterations:
+            measured["seconds_per_iteration"] = seconds / parts[-1].iterations
         if parts != self.earlier:
+            measured["matrix_library"] = matrix_library()
             measured["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
             if self.device == "cuda":
                 measured["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, UserError
 from repro.records.loggers import default_loggers
 from repro.records.record import LOCK, RECORD, Device, RunRecord, has_record, read_record
 from repro.records.store import run_folder
-from repro.runs.bootstrap import prepare_training, use_one_thread
+from repro.runs.bootstrap import check_possible, hidden_gpus, prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash, from_mapping
 from repro.runs.recorder import CheckpointEvery, Heartbeat, LogLine, ProgressBar, Recorder, TimeLimitReached
@@ -57,17 +56,14 @@ def run(
     """
     config = task.resolve(variant, profile, overrides)
     rules = learning_rules(config, seed)  # refuses what has no meaning before anything is written
-    if device == "cuda" and task.measure:
-        raise UserError(f"--device cuda: {task.name} is measured on the CPU; leave --device out")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no GPU here; use --device cpu")
+    check_possible(task, device, minutes)
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
     if has_record(folder):
         record = read_record(folder)
         if record.status == "finished":
             return _of_this_config(record, config, folder)
-    if minutes is not None:
-        _check_minutes(task, minutes, folder)
+    if minutes == 0 and not (folder / LAST).exists():
+        raise UserError(f"--minutes 0: there is no checkpoint in {folder} to make a record of; train for a while first")
     data = None if task.measure else task.load("data")(config, seed)
     with _claimed(folder):
         this = Run(task, variant, profile, seed, config, folder, device)
@@ -84,13 +80,6 @@ def _of_this_config(record: RunRecord, config: Any, folder: Path) -> RunRecord:
             f"{folder / RECORD} has another config than its hash {record.config_hash} stands for; move it away"
         )
     return record
-
-
-def _check_minutes(task: Task, minutes: float, folder: Path) -> None:
-    if task.measure:
-        raise UserError(f"--minutes {minutes:g}: {task.name} cannot be interrupted and resumed; leave --minutes out")
-    if not minutes and not (folder / LAST).exists():
-        raise UserError(f"--minutes 0: there is no checkpoint in {folder} to make a record of; train for a while first")
 
 
 @contextlib.contextmanager
@@ -127,7 +116,7 @@ def _train(
     observers = run.task.load("observers")(run.config) if run.task.observers else []
     trainer = _trainer(run, recorder, loggers, [*rules, recorder, *observers], callbacks, minutes)
     try:
-        with _sentences():
+        with _sentences(), hidden_gpus(run.device):
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt

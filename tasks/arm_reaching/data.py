@@ -17,8 +17,8 @@ from tasks.clock import clock
 class ArmBatch(NamedTuple):
     """Movements to learn in one shot each.
 
-    The clock `inputs` [batch, time, input] of both trials; y* [batch, time, feature] as the error module receives it
-    in the training trial and in the test trial; and the movements.
+    The clock `inputs` [1, time, input] of both trials, the same in all tasks; y* [batch, time, feature] as the error
+    module receives it in the training trial and in the test trial; and the movements.
     """
 
     inputs: SpikeTrains
@@ -49,8 +49,8 @@ def batch(config: ArmReachingConfig, seed: int, purpose: str, index: int, size: 
     target_input, test_target_input = (
         encoded(config.target_input, moved.positions, config.target_neurons, config.dt_ms, random) for _ in range(2)
     )
-    ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms).expand(size, -1, -1)
-    return ArmBatch(spike_trains(ticks), target_input, test_target_input, moved)
+    ticks = clock(config.n_in, config.trial_ms, config.clock_rate_hz, config.dt_ms)
+    return ArmBatch(spike_trains(ticks[None]), target_input, test_target_input, moved)
 
 
 class ArmReachingData(pl.LightningDataModule):

@@ -21,8 +21,9 @@ from tasks.arm_reaching.encoding import n_features
 
 
 class InnerLoop(NamedTuple):
-    """A batch of tasks, each learned in one shot: both trials, and the error module's output in each of them. Without
-    an inner update the two trials are one, and there is no error module."""
+    """A batch of tasks, each learned in one shot: both trials, and the error module's output in each of them. The
+    training trial is the same in all tasks, and of batch 1. Without an inner update it is the test trial too, and there
+    is no error module."""
 
     training: Trial
     test: Trial
@@ -71,9 +72,9 @@ class ArmReachingModule(TaskModule):
         sizes = c.n_in, c.n_rec, features, c.n_module
         return SpikingErrorModule(self._neuron(), *sizes, decay=decay, generator=random)
 
-    def inner_loop(self, batch: ArmBatch, test_output: bool) -> InnerLoop:
+    def inner_loop(self, batch: ArmBatch, test_output: bool, test_signal: bool = True) -> InnerLoop:
         """Both trials of a batch of tasks, on the tape; with `test_output` the error module receives the test trial
-        too."""
+        too. Its signal in that trial, which teaches nothing, has no elements without `test_signal`."""
         c, network = self.config, self.network
         if self.error_module is None:
             trial = run_trial(network.layer, network.readout, batch.inputs)
@@ -81,7 +82,12 @@ class ArmReachingModule(TaskModule):
         arguments = network.layer, network.readout, self.error_module, batch.inputs, batch.target_input
         result = one_shot(*arguments, c.inner_learning_rate, c.trace)
         received = ErrorModuleInput(batch.inputs, result.test.trajectory, batch.test_target_input)
-        output = self.error_module(received) if test_output else None
+        output = None
+        if test_output and test_signal:
+            output = self.error_module(received)
+        elif test_output:
+            zeta = self.error_module.zeta(received)
+            output = ErrorModuleOutput(zeta.new_empty(0), zeta)
         return InnerLoop(result.training, result.test, result.module_output, output)
 
     def loss_of(self, readout: Tensor, batch: ArmBatch) -> Tensor:
@@ -105,7 +111,7 @@ class ArmReachingModule(TaskModule):
     def training_step(self, batch: ArmBatch, batch_idx: int) -> dict[str, Any]:
         """A batch of tasks learned in one shot each, and the outer loss of their test trials (Eq. 61)."""
         both = self.config.rate_trials == "both"
-        inner = self.inner_loop(batch, test_output=both)
+        inner = self.inner_loop(batch, test_output=both, test_signal=False)
         network, module = self.rates(inner, both)
         loss = self.loss_of(inner.test.y, batch) + self.rate.loss(network)
         with torch.no_grad():
@@ -115,7 +121,7 @@ class ArmReachingModule(TaskModule):
             loss = loss + self.module_rate.loss(module)
             metrics["module_rate_hz"] = module.detach().mean()
         metrics = {"loss": loss.detach()} | metrics
-        return {"loss": loss, "metrics": self.log_shared(metrics, len(inner.test.y))}
+        return {"loss": loss, "metrics": self.log_shared(metrics, len(batch.target_input))}
 
     def rates(self, inner: InnerLoop, both: bool) -> tuple[Tensor, Tensor | None]:
         """Mean rates [neuron] in Hz of the network and of the error module (None without spikes), over the training

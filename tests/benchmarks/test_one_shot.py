@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks import agreement, batches, catalogue, contenders, names, one_shot, worker
+from benchmarks import agreement, batches, catalogue, contenders, measure, names, one_shot, worker
 from benchmarks.measure import ask
 from benchmarks.problem import Problem
 from repro.errors import RunFailed
@@ -89,3 +89,13 @@ def test_memory_is_that_of_the_tape() -> None:
 
 def test_every_task_has_a_size_to_compile_in() -> None:
     assert set(worker.SMALL) == {bench.task for bench in catalogue.BENCHES.values()}
+
+
+def test_the_time_of_one_movement_is_stated_for_each_batch() -> None:
+    bench = catalogue.BENCHES["arm_reaching_growth_batch"]
+    assert [size["batch_size"] for size in bench.sizes] == [8, 32, 200]
+    turns = [{names.SPIKING: [seconds] * 3} for seconds in (0.08, 0.64, 2.0)]
+    assert measure.of_one(bench, turns) == [
+        "Milliseconds a movement (size of the batch), ours: spiking error module: 10 (8), 20 (32), 10 (200)."
+    ]
+    assert measure.of_one(catalogue.BENCHES["arm_reaching"], turns[:1]) == []

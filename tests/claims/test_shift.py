@@ -74,3 +74,8 @@ def simulated_power(distance, n_new, n_old, level, repetitions=20_000):
     squares = sum(((x - x.mean(1, keepdims=True)) ** 2).sum(1) for x in (new, old))
     t = (new.mean(1) - old.mean(1)) / np.sqrt(squares / freedom * (1 / n_new + 1 / n_old))
     return np.mean(2 * stats.t.sf(np.abs(t), freedom) < level)
+
+
+def test_zeros_alone_have_not_moved():
+    assert measure_shift(series([0.0, 0.0], 50), series([0.0, 0.0, 0.0])).p == 1.0
+    assert measure_shift(series([1.0, 1.0], 50), series([0.0, 0.0, 0.0])).p < 1e-6  # control

@@ -28,7 +28,7 @@ OPTIONS = {  # command -> its options, each with a value that is right (None: it
     },
     "reproduce": {
         **{"--profile": "smoke", "--seeds": "0-1", "--jobs": "2", "--panels": "1c", "--logger": "none"},
-        **{"--device": "cpu", "--dry-run": None},
+        **{"--device": "cpu", "--minutes": "0.5", "--dry-run": None},
     },
     "runs": {"--records": "runs", "--json": None},
     "show": {"--json": None},
@@ -57,7 +57,8 @@ WORDS = {  # command -> what comes first, where that is right
     **{"data timit": "no-folder", "data text": "a-file"},
 }
 BELIEVED = {  # what may be taken for a value
-    **dict.fromkeys(("--seed", "--minutes", "--jobs", "--workers"), r"[0-9]{1,10}"),
+    **dict.fromkeys(("--seed", "--jobs", "--workers"), r"[0-9]{1,10}"),
+    "--minutes": r"[0-9]{1,7}(\.[0-9]{1,3})?",
     **{"--size": r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5}){2}"},
     **{"--seeds": r"[0-9, -]+", "--max-shift": r"[1-9][0-9.]*|inf"},
     **{"--profile": r"smoke", "--variant": r"e_prop_1", "--device": "cpu", "--logger": "none", "--panels": r"[1c ,]*"},

@@ -187,7 +187,7 @@ BAD = {
     "run pattern_generation --variant bptt --profile quik": "unknown profile 'quik'",
     f"{RUN} --device gpu": "unknown --device 'gpu'",
     f"{RUN} --seeds 3": "unknown argument '--seeds'; did you mean --seed?",
-    f"{RUN} --minutes=-1": "--minutes -1: wants a whole number",
+    f"{RUN} --minutes=-1": "--minutes -1: wants a number of minutes, such as 90 or 0.5",
     f"{RUN} --seed 1.5": "--seed 1.5: wants a whole number",
     f"{RUN} --seed=-1": "--seed -1: wants a whole number",
     f"{RUN} --set n_rec": "--set n_rec: wants KEY=VALUE",

@@ -10,10 +10,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from repro.cli import reproduce
+import benchmarks.run
+from benchmarks.run import names_of
 from repro.cli.main import main
 from repro.errors import RunFailed
 from repro.jobs import workers
+from repro.jobs.pool import Pool, RunEnd
 from repro.runs import run
 from repro.runs.rules import learning_rules
 from repro.studies import report
@@ -50,12 +52,12 @@ def here(results: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(run, "run", trained)
-    monkeypatch.setattr(reproduce, "run_all", lambda jobs, *_: list(jobs))
+    monkeypatch.setattr(Pool, "run_all", lambda pool, jobs, *_: [RunEnd(job, "failed") for job in jobs])
     monkeypatch.setattr(workers, "run_workers", lambda *_: None)
     monkeypatch.setattr(report, "write", lambda *_: [])
     monkeypatch.setattr("tasks.speech.stand_in.stand_in", made)
     monkeypatch.setattr("urllib.request.urlopen", no_network)
-    monkeypatch.setattr("benchmarks.run.BENCHES", {})
+    monkeypatch.setattr(benchmarks.run, "names_of", lambda name: names_of(name)[:0])  # none is measured
     return folder
 
 
@@ -86,7 +88,7 @@ def test_drawn_lines(command: str, here: Path, capsys: pytest.CaptureFixture[str
 def test_a_check_that_believes_is_noticed(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repro.cli.run.checked_int", lambda what, text, *_: int(text))
+    monkeypatch.setattr("repro.cli.run.checked_minutes", float)
     with pytest.raises(AssertionError):
         test_drawn_lines("run", here, capsys)
 

@@ -1,6 +1,7 @@
 """All runs of a figure, with a fake runner in the place of training."""
 
 import dataclasses
+import math
 import os
 import re
 import signal
@@ -15,13 +16,20 @@ import pytest
 from repro.cli import reproduce
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun, is_finished, plan
-from repro.jobs.pool import run_all, run_command
+from repro.jobs.pool import Pool, Words, run_words
 from repro.runs import registry
 from repro.runs.registry import get_task
 from repro.text import LiveLine
 
 TASK = get_task("pattern_generation")
 Write = Callable[..., object]
+WORKER = [sys.executable, "-m", "tests.cli.fake_worker"]
+
+
+def run_all(jobs: list[PlannedRun], size: int, words: Words, until: float = math.inf) -> list[PlannedRun]:
+    """Run the jobs by fake workers; those that failed."""
+    ends = Pool(WORKER, words, size, until).run_all(jobs, LiveLine())
+    return [end.job for end in ends if end.state == "failed"]
 
 
 def prepared(write: Write, variants: int = 9) -> list[PlannedRun]:
@@ -34,16 +42,16 @@ def prepared(write: Write, variants: int = 9) -> list[PlannedRun]:
 
 
 def fake(job: PlannedRun, before: str = "") -> list[str]:
-    """A process that does `before`, then finishes the job."""
+    """Code that does `before`, then finishes the job."""
     move = f"pathlib.Path({str(job.folder)!r}, 'waiting.json').rename(pathlib.Path({str(job.folder)!r}, 'record.json'))"
-    return [sys.executable, "-c", f"import os, pathlib, sys, time\n{before}\n{move}"]
+    return ["import os, pathlib, sys, time", before, move]
 
 
 def test_one_failure_does_not_stop_the_rest(results: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = prepared(write)
     bad, killed = jobs[3], jobs[5]
     before = {bad: "sys.exit('repro: error: the loss is NaN at trial 7')", killed: "os.kill(os.getpid(), 9)"}
-    failed = run_all(jobs, 3, lambda job: fake(job, before.get(job, "")), LiveLine())
+    failed = run_all(jobs, 3, lambda job: fake(job, before.get(job, "")))
     said = capsys.readouterr().out.splitlines()
     assert failed == [bad, killed] or failed == [killed, bad]
     assert all(is_finished(job.folder) for job in jobs if job not in failed)
@@ -56,21 +64,21 @@ def test_one_failure_does_not_stop_the_rest(results: Path, write: Write, capsys:
 
 def test_a_runner_that_leaves_no_record_has_failed(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = plan([TASK], "quick")[:1]
-    assert run_all(jobs, 1, lambda job: [sys.executable, "-c", "pass"], LiveLine()) == jobs
+    assert run_all(jobs, 1, lambda job: ["pass"]) == jobs
     assert "no error message was printed" in capsys.readouterr().out
 
 
 def test_the_record_says_why_it_failed(results: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = plan([TASK], "quick")[:1]
     write(jobs[0], "failed", "the network is silent")
-    assert run_all(jobs, 1, lambda job: [sys.executable, "-c", "import sys; sys.exit(1)"], LiveLine()) == jobs
+    assert run_all(jobs, 1, lambda job: ["raise SystemExit(1)"]) == jobs
     assert "the network is silent" in capsys.readouterr().out
 
 
 def test_children_use_one_thread_each(results: Path, write: Write) -> None:
     jobs = prepared(write, 1)
     check = "assert os.environ['OMP_NUM_THREADS'] == os.environ['NUMBA_NUM_THREADS'] == '1'"
-    assert run_all(jobs, 1, lambda job: fake(job, check), LiveLine()) == []
+    assert run_all(jobs, 1, lambda job: fake(job, check)) == []
 
 
 def test_no_more_than_asked_at_a_time(results: Path, write: Write) -> None:
@@ -79,7 +87,7 @@ def test_no_more_than_asked_at_a_time(results: Path, write: Write) -> None:
         f"marks = pathlib.Path({str(results)!r}); mine = marks / f'{{os.getpid()}}.on'; mine.touch(); time.sleep(0.2)\n"
         "assert len(list(marks.glob('*.on'))) <= 2; mine.unlink()"
     )
-    assert run_all(jobs, 2, lambda job: fake(job, count), LiveLine()) == []
+    assert run_all(jobs, 2, lambda job: fake(job, count)) == []
 
 
 def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
@@ -93,7 +101,7 @@ def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        run_all(jobs, 2, command, LiveLine())
+        run_all(jobs, 2, command)
     for job in jobs:
         with pytest.raises(ProcessLookupError):
             os.kill(int((job.folder / "pid").read_text()), 0)
@@ -103,7 +111,17 @@ def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
 def arguments(**changes: object) -> Namespace:
     """What argparse gives for `repro reproduce fig1`."""
     given = {"figure": "fig1", "profile": "quick", "seeds": None, "jobs": 3, "device": "cpu", "panels": None}
-    return Namespace(**(given | {"dry_run": False, "logger": None} | changes))
+    return Namespace(**(given | {"dry_run": False, "logger": None, "minutes": None, "worker": False} | changes))
+
+
+def execute(args: Namespace, words: Words) -> int:
+    """The command with fake workers."""
+    return reproduce.execute(args, words, WORKER)
+
+
+def no_words(job: PlannedRun) -> list[str]:
+    """Nothing may be trained."""
+    raise AssertionError(job)
 
 
 @pytest.fixture
@@ -118,10 +136,10 @@ def test_reproduce_then_again(
     results: Path, write: Write, concluded: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared(write)
-    assert reproduce.execute(arguments(), fake) == 0
+    assert execute(arguments(), fake) == 0
     first = capsys.readouterr().out
     assert "fig1, profile quick: 0 of 9 runs finished; 9 to train\nexpected: about " in first
-    assert reproduce.execute(arguments(), lambda job: ["/no/such/command"]) == 0
+    assert execute(arguments(), no_words) == 0
     assert capsys.readouterr().out == f"nothing to train: 9 of 9 finished in {results}/runs\n"
     assert concluded == ["fig1", "fig1"]
 
@@ -130,31 +148,31 @@ def test_reproduce_with_a_failure_still_draws(
     results: Path, write: Write, concluded: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared(write)
-    assert reproduce.execute(arguments(), lambda job: fake(job, "sys.exit(1)" * (job.variant == "binary"))) == 1
+    assert execute(arguments(), lambda job: fake(job, "sys.exit(1)" * (job.variant == "binary"))) == 1
     assert "1 run of 9 failed; `repro runs` prints why" in capsys.readouterr().out
     assert concluded == ["fig1"]
-    assert reproduce.execute(arguments(), fake) == 0  # only the failed one is trained again
+    assert execute(arguments(), fake) == 0  # only the failed one is trained again
     assert "8 of 9 runs finished; 1 to train" in capsys.readouterr().out
 
 
 def test_a_dry_run_touches_nothing(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert reproduce.execute(arguments(dry_run=True, seeds=(0, 1)), lambda job: ["/no/such/command"]) == 0
+    assert execute(arguments(dry_run=True, seeds=(0, 1)), no_words) == 0
     said = capsys.readouterr().out
     assert "18 runs" in said
-    assert said.count("about 20 s") == 16
+    assert said.count("about 13 s") == 16
     assert list((results / "runs").iterdir()) == []
 
 
 def test_the_command_of_a_job(results: Path) -> None:
     job = plan([TASK], "smoke", (3,))[0]
-    said = " ".join(run_command("cuda")(job)[1:])
-    assert said == f"-m repro run pattern_generation --variant {job.variant} --profile smoke --seed 3 --device cuda"
+    said = " ".join(run_words("cuda")(job))
+    assert said == f"run pattern_generation --variant {job.variant} --profile smoke --seed 3 --device cuda"
 
 
 def test_nothing_is_drawn_when_nothing_finished(
     results: Path, concluded: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reproduce.execute(arguments(), lambda job: [sys.executable, "-Sc", "1 / 0"]) == 1
+    assert execute(arguments(), lambda job: ["1 / 0"]) == 1
     assert "9 runs of 9 failed" in capsys.readouterr().out
     assert concluded == []
 
@@ -168,7 +186,7 @@ def test_only_what_the_panels_need_is_trained(
         assert [task.name for task in reproduce.tasks_behind("fig1", panels)] == names
     for both in (None, ("1d", "1e")):
         assert [task.name for task in reproduce.tasks_behind("fig1", both)] == ["pattern_generation", "other"]
-    assert reproduce.execute(arguments(dry_run=True, panels=("1e",)), lambda job: ["/no/such/command"]) == 0
+    assert execute(arguments(dry_run=True, panels=("1e",)), no_words) == 0
     said = capsys.readouterr().out
     assert "9 runs" in said and "other" in said and "pattern_generation" not in said
 
@@ -183,7 +201,7 @@ def test_data_in_place_of_the_papers_are_announced(
 
     def announced(*panels: str) -> list[str]:
         settings = arguments(figure="fig2", dry_run=True, panels=panels)
-        assert reproduce.execute(settings, lambda job: ["/no/such/command"]) == 0
+        assert execute(settings, no_words) == 0
         return [line for line in capsys.readouterr().out.splitlines() if line.startswith("data")]
 
     assert announced("2c") == announced("2a", "2c") == [wanted]
@@ -194,5 +212,5 @@ def test_data_in_place_of_the_papers_are_announced(
 
 def test_an_unknown_panel_trains_nothing(results: Path) -> None:
     with pytest.raises(UserError, match="unknown panel '1z'"):
-        reproduce.execute(arguments(panels=("1z",)), lambda job: ["/no/such/command"])
+        execute(arguments(panels=("1z",)), no_words)
     assert list((results / "runs").iterdir()) == []

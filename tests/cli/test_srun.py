@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+
+from tests.scripts import run_python
 
 RUN = ("run", "pattern_generation", "--variant", "e_prop_1", "--profile", "smoke", "--set", "iterations=4")
 
@@ -27,21 +28,21 @@ def path_without_srun() -> list[str]:
     return [folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("srun", path=folder)]
 
 
-def printed(out: Path, path: list[str]) -> str:
+def printed(processes: ForkServerContext, out: Path, path: list[str]) -> str:
     """What a short run prints with that PATH, without its folder and its seconds."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
     env |= {"PATH": os.pathsep.join(path), "WANDB_MODE": "disabled"}
-    command = [sys.executable, "-m", "repro", *RUN, "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+    out.mkdir()
+    done = run_python(processes, "-m", "repro", *RUN, "--out", str(out), folder=out, env=env)
     assert done.returncode == 0, done.stderr
     lines = f"stdout:\n{done.stdout}stderr:\n{done.stderr}".replace(str(out), "OUT")
     return re.sub(r"\b\d+ s$", "N s", lines, flags=re.MULTILINE)
 
 
-def test_srun_on_the_path_changes_no_output(srun: Path, tmp_path: Path) -> None:
-    plain = printed(tmp_path / "plain", path_without_srun())
+def test_srun_on_the_path_changes_no_output(processes: ForkServerContext, srun: Path, tmp_path: Path) -> None:
+    plain = printed(processes, tmp_path / "plain", path_without_srun())
     assert "finished" in plain and "iteration 4/4" in plain and "srun" not in plain
-    assert printed(tmp_path / "with srun", [str(srun), *path_without_srun()]) == plain
+    assert printed(processes, tmp_path / "with srun", [str(srun), *path_without_srun()]) == plain
 
 
 def test_control_lightning_does_warn(srun: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,9 +114,11 @@ class _Forked(_Popen):
         if options.get("env"):
             os.environ.clear()
             os.environ.update(options["env"])
+        os.dup2(options["stdin"] if options.get("stdin", -1) >= 0 else os.open(os.devnull, os.O_RDONLY), 0)
         if options.get("stdout") is not None and options["stdout"] != subprocess.PIPE:
             os.dup2(options["stdout"].fileno(), 1)
             os.dup2(1, 2)
+        os.closerange(3, 1 << 16)  # as Popen does
         _finish(words, lambda: [hook(number, words) for hook in child_hooks] and None, None)
 
     def poll(self) -> int | None:

@@ -4,23 +4,23 @@ import os
 import re
 import subprocess
 import sys
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+
+from tests.scripts import run_python
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 LINES_OF_OWN_TASK = 25
 
 
-def run(*arguments: str, folder: Path) -> str:
-    """What a Python process prints in an empty folder."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
+def run(processes: ForkServerContext, script: Path, folder: Path) -> str:
+    """What a script prints in a folder."""
+    ended = run_python(processes, str(script), folder=folder, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def blocks_of(page: str) -> list[str]:
@@ -28,21 +28,22 @@ def blocks_of(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_code_of_the_readme_on_your_own_network_runs(tmp_path: Path) -> None:
+def test_the_code_of_the_readme_on_your_own_network_runs(processes: ForkServerContext, tmp_path: Path) -> None:
     (block,) = [block for block in blocks_of("README.md") if "repro.eprop" in block]
-    run("-c", block, folder=tmp_path)
+    (tmp_path / "block.py").write_text(block, encoding="utf-8")
+    run(processes, tmp_path / "block.py", tmp_path)
 
 
-def test_the_code_of_the_library_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
+def test_the_code_of_the_library_page_runs_from_top_to_bottom(processes: ForkServerContext, tmp_path: Path) -> None:
     blocks = blocks_of("docs/library.md")
     assert len(blocks) > 5
     (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
-    run("page.py", folder=tmp_path)
+    run(processes, tmp_path / "page.py", tmp_path)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_runs(name: str, tmp_path: Path) -> None:
-    printed = run(str(ROOT / "examples" / name), folder=tmp_path)
+def test_an_example_runs(processes: ForkServerContext, name: str, tmp_path: Path) -> None:
+    printed = run(processes, ROOT / "examples" / name, tmp_path)
     if name == "gradient_check.py":
         hand, bptt, between = (float(line.split()[-1]) for line in printed.splitlines())
         assert max(hand, bptt) < 1e-12

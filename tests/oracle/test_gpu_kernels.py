@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,8 @@ def network(n: int, batch: int, steps: int, dtype: torch.dtype, adapts: bool) ->
 @pytest.mark.skipif(INTERPRETED or ON_GPU, reason="here the kernels themselves run")
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="no Triton here")
 def test_without_a_gpu_the_kernels_run_in_the_interpreter() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    files = [__file__, str(Path(__file__).with_name("test_lstm_kernels.py"))]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
@@ -103,6 +105,19 @@ def test_any_layout_and_both_directions() -> None:
             wanted = reference.exponential_filter(x, 0.9, reverse)
             assert relative(launch.exponential_filter(x, 0.9, reverse), wanted) < 1e-12
             assert relative(launch.exponential_filter(x, 0.9, not reverse), wanted) > WRONG  # control
+
+
+@runs_kernels
+@pytest.mark.parametrize("trials", [1, 2], ids=["h of one trial", "h of each"])
+def test_a_filtered_product_and_its_gradients(trials: int) -> None:
+    signal, by_y = (x[:, :4] for x in network(5, 2, 8, torch.float64, False)[0].chunk(2, dim=1))
+    h = signal[:trials].cos()
+    wanted = reference.filtered_product(h, signal, 0.9), *reference.filtered_product_gradients(by_y, h, signal, 0.9)
+    for decay in (0.9, 0.91):  # the second is the control
+        results = launch.filtered_product(h, signal, decay), *launch.filtered_product_gradients(by_y, h, signal, decay)
+        for one, two in zip(results, wanted, strict=True):
+            assert one.shape == two.shape
+            assert (relative(one, two) < 1e-12) == (decay == 0.9)
 
 
 @runs_kernels

@@ -60,6 +60,62 @@ def test_compiled_kernels_equal_those_in_plain_torch(
         assert relative(compiled(*arguments), getattr(reference, name)(*arguments)) < tolerance, name
 
 
+@pytest.mark.parametrize("signal_of", ["each step", "all steps"])
+@pytest.mark.parametrize("neuron", ["lif", "alif"])
+def test_bptt_with_weights_of_each_trial_and_a_gradient_of_h(neuron: str, signal_of: str) -> None:
+    layer, x = made(neuron, 3, 40, 12, torch.float64)
+    trajectory, _ = layer.simulate(x)
+    h, w_rec, beta = trajectory.h, layer.weights()[1], layer.neuron.adaptation(trajectory.z[:, 0])
+    weights = w_rec * torch.tensor([0.5, 1.0, 2.0]).double()[:, None, None]
+    signal, direct = wave(h), wave(h).cos()
+    signal = signal if signal_of == "each step" else signal[0, 0].expand(h.shape)
+
+    def delta(kernels: object, weights: Tensor = weights, direct: Tensor = direct) -> Tensor:
+        return kernels.bptt_reverse(h, signal, direct, weights, beta, 0.9, 0.97, 0.6)
+
+    compiled, wanted = delta(dispatch.operators("cpu")), delta(reference)
+    assert relative(compiled, wanted) < 1e-12
+    assert relative(delta(dispatch.operators("cpu"), weights.roll(1, dims=0)), wanted) > WRONG  # control: another's
+    assert relative(delta(dispatch.operators("cpu"), direct=direct[:0]), wanted) > WRONG  # control: h held
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-6)])
+@pytest.mark.parametrize("outs", [2, 5, 19])
+@pytest.mark.parametrize("batch", [1, 18, 37])
+def test_the_way_back_of_a_network_is_the_recursion_in_plain_torch(
+    batch: int, outs: int, dtype: torch.dtype, tolerance: float
+) -> None:
+    """By e-prop and by BPTT, from errors of steps and of frames, for trials of unequal length; h is often zero."""
+    n, steps, alpha, rho, v_th = 30, 40, 0.9, 0.97, 0.6
+    random = torch.Generator().manual_seed(batch)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=random, dtype=torch.float64).to(dtype)
+
+    h = draw(batch, steps, n).clamp(min=0) * (torch.arange(n) % 4 > 0) / 4
+    rate, onto, w_rec, beta = draw(n).expand(h.shape), draw(n, outs), draw(n, n).fill_diagonal_(0) / 6, draw(n) / 20
+    lengths = torch.randint(0, steps // 5 + 1, (batch,), generator=random) * 5
+    lengths[-1] = steps
+    real = (torch.arange(steps) < lengths[:, None])[..., None]
+    none, no_trial = h.new_empty(0), torch.empty(0, dtype=torch.int32)
+    for each, through in [(1, None), (5, None), (1, w_rec), (5, w_rec)]:
+        error = draw(batch, steps // each, outs) * real[:, ::each]
+        signal = rate * real + (error @ onto.T).repeat_interleave(each, dim=1)
+        if through is None:
+            wanted = reference.local_reverse(h, signal, beta, alpha, rho)
+        else:
+            wanted = reference.bptt_reverse(h, signal, none, through, beta, alpha, rho, v_th)
+            through = through.clone().fill_diagonal_(-v_th)
+        arguments = None, None, (no_trial, no_trial), beta, (alpha, rho, 0.0, 1.0), each, through, False
+        reverse = dispatch.operators("cpu").network_reverse
+        delta = reverse(h, (rate, error, onto, lengths), *arguments).delta
+        assert relative(delta, wanted.unflatten(1, (-1, each)).sum(dim=2)) < tolerance
+        padded = reverse(h, (rate, error, onto, None), *arguments).delta
+        assert batch == 1 or relative(padded, delta) > WRONG  # control: the rate term in padding
+        late = reverse(h, (rate, error.roll(1, dims=1), onto, lengths), *arguments).delta
+        assert relative(late, delta) > WRONG  # control: errors that are late
+
+
 @pytest.mark.parametrize("neuron", ["lif", "alif"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0], ids=["h is zero", "h is zero mostly", "h is never zero"])
 def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: float) -> None:
@@ -87,6 +143,26 @@ def test_traces_forward_in_time_equal_those_in_plain_torch(neuron: str, share: f
     for one, two in zip(compiled, advanced(reference), strict=True):
         assert not two.numel() or relative(one, two) < 1e-12 or not two.any()
     assert relative(compiled[3], advanced(reference, signal_of=0)[3]) > WRONG  # control: another signal
+
+
+@pytest.mark.parametrize("trials", [1, 3], ids=["h of one trial", "h of each"])
+def test_a_filtered_product_and_its_gradients(trials: int) -> None:
+    """Against autograd through the steps in plain torch."""
+    random = torch.Generator().manual_seed(3)
+    h, signal, by_y = (torch.randn(n, 20, 5, generator=random, dtype=torch.float64) for n in (trials, 3, 3))
+    leaves = h.requires_grad_(), signal.requires_grad_()
+    y = reference.filtered_product(*leaves, 0.9)
+    result = dispatch.filtered_product(*leaves, 0.9)
+    assert relative(result, y) < 1e-12
+    wanted = torch.autograd.grad(y, leaves, by_y)
+    for kernels in (dispatch.operators("cpu"), reference):
+        gradients = kernels.filtered_product_gradients(by_y, h.detach(), signal.detach(), 0.9)
+        for one, two in zip(gradients, wanted, strict=True):
+            assert one.shape == two.shape
+            assert relative(one, two) < 1e-12
+        late = kernels.filtered_product_gradients(by_y.roll(1, dims=1), h.detach(), signal.detach(), 0.9)
+        assert relative(late[0], wanted[0]) > WRONG  # control
+    assert relative(torch.autograd.grad(result, leaves, by_y)[1], wanted[1]) < 1e-12
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])

@@ -45,6 +45,18 @@ def test_each_trial_sums_its_own_products(form: str) -> None:
     assert relative(found, torch.einsum("btj,bti->bji", delta.roll(1, dims=1), SPIKES)) > WRONG  # control
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_spikes_of_one_trial_are_those_of_all(form: str) -> None:
+    one = {"events": spike_trains(SPIKES[:1]), "array": SPIKES[:1]}[form]
+    weights, delta = draw(BATCH, POST, PRE), draw(BATCH, STEPS, POST)
+    current = torch.einsum("bji,ti->btj", weights, SPIKES[0])
+    summed = torch.einsum("btj,ti->bji", delta, SPIKES[0])
+    assert relative(events.linear_each(one, weights), current) < EXACT
+    assert relative(events.outer_each(delta, one), summed) < EXACT
+    assert relative(events.linear_each(FORMS[form], weights), current) > WRONG  # control: those of each
+    assert relative(events.outer_each(delta, FORMS[form]), summed) > WRONG
+
+
 @pytest.mark.parametrize("before", [torch.zeros(BATCH, PRE), SPIKES[:, 3]], ids=["from rest", "from a spike"])
 @pytest.mark.parametrize("form", FORMS)
 def test_spikes_arrive_one_step_later(form: str, before: Tensor) -> None:
@@ -67,3 +79,6 @@ def test_a_product_is_right_where_it_is_wanted(each: bool, share: float) -> None
     assert relative(found * (where != 0), wanted * (where != 0)) < EXACT
     assert relative(events.times(x, weights), wanted) < EXACT
     assert relative(found * (where != 0), wanted) > WRONG  # control: elsewhere something is lacking
+    total, one = wanted.sum(dim=0, keepdim=True), where[:1]  # wanted of one trial: the sum over trials
+    assert relative(events.times(x, weights, one) * (one != 0), total * (one != 0)) < EXACT
+    assert relative(found[:1] * (one != 0), total * (one != 0)) > WRONG  # control: the first trial's

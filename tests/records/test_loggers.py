@@ -11,7 +11,7 @@ import pytest
 from repro.cli.main import main
 from repro.errors import UserError
 from repro.jobs.plan import PlannedRun
-from repro.jobs.pool import run_command
+from repro.jobs.pool import run_words
 from repro.records import loggers
 from repro.records.loggers import check_shared_id, default_loggers, parse_loggers
 from repro.records.record import RECORD
@@ -62,9 +62,9 @@ def test_one_id_for_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_reproduce_hands_them_on() -> None:
     job = PlannedRun("pattern_generation", "e_prop_1", "smoke", 0, 1.0, 1.0, "nmse", Path("folder"), False)
-    assert run_command("cpu", ("wandb", "csv"))(job)[-2:] == ["--logger", "wandb,csv"]
-    assert run_command("cpu", ())(job)[-2:] == ["--logger", "none"]
-    assert "--logger" not in run_command("cpu")(job)
+    assert run_words("cpu", ("wandb", "csv"))(job)[-2:] == ["--logger", "wandb,csv"]
+    assert run_words("cpu", ())(job)[-2:] == ["--logger", "none"]
+    assert "--logger" not in run_words("cpu")(job)
 
 
 def test_a_bad_name_on_the_command_line_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

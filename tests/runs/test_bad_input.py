@@ -56,8 +56,9 @@ LOST = {
 
 @pytest.mark.parametrize(("settings", "reason"), LOST.values(), ids=LOST)
 def test_training_that_is_lost_leaves_a_record_that_says_why(
-    tmp_path: Path, settings: dict[str, str], reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], reason: str
 ) -> None:
+    monkeypatch.setattr("repro.runs.config.LARGEST", 1e39)  # else such a learning rate is refused
     with pytest.raises(RunFailed, match=reason) as caught:
         smoke(tmp_path, settings)
     (folder,) = tmp_path.glob("*/*/seed-0")
@@ -76,7 +77,7 @@ def test_control_a_usual_learning_rate_finishes(tmp_path: Path) -> None:
 
 def test_a_lost_run_exits_with_1_and_bad_input_with_2(processes: ForkServerContext, tmp_path: Path) -> None:
     status = []
-    for settings in ({"learning_rate": "1e38"}, {"learning_rate": "fast"}, SETTINGS):
+    for settings in (LOST["dead"][0], {"learning_rate": "fast"}, SETTINGS):
         process = processes.Process(target=train, args=(tmp_path, settings))
         process.start()
         process.join(500)

@@ -4,12 +4,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 from repro.runs.run import run
 from tasks import get_task
+from tests.scripts import run_python
 
 MISSING = ("wandb", "optuna", "pandas", "seaborn", "tyro", "numba")
 SCRIPT = """
@@ -23,11 +25,10 @@ print(record.status, record.metrics["nmse"])
 """
 
 
-def trained(out: Path, *missing: str, wandb_mode: str = "") -> subprocess.CompletedProcess[str]:
+def trained(out: Path, *missing: str) -> subprocess.CompletedProcess[str]:
     script = SCRIPT.format(missing=missing, out=str(out))
     root = Path(__file__).parents[2]
     kept = {key: value for key, value in os.environ.items() if key != "WANDB_MODE"}
-    kept |= {"WANDB_MODE": wandb_mode} if wandb_mode else {}
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=root, env=kept, timeout=500
     )
@@ -50,8 +51,10 @@ def test_what_a_log_shows_is_a_line_now_and_then(bare: subprocess.CompletedProce
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
-def test_an_offline_mirror_changes_nothing(tmp_path: Path) -> None:
-    found = trained(tmp_path / "mirrored", wandb_mode="offline")
+def test_an_offline_mirror_changes_nothing(processes: ForkServerContext, tmp_path: Path) -> None:
+    (tmp_path / "mirrored.py").write_text(SCRIPT.format(missing=(), out=str(tmp_path / "mirrored")), encoding="utf-8")
+    env = os.environ | {"WANDB_MODE": "offline"}
+    found = run_python(processes, str(tmp_path / "mirrored.py"), folder=tmp_path, env=env)
     alone = run(get_task("pattern_generation"), "e_prop_1", "smoke", 0, {}, tmp_path / "alone")
     assert found.stdout.split() == ["finished", str(alone.metrics["nmse"])], found.stderr
     assert all(line.startswith("iteration ") for line in found.stderr.splitlines()), found.stderr

@@ -58,8 +58,8 @@ def test_what_the_error_module_receives_of_a_movement() -> None:
 
 def test_all_trials_have_the_same_clock() -> None:
     inputs = batch(config(n_in=10), 0, "training", 0, 3).inputs.dense()
-    assert torch.equal(inputs[0], inputs[2])
-    assert inputs.sum() == 3 * 10 * 2  # each group fires for 12 of 60 ms, at 100 Hz
+    assert inputs.shape == (1, 60, 10)
+    assert inputs.sum() == 10 * 2  # each group fires for 12 of 60 ms, at 100 Hz
 
 
 def test_the_outer_loss_is_equation_61() -> None:
@@ -102,6 +102,15 @@ def test_rates_are_means_over_both_trials_or_the_first() -> None:
     assert of_module is not None
     assert float(alone.mean()) == pytest.approx(float(first))
     assert float(of_module.mean()) == pytest.approx(float(own))
+
+
+def test_the_test_trials_signal_is_made_where_it_is_asked_for() -> None:
+    module, tasks = made()
+    whole, part = (module.inner_loop(tasks, test_output=True, test_signal=asked) for asked in (True, False))
+    assert whole.test_output is not None and part.test_output is not None
+    assert torch.equal(whole.test_output.zeta, part.test_output.zeta)
+    assert whole.test_output.zeta.any() and whole.test_output.signal.any()
+    assert not part.test_output.signal.numel()
 
 
 def test_a_training_step_adds_the_rate_terms_of_both_networks() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels import reference
+from repro.eprop.kernels.first_order import first_order
 
 PACKAGES = {"cpu": "repro.eprop.kernels.numba_cpu", "cuda": "repro.eprop.kernels.triton_cuda"}
 Operators = Any  # the functions of `reference`, by name
@@ -49,6 +50,31 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool = False) -> Tensor
     """
     filtered: Tensor = _Filter.apply(x, decay, reverse)
     return filtered
+
+
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """y^t = decay y^(t+1) + h^t signal^t, [batch, time, ...]; an h of one trial is that of all.
+
+    Differentiable once. Raises no exceptions of its own.
+    """
+    filtered: Tensor = _FilteredProduct.apply(h, signal, decay)
+    return filtered
+
+
+class _FilteredProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, signal: Tensor, decay: float) -> Tensor:
+        ctx.save_for_backward(h, signal)
+        ctx.decay = decay
+        filtered: Tensor = of(h).filtered_product(h, signal, decay)
+        return filtered
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        h, signal = ctx.saved_tensors
+        by_h, by_signal = of(h).filtered_product_gradients(grads[0], h, signal, ctx.decay)
+        return by_h, by_signal, None
 
 
 class _Filter(torch.autograd.Function):

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from repro.eprop.errors import UsageError, check_whole
 from repro.eprop.kernels import dispatch
+from repro.eprop.kernels.products import product
 
 # Of the elements of a product: below this share one by one is faster than a whole product.
 FEW_WANTED = 0.18
+EACH = 8  # one in so many steps is looked at to know which share is wanted
 
 
 class SpikeTrains(NamedTuple):
@@ -149,7 +151,9 @@ def outer(delta: Tensor, spikes: Inputs) -> Tensor:
     if isinstance(spikes, SpikeTrains) and spikes.device.type == "cuda":
         spikes = spikes.dense(delta.dtype)
     if not isinstance(spikes, SpikeTrains):
-        return flat.T @ spikes.to(delta.dtype).transpose(0, 1).reshape(-1, spikes.shape[2])
+        rows = spikes.to(delta.dtype).transpose(0, 1).reshape(-1, spikes.shape[2])
+        # The narrower one on the left: with two columns on the right the libraries are several times slower.
+        return product(flat.T, rows) if flat.shape[1] <= rows.shape[1] else product(rows.T, flat).T
     gradient: Tensor = dispatch.of(delta).event_outer(flat, spikes.channel, spikes.start, spikes.channels)
     return gradient
 
@@ -165,7 +169,8 @@ def delayed_outer(delta: Tensor, spikes: Spikes, before: Tensor) -> Tensor:
 
 
 def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
-    """As `linear`, with separate weights for each trial [batch, post, pre]; off the tape."""
+    """As `linear`, with separate weights for each trial [batch, post, pre]; off the tape. Spikes of one trial are those
+    of all."""
     if not isinstance(spikes, SpikeTrains):
         return times(spikes.to(weights.dtype), weights.mT)
     if spikes.device.type == "cuda":
@@ -175,7 +180,8 @@ def linear_each(spikes: Spikes, weights: Tensor) -> Tensor:
 
 
 def outer_each(delta: Tensor, spikes: Spikes) -> Tensor:
-    """As `outer`, a separate sum for each trial [batch, post, pre]: over time alone; off the tape."""
+    """As `outer`, a separate sum for each trial [batch, post, pre]: over time alone; off the tape. Spikes of one trial
+    are those of all."""
     if not isinstance(spikes, SpikeTrains):
         return delta.mT @ spikes.to(delta.dtype)
     if spikes.device.type == "cuda":
@@ -191,20 +197,28 @@ def series(like: Tensor, batch: int, steps: int, n: int) -> Tensor:
 
 def times(x: Tensor, weights: Tensor, where: Tensor | None = None) -> Tensor:
     """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each: [batch, time, post],
-    time first in memory; off the tape. Where `where` [batch, time, post] is zero the result is not needed."""
-    on_cpu = x.device.type == "cpu"
-    if on_cpu and where is not None and torch.count_nonzero(where) < FEW_WANTED * where.numel():
+    time first in memory; off the tape. An x of one trial is that of all.
+
+    Where `where` [batch, time, post] is zero the result is not needed. Where it is that of one trial, [1, time, post],
+    the result is the sum over trials.
+    """
+    some = None if where is None or x.device.type != "cpu" else where[:, ::EACH]
+    if some is not None and torch.count_nonzero(some) < FEW_WANTED * some.numel():
         wanted: Tensor = dispatch.of(x).product_where(x, weights, where)
         return wanted
+    y = _whole_product(x, weights)
+    return y if where is None or len(where) == len(y) else y.sum(dim=0, keepdim=True)
+
+
+def _whole_product(x: Tensor, weights: Tensor) -> Tensor:
     if weights.ndim == 2:
-        return (x.transpose(0, 1) @ weights).transpose(0, 1)
+        rows = x.transpose(0, 1)
+        return product(rows.flatten(0, 1), weights.contiguous()).unflatten(0, rows.shape[:2]).transpose(0, 1)
     if x.device.type == "cuda":
         return x @ weights
-    y = series(x, x.shape[0], x.shape[1], weights.shape[2])
-    for trial, trial_weights, out in zip(
-        x, weights, y, strict=True
-    ):  # one product of all trials would come batch first
-        torch.mm(trial, trial_weights, out=out)
+    y = series(x, len(weights), x.shape[1], weights.shape[2])
+    for trial, trial_weights, out in zip(x.expand(len(weights), -1, -1), weights, y, strict=True):
+        torch.mm(trial, trial_weights, out=out)  # one product of all trials would come batch first
     return y
 
 

@@ -1,4 +1,4 @@
-"""Settings of malloc: whether a process keeps the memory that it has freed."""
+"""Settings of malloc: whether a process keeps the memory that it has freed, and when it gives that back."""
 
 import contextlib
 import ctypes
@@ -17,3 +17,9 @@ def keep_freed_memory() -> None:
         c_library = ctypes.CDLL(None)
         c_library.mallopt(M_TRIM_THRESHOLD, -1)
         c_library.mallopt(M_MMAP_MAX, 0)
+
+
+def release_freed_memory() -> None:
+    """Hand all freed memory back to the system, once; whether it is kept from now on does not change."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -20,15 +20,16 @@ CPUINFO = Path("/proc/cpuinfo")
 SAME = 1e-4  # the largest relative difference of two correct products in float32
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """a b, [row, inner] and [inner, column]; no gradient is recorded.
+def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """a b, [row, inner] and [inner, column], or a b + `bias` [column]; no gradient is recorded.
 
     oneDNN is fastest where both lie in memory as they are indexed; a transposed `a` costs it little.
     """
     by_onednn = _onednn() if a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() and b.numel() else None
     with torch.no_grad():
-        result: Tensor = a @ b if by_onednn is None else by_onednn(a, b)
-    return result
+        if by_onednn is not None:
+            return by_onednn(a, b, bias)
+        return a @ b if bias is None else torch.addmm(bias, a, b)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -44,15 +45,15 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return product(x, weight.T).add_(bias)
+        return product(x, weight.T, bias)
 
     @staticmethod
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), by_y, wanted = ctx.saved_tensors, grads[0], ctx.needs_input_grad
         by_weight = None
-        if wanted[1]:  # in the layout of the weight, so that autograd need not copy it
-            by_weight = product(by_y.T, x) if weight.is_contiguous() else product(x.T, by_y).T
+        if wanted[1]:  # the smaller array is transposed; a large gradient then has the layout of a transposed weight
+            by_weight = product(by_y.T, x) if by_y.shape[1] < x.shape[1] else product(x.T, by_y).T
         return product(by_y, weight) if wanted[0] else None, by_weight, by_y.sum(dim=0) if wanted[2] else None
 
 
@@ -64,23 +65,30 @@ def matrix_library() -> str:
 
 
 @functools.cache
-def _onednn() -> Callable[[Tensor, Tensor], Tensor] | None:
-    """a b by oneDNN; None where MKL is as fast, and where torch's operator, which is private, is not as expected."""
+def _onednn() -> Callable[[Tensor, Tensor, Tensor | None], Tensor] | None:
+    """a b + bias by oneDNN; None where MKL is as fast, and where torch's private operator is not as expected."""
     if os.environ.get("REPRO_ONEDNN") == "0" or not _leaves_avx512_unused():
         return None
     try:
         operator: Any = torch.ops.mkldnn._linear_pointwise
 
-        def by_onednn(a: Tensor, b: Tensor) -> Tensor:
-            result: Tensor = operator(a, b.T, None, "none", [], "")
+        def by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+            result: Tensor = operator(a, _dense(b.T), bias, "none", [], "")
             return result
 
-        a, b = torch.rand(5, 7), torch.rand(3, 7).T
-        wanted = a @ b
-        same = (by_onednn(a, b) - wanted).abs().max() < SAME * wanted.abs().max()
+        a, b, bias = torch.rand(5, 7), torch.rand(3, 7).T, torch.rand(3)
+        wanted = a @ b + bias
+        same = (by_onednn(a, b, bias) - wanted).abs().max() < SAME * wanted.abs().max()
     except (AttributeError, RuntimeError, TypeError):
         return None
     return by_onednn if same else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The same, copied if it is a part of a larger matrix: with such, oneDNN takes a thousand times as long."""
+    if matrix.is_contiguous() or matrix.T.is_contiguous():
+        return matrix
+    return matrix.contiguous() if matrix.stride(1) == 1 else matrix.T.contiguous().T
 
 
 def _leaves_avx512_unused() -> bool:

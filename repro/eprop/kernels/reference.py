@@ -5,6 +5,7 @@ are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.e
 [time, batch] flattened.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
     *("event_linear", "event_outer", "event_linear_each", "event_outer_each", "product_where", "carry"),
-    "lstm_step",
+    *("filtered_product", "filtered_product_gradients"),
+    *("lstm_step", "lstm_step_reverse", "cross_entropy"),
 )
 
 
@@ -111,6 +113,18 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y
 
 
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """y^t = decay y^(t+1) + h^t signal^t; an h of one trial is that of all."""
+    return exponential_filter(h * signal, decay, reverse=True)
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """The gradients of h (of one trial's the sum over trials) and of the signal in `filtered_product`."""
+    by_product = exponential_filter(by_y, decay, reverse=False)
+    by_h = by_product * signal
+    return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
+
+
 def online_traces(
     h: Tensor,
     signal: Tensor,
@@ -155,20 +169,24 @@ def event_outer(delta: Tensor, channel: Tensor, start: Tensor, channels: int) ->
 
 
 def event_linear_each(channel: Tensor, start: Tensor, weights: Tensor, steps: int) -> Tensor:
-    """As `event_linear` with weights of each trial [batch, post, pre]: [batch, time, post]."""
-    dense = _dense(channel, start, len(weights), steps, weights.shape[2], weights.dtype)
+    """As `event_linear` with weights of each trial [batch, post, pre]: [batch, time, post]. Spikes are those of each
+    trial, or of one for all."""
+    dense = _dense(channel, start, steps, weights.shape[2], weights.dtype)
     return dense @ weights.mT
 
 
 def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: int) -> Tensor:
-    """As `event_outer`, a sum over time for each trial [batch, post, pre]; `delta` is [batch, time, post]."""
-    return delta.mT @ _dense(channel, start, len(delta), delta.shape[1], channels, delta.dtype)
+    """As `event_outer`, a sum over time for each trial [batch, post, pre]; `delta` is [batch, time, post]. Spikes are
+    those of each trial, or of one for all."""
+    return delta.mT @ _dense(channel, start, delta.shape[1], channels, delta.dtype)
 
 
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """x [batch, time, pre] by `weights` [pre, post] of all trials, or [batch, pre, post] of each. Where `where`
-    [batch, time, post] is zero the result is not needed, and may be zero."""
-    return x @ weights
+    [batch, time, post] is zero the result is not needed, and may be zero. Where it is that of one trial the result is
+    the sum over trials, [1, time, post]."""
+    y = x @ weights
+    return y if len(where) == len(y) else y.sum(dim=0, keepdim=True)
 
 
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
@@ -187,12 +205,44 @@ def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> Non
         array.copy_(values)
 
 
+def lstm_step_reverse(
+    d_h: Tensor,
+    from_later: Tensor | None,
+    jacobians: Sequence[Tensor],
+    own_cell: Tensor,
+    d_cell: Tensor,
+    d_current: Tensor,
+) -> None:
+    """A step of LSTM units in reverse (Eq. 8, 9), from the step's `LSTMJacobians` and L = `d_h` + `from_later`: dE/dh
+    by the step's errors, and through the recurrent weights (None: there is no such), each [batch, unit].
+
+    `own_cell` [batch, unit] is dE/dc of the step through the cell path of later steps; it becomes that of the step
+    before, in place. `d_cell` [batch, unit] receives dE/dc of the step, and `d_current` [batch, 4, unit] dE/dI of its
+    gates.
+    """
+    d, by_gate, output, direct = jacobians
+    signal = d_h if from_later is None else d_h + from_later
+    torch.mul(signal, output, out=d_cell).add_(own_cell)
+    torch.mul(d_cell[:, None], by_gate, out=d_current[:, :-1])
+    torch.mul(signal, direct, out=d_current[:, -1])
+    torch.mul(d_cell, d, out=own_cell)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The cross-entropy of the softmax of `logits` [row, word] with the words `target` [row] in nats [row], and its
+    derivative by the logits: p - 1 at the word that came, p elsewhere."""
+    log_p, target = logits.log_softmax(dim=1), target[:, None]
+    error = log_p.exp()
+    error.scatter_add_(1, target, error.new_full((1, 1), -1.0).expand(target.shape))
+    return -log_p.gather(1, target)[:, 0], error
+
+
 def _rows(start: Tensor) -> Tensor:
     """The row of each event."""
     return torch.repeat_interleave(torch.diff(start))
 
 
-def _dense(channel: Tensor, start: Tensor, batch: int, steps: int, channels: int, dtype: torch.dtype) -> Tensor:
-    spikes = torch.zeros(steps * batch, channels, dtype=dtype, device=channel.device)
+def _dense(channel: Tensor, start: Tensor, steps: int, channels: int, dtype: torch.dtype) -> Tensor:
+    spikes = torch.zeros(len(start) - 1, channels, dtype=dtype, device=channel.device)
     spikes[_rows(start), channel] = 1
-    return spikes.view(steps, batch, channels).transpose(0, 1)
+    return spikes.view(steps, -1, channels).transpose(0, 1)

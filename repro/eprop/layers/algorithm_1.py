@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.cuda_graph import Replayed, map_tensors
+from repro.eprop.kernels.cuda_graph import Replayed, copied
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
 from repro.eprop.layers.lstm import LSTMLayer
 from repro.eprop.layers.rule_layer import deliver, leaves_of
@@ -60,9 +60,12 @@ class Algorithm1Loss:
             return F.cross_entropy(readout(h).flatten(0, 1), target.flatten(), reduction="sum")
 
     `predictor` None: boundaries of zero. In a LightningModule, keep all of it but the state in attributes; the state
-    and the vectors are in no checkpoint. On CUDA the computation of each shape of windows is captured as a graph and
-    replayed: reset the vectors rather than make new ones, and let `errors` read no tensors but h, its target and
-    `readout`.
+    and the vectors are in no checkpoint.
+
+    On CUDA the computation of each shape of windows is captured as a graph and replayed: reset the vectors rather than
+    make new ones, and let `errors` read no tensors but h, its target and `readout`. The optimizer's step is not in the
+    graph. Lightning calls it after clipping, gradient scaling, accumulation and the averaging of DDP, none of which a
+    graph of the window could contain. With `fused=True` it is a launch or two, and reads its step count on the device.
     """
 
     def __init__(
@@ -156,8 +159,8 @@ class Algorithm1Loss:
         addresses = tuple(tensor.data_ptr() for tensor in tensors)
         filled = None if vectors is None else vectors.windows
         result: WindowGradients = self._replayed(*arguments, algorithm.rule, self.options, addresses, filled)
-        cloned: WindowGradients = map_tensors(result, torch.clone)  # the next replay overwrites them
-        return cloned
+        kept: WindowGradients = copied(result)  # the next replay overwrites them
+        return kept
 
     def _window_gradients(
         self,

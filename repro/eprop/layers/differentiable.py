@@ -62,7 +62,8 @@ class DifferentiableLayer(nn.Module):
         """The trajectory of inputs x [batch, time, input], which act in the step in which they arrive (Eq. 11).
 
         x is an array, spikes as events, inputs that are held for some steps, or the trajectory of another such layer.
-        `weights` replace the layer's own, each of them shared by all trials, [post, pre], or [batch, post, pre].
+        `weights` replace the layer's own, each of them shared by all trials, [post, pre], or [batch, post, pre]; inputs
+        of one trial are then those of all.
         `state` is that before the first step, rest if None. On the tape for the weights, and for x where it is an array
         or a trajectory, but not for the state: a trajectory's `after` is detached.
 
@@ -87,7 +88,7 @@ class DifferentiableLayer(nn.Module):
         n, n_in = self.w_in.shape
         if len(x.shape) != 3 or x.shape[1] < 1 or x.shape[2] != n_in:
             raise UsageError(f"inputs of the shape {tuple(x.shape)}: they are [batch, time, input] with {n_in} inputs")
-        batch = x.shape[0]
+        batch = len(w_in) if w_in.ndim == 3 and x.shape[0] == 1 else x.shape[0]
         if (w_rec is None) != (self.w_rec is None):
             raise UsageError("weights.w_rec is None for a layer without recurrence, and only there")
         for name, w, wanted in (("w_in", w_in, (n, n_in)), ("w_rec", w_rec, (n, n))):

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from repro.eprop.kernels.dispatch import exponential_filter
 from repro.eprop.layers.differentiable import DifferentiableLayer, check_precision
-from repro.eprop.neurons.differentiable import DifferentiableInput, check_differentiable, linear, simulate
+from repro.eprop.neurons.differentiable import (
+    DifferentiableInput,
+    DifferentiableTrajectory,
+    check_differentiable,
+    linear,
+    simulate,
+)
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.rules.one_shot import ErrorModuleInput, ErrorModuleOutput, OneShot, eprop_update, run_trial
 
@@ -20,6 +26,10 @@ class ErrorModule(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, received: ErrorModuleInput) -> ErrorModuleOutput:
         """One trial, from rest; on the tape for the parameters and for the layer's outputs."""
+
+    def zeta(self, received: ErrorModuleInput) -> Tensor:
+        """Its own outputs in `forward` alone, for a trial in which nothing is learned."""
+        return self(received).zeta
 
 
 class SpikingErrorModule(ErrorModule):
@@ -51,15 +61,23 @@ class SpikingErrorModule(ErrorModule):
 
     def forward(self, received: ErrorModuleInput) -> ErrorModuleOutput:
         """See `ErrorModule.forward`."""
+        trajectory = self._trajectory(received)
+        with torch.autocast(received.target.device.type, enabled=False):
+            signal = exponential_filter(linear(trajectory, self.w_out), self.decay)
+        return ErrorModuleOutput(signal, trajectory.z)
+
+    def zeta(self, received: ErrorModuleInput) -> Tensor:
+        """See `ErrorModule.zeta`."""
+        return self._trajectory(received).z
+
+    def _trajectory(self, received: ErrorModuleInput) -> DifferentiableTrajectory:
         check_precision(self, *self.parameters())
         n_in, n_neurons = received.inputs.shape[2], received.trajectory.shape[2]
         by_input, by_spikes, by_target = self.w_in.tensor_split((n_in, n_in + n_neurons), dim=1)
         with torch.autocast(received.target.device.type, enabled=False):
             current = linear(received.inputs, by_input) + linear(received.trajectory, by_spikes)
             current = current + linear(received.target, by_target)
-            trajectory = simulate(self.neuron, current, self.w_rec)
-            signal = exponential_filter(linear(trajectory, self.w_out), self.decay)
-        return ErrorModuleOutput(signal, trajectory.z)
+            return simulate(self.neuron, current, self.w_rec)
 
 
 class LinearErrorModule(ErrorModule):
@@ -85,7 +103,11 @@ class LinearErrorModule(ErrorModule):
         with torch.autocast(received.target.device.type, enabled=False):
             spikes = linear(received.inputs, self.w_in) + linear(received.trajectory, self.w_rec)
             signal = exponential_filter(spikes, self.decay) + linear(received.target, self.w_target)
-        return ErrorModuleOutput(signal, received.trajectory.z[:, :, :0])
+        return ErrorModuleOutput(signal, self.zeta(received))
+
+    def zeta(self, received: ErrorModuleInput) -> Tensor:
+        """It has no neurons."""
+        return received.trajectory.z[:, :, :0]
 
 
 def one_shot(
@@ -102,6 +124,9 @@ def one_shot(
     `inputs` are x [batch, time, input], `target` is y* [batch, time, feature], `inner_learning_rate` eta; `readout`
     maps z [batch, time, neuron] to y and is not updated; `trace` as in `eprop_update`. Each trial of the batch is a
     task: its test trial has weights of its own. The result is on the tape for the parameters of all three.
+
+    Where x is the same in all tasks, give it once, [1, time, input]: before the update the layer does the same in all
+    of them, and is simulated once. The result's `training` is then of one trial.
     """
     training = run_trial(layer, readout, inputs)
     output = error_module(ErrorModuleInput(inputs, training.trajectory, target))

@@ -58,7 +58,8 @@ class LSTMLayer(RuleLayer):
         scale = n**-0.5 if scale is None else scale
 
         def draw(*shape: int) -> nn.Parameter:
-            return nn.Parameter(scale * (2 * torch.rand(*shape, generator=generator) - 1))
+            drawn = scale * (2 * torch.rand(*shape, generator=generator) - 1)
+            return nn.Parameter(drawn.T.contiguous().T)  # see LSTMWeights
 
         self.neuron, self.n_in, self.n = neuron, n_in, n
         self.w_in, self.w_rec = draw(len(GATES) * n, n_in), draw(len(GATES) * n, n)

@@ -11,12 +11,12 @@ from repro.eprop.kernels.events import Inputs
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import flip, mask_, remember
 from repro.eprop.layers.bidirectional import Bidirectional, trial_lengths, turned
-from repro.eprop.layers.fused import FusedPass, Parameters
+from repro.eprop.layers.fused import FusedPass, ReadoutInside
 from repro.eprop.layers.readout import Readout, ReadoutPass, no_change
 from repro.eprop.layers.recurrent import LayerGradients, Pass, RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.neurons.neuron import NeuronState
 from repro.eprop.rules.rule import Rule
-from repro.eprop.rules.signals import Feedback
+from repro.eprop.rules.signals import Factored, Feedback
 
 Turn = Callable[[Tensor, bool], Tensor]
 
@@ -88,9 +88,10 @@ class SpikingNetwork(nn.Module):
             raise UsageError("a Bidirectional begins and ends each trial at rest: it takes and returns no state")
         ends = None if len(layers) == 1 else trial_lengths(x, lengths)
         given = [x] if ends is None else [x, turned(x, ends)]
-        passes = [Pass(layer, own, state, lengths) for layer, own in zip(layers, given, strict=True)]
+        padded = lengths if lengths is not None and bool((lengths < x.shape[1]).any()) else None
+        passes = [Pass(layer, own, state, padded) for layer, own in zip(layers, given, strict=True)]
         weights = [weight for layer in layers for weight in (layer.w_in, layer.w_rec)]
-        whole = _Whole(passes, self.readout, lengths, y_before, _turns(ends, self.readout.frame_steps))
+        whole = _Whole(passes, self.readout, padded, y_before, _turns(ends, self.readout.frame_steps))
         y, *z = _Network.apply(whole, self.readout.w_out, self.readout.b_out, *map(tensor_of, given), *weights)
         for array, passed in zip(z, passes, strict=True):
             remember(array, passed.trajectory().events, lengths)
@@ -122,12 +123,30 @@ class _Whole:
         turns: list[Turn],
     ) -> None:
         self.passes, self.readout, self.lengths, self.y_before, self.turns = passes, readout, lengths, y_before, turns
-        self.fused = FusedPass(passes[0], readout, lengths, y_before) if len(passes) == 1 else None
+        self.fused: list[FusedPass | None] = [FusedPass(passed) for passed in passes]
+        self.inside = False  # whether the kernels compute the readout too
 
     def of_readout(self, z: list[Tensor]) -> ReadoutPass:
         """The readout's pass, from the layers' outputs: as events where there are any."""
         spikes = [p.trajectory().events or array for p, array in zip(self.passes, z, strict=True)]
         return ReadoutPass(self.readout, spikes, self.lengths, self.y_before, self.turns)
+
+    def forward(
+        self, weights: list[tuple[Any, Any]], w_out: Tensor, b_out: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """y [batch, time or frame, readout], and z of each layer."""
+        self.fused = [f if f and f.fits(pair[0]) else None for f, pair in zip(self.fused, weights, strict=True)]
+        first, readout = self.fused[0], self.readout
+        alike = type(readout) is Readout and readout.frame_steps == 1 and weights[0][0].dtype == w_out.dtype
+        if first is not None and len(self.passes) == 1 and alike:
+            self.inside = True
+            z, y = first.forward(*weights[0], ReadoutInside(readout, w_out, self.y_before))
+            return mask_(y if b_out is None else y + b_out.detach(), self.lengths), [z]
+        outputs = [
+            passed.forward(*pair) if fused is None else fused.forward(*pair)[0]
+            for passed, fused, pair in zip(self.passes, self.fused, weights, strict=True)
+        ]
+        return self.of_readout(outputs).forward(w_out, b_out), outputs
 
     def reverse(
         self,
@@ -139,33 +158,51 @@ class _Whole:
     ) -> tuple[Tensor | None, Tensor | None, list[LayerGradients]]:
         """Gradients of w_out, b_out and each layer, from dE/dy and dE/dz of each layer; all but `w_out` and dE/dy are
         in the order of `passes`."""
+        by_y, *by_z = grads
+        fused = self.fused[0]
+        if self.inside and fused and by_y is not None and fused.can_reverse() and not self.readout.feedback.changes:
+            error = (
+                by_y.to(w_out.dtype) if self.lengths is None else mask_(by_y.to(w_out.dtype, copy=True), self.lengths)
+            )
+            onto = self.readout.feedback_weights(z[0].shape[1], w_out)[0]
+            inside = ReadoutInside(self.readout, w_out)
+            layer, by_w_out = fused.reverse(weights[0], Factored(error, onto), by_z[0], wants_x[0], inside)
+            return by_w_out, error.sum(dim=(0, 1)), [layer]
         learns = any(wants_x) or any(passed.rule.plastic for passed in self.passes)
-        by_w_out = by_b_out = None
-        signals: list[Tensor | None] = [None] * len(self.passes)
-        if grads[0] is not None:
-            by_w_out, by_b_out, sent = self.of_readout(z).backward(grads[0], w_out, learns)
+        by_b_out: Tensor | None = None
+        signals: list[Tensor | Factored | None] = [None] * len(self.passes)
+        by_w: Tensor | None = None
+        if by_y is not None:
+            by_w, by_b_out, sent = self.of_readout(z).backward(by_y, w_out, learns)
             signals = [*sent] if sent else signals
-        layers = []
-        for k, passed in enumerate(self.passes):
-            signal = _total(signals[k], grads[1 + k], self.lengths)
-            none = LayerGradients(None, None, None)
-            layers.append(none if signal is None else passed.backward(z[k], signal, *weights[k], wants_x[k]))
-        return by_w_out, by_b_out, layers
+        layers = [self._of_layer(k, z[k], signals[k], by_z[k], weights[k], wants_x[k]) for k in range(len(z))]
+        return by_w, by_b_out, layers
+
+    def _of_layer(
+        self,
+        k: int,
+        z: Tensor,
+        signal: Tensor | Factored | None,
+        by_z: Tensor | None,
+        weights: tuple[Any, Any],
+        wants_x: bool,
+    ) -> LayerGradients:
+        fused = self.fused[k]
+        if fused is not None and isinstance(signal, Factored) and fused.can_reverse():
+            return fused.reverse(weights, signal, by_z, wants_x)[0]
+        dense = signal.dense() if isinstance(signal, Factored) else signal
+        total = _total(dense, by_z, self.lengths)
+        if total is None:
+            return LayerGradients(None, None, None)
+        return self.passes[k].backward(z, total, *weights, wants_x)
 
 
 class _Network(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, whole: _Whole, w_out: Tensor, b_out: Tensor | None, *rest: Tensor | None) -> Any:
         ctx.set_materialize_grads(False)
-        weights = _pairs(rest[len(whole.passes) :])
         with torch.autocast(w_out.device.type, enabled=False):
-            parameters = Parameters(*weights[0], w_out, b_out)
-            if whole.fused is not None and whole.fused.fits(parameters):
-                y, *z = whole.fused.forward(parameters)
-            else:
-                whole.fused = None
-                z = [passed.forward(*pair) for passed, pair in zip(whole.passes, weights, strict=True)]
-                y = whole.of_readout(z).forward(w_out, b_out)
+            y, z = whole.forward(_pairs(rest[len(whole.passes) :]), w_out, b_out)
         ctx.whole = whole
         ctx.save_for_backward(w_out, *z, *rest)
         return y, *z
@@ -174,18 +211,11 @@ class _Network(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         whole: _Whole = ctx.whole
-        number, fused = len(whole.passes), whole.fused
+        number = len(whole.passes)
         w_out, *saved = ctx.saved_tensors
         z, x, weights = saved[:number], saved[number : 2 * number], _pairs(saved[2 * number :])
         wants_x = ctx.needs_input_grad[3 : 3 + number]
-        by_w_out: Tensor | None
-        by_b_out: Tensor | None
-        if fused is not None and grads[0] is not None and fused.can_reverse():
-            parameters = Parameters(*weights[0], w_out, None)
-            by_w_out, by_b_out, layer = fused.reverse(parameters, grads[0], grads[1], wants_x[0])
-            layers = [layer]
-        else:
-            by_w_out, by_b_out, layers = whole.reverse(z, grads, w_out, weights, wants_x)
+        by_w_out, by_b_out, layers = whole.reverse(z, grads, w_out, weights, wants_x)
         by_x = [None if by.x is None else by.x.to(of.dtype) for by, of in zip(layers, x, strict=True)]
         by_weights = [by_weight for by in layers for by_weight in (by.w_in, by.w_rec)]
         return None, by_w_out, by_b_out if ctx.needs_input_grad[2] else None, *by_x, *by_weights

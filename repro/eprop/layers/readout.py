@@ -1,6 +1,7 @@
 """Leaky readout neurons (Eq. 41, 48); the backward pass sends the error to the neurons through the feedback."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from repro.eprop.kernels.events import Spikes
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_
 from repro.eprop.layers.rule_layer import full_precision
-from repro.eprop.rules.signals import Feedback, feedback_of, filtered, project, windows_of
+from repro.eprop.rules.signals import Factored, Feedback, feedback_of, filtered, over_steps, project, scaled, windows_of
 
 
 class Readout(nn.Module):
@@ -182,18 +183,21 @@ class ReadoutPass:
         """y [batch, time or frame, readout]."""
         readout, w_out = self.readout, full_precision(w_out, "w_out")
         drives = [
-            turn(self._frames(readout.scale * events.linear(z, w_out[:, rows])), readout.frame_steps > 1)
+            turn(self._frames(scaled(events.linear(z, w_out[:, rows]), readout.scale)), readout.frame_steps > 1)
             for z, rows, turn in zip(self.spikes, self.rows, self.turns, strict=True)
         ]
-        drive = drives[0] if len(drives) == 1 else torch.stack(drives).sum(dim=0)
+        drive = functools.reduce(torch.add, drives)
         if self.y_before is not None:
             first = drive[:, :1] + readout.kappa * self.y_before.detach()[:, None]
             drive = torch.cat([first, drive[:, 1:]], dim=1)
         y = exponential_filter(drive, readout.kappa)
         return mask_(y if b_out is None else y + b_out.detach(), self.lengths)
 
-    def backward(self, error: Tensor, w_out: Tensor, wants_signal: bool = True) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Gradients of w_out and b_out, and the learning signal [batch, time, neuron] of each layer (if asked for).
+    def backward(
+        self, error: Tensor, w_out: Tensor, wants_signal: bool = True
+    ) -> tuple[Tensor, Tensor, list[Tensor | Factored]]:
+        """Gradients of w_out and b_out, and the learning signal of each layer (if asked for), [batch, time, neuron] or
+        in factors.
 
         `error` is dE/dy [batch, time or frame, readout]; `w_out` that of the forward pass.
         """
@@ -203,14 +207,15 @@ class ReadoutPass:
         by_drive = filtered(error, readout.kappa, readout.scale)
         late = feedback.changes and feedback.time == "error"  # the filter comes after the projection
         onto = readout.feedback_weights(self.steps, w_out) if wants_signal else None
-        by_w_out, signals = [], []
+        by_w_out: list[Tensor] = []
+        signals: list[Tensor | Factored] = []
         for z, rows, turn in zip(self.spikes, self.rows, self.turns, strict=True):
             turned = turn(by_drive, readout.frame_steps > 1)
-            by_w_out.append(events.outer(self._steps(turned), z))
+            by_w_out.append(events.outer(over_steps(turned, readout.frame_steps), z))
             if onto is None:
                 continue
             if not feedback.changes:
-                signals.append(self._steps(project(turned, onto[:, rows])))
+                signals.append(Factored(turned, onto[0, rows], readout.frame_steps))
                 continue
             # Windows count from the trial's beginning, whichever way a layer reads it.
             projected = project(error if late else by_drive, onto[:, rows], feedback.window_steps(readout.dt_ms))
@@ -221,13 +226,6 @@ class ReadoutPass:
         """Means over frames: [batch, time, ...] -> [batch, frame, ...]; time comes first in memory."""
         width = self.readout.frame_steps
         return drive if width == 1 else drive.transpose(0, 1).unflatten(0, (-1, width)).mean(dim=1).transpose(0, 1)
-
-    def _steps(self, by_frame: Tensor) -> Tensor:
-        """The transpose of `_frames`: [batch, frame, ...] -> [batch, time, ...]."""
-        width = self.readout.frame_steps
-        return (
-            by_frame if width == 1 else (by_frame / width).transpose(0, 1).repeat_interleave(width, 0).transpose(0, 1)
-        )
 
 
 class _Readout(torch.autograd.Function):
@@ -243,5 +241,7 @@ class _Readout(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         z, w_out = ctx.saved_tensors
         by_w_out, by_b_out, signals = ctx.passed.backward(grads[0], w_out, ctx.needs_input_grad[1])
-        signal = signals[0].to(z.dtype) if signals and z is not None else None
+        signal = None
+        if signals and z is not None:
+            signal = (signals[0].dense() if isinstance(signals[0], Factored) else signals[0]).to(z.dtype)
         return None, signal, by_w_out, by_b_out if ctx.needs_input_grad[3] else None

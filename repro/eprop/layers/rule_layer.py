@@ -83,8 +83,10 @@ class _Deliver(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         ctx.layer.backward_passes += ctx.layer.rule.plastic
-        gradients = ctx.saved_tensors
-        return None, None, *(grads[0].to(g.dtype) * g for g in gradients), *(None for _ in gradients)
+        gradients, factor = ctx.saved_tensors, grads[0]
+        as_they_are = factor.device.type == "cpu" and factor == 1  # on CUDA the question would wait for the device
+        delivered = gradients if as_they_are else tuple(factor.to(g.dtype) * g for g in gradients)
+        return None, None, *delivered, *(None for _ in gradients)
 
 
 def leaves_of(value: Tensor) -> list[Tensor]:

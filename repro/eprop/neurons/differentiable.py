@@ -17,6 +17,7 @@ from repro.eprop.errors import UsageError
 from repro.eprop.kernels import dispatch, events
 from repro.eprop.kernels.events import Held, Inputs, Spikes, SpikeTrains
 from repro.eprop.kernels.first_order import first_order
+from repro.eprop.kernels.padding import remember
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
 from repro.eprop.neurons.neuron import Neuron, NeuronState
 
@@ -84,12 +85,15 @@ def simulate(
     weights = current.new_empty(0, 0) if w_rec is None else w_rec
     z, h, channel, start, refractory, *variables = _Sequence.apply(current, weights, neuron, before)
     spikes = SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach()
+    if isinstance(spikes, SpikeTrains):
+        remember(z, spikes, None)
     after = NeuronState(tuple(variables), z[:, -1].detach(), refractory)
     return DifferentiableTrajectory(z, h, spikes, before, after)
 
 
 def linear(x: DifferentiableInput, weights: Tensor) -> Tensor:
-    """The linear map of x [batch, time, pre] by shared weights or those of each trial: [batch, time, post].
+    """The linear map of x [batch, time, pre] by shared weights or those of each trial: [batch, time, post]. Where
+    weights are those of each trial, an x of one trial is that of all.
 
     On the tape for the weights, and for x where it is a trajectory or an array.
     """
@@ -101,7 +105,8 @@ def linear(x: DifferentiableInput, weights: Tensor) -> Tensor:
 
 
 def synaptic_sum(post: Tensor, x: DifferentiableInput) -> Tensor:
-    """sum over time of post_j^t x_i^t: one number for each trial and synapse, [batch, post, pre].
+    """sum over time of post_j^t x_i^t: one number for each trial and synapse, [batch, post, pre]. An x of one trial is
+    that of all.
 
     On the tape for `post` [batch, time, post], and for x [batch, time, pre] where it is a trajectory or an array.
     """
@@ -113,7 +118,8 @@ def synaptic_sum(post: Tensor, x: DifferentiableInput) -> Tensor:
 
 
 def recurrent_sum(post: Tensor, trajectory: DifferentiableTrajectory) -> Tensor:
-    """sum over time of post_j^t z_i^(t-1) for the neurons' own outputs, [batch, post, pre], zero for autapses.
+    """sum over time of post_j^t z_i^(t-1) for the neurons' own outputs, [batch, post, pre], zero for autapses. A
+    trajectory of one trial is that of all.
 
     On the tape for `post` [batch, time, post] and z; z^0 is that of the state before.
     """
@@ -145,17 +151,20 @@ class _Sequence(torch.autograd.Function):
         channel, start = trajectory.events[:2] if trajectory.events else (none, none.clone())
         constant = channel, start, after.refractory, *after.variables
         ctx.mark_non_differentiable(*constant)
+        ctx.set_materialize_grads(False)
         return trajectory.z, trajectory.h, *constant
 
     @staticmethod
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        d_z, d_h = grads[:2]
         z, h, w_rec = ctx.saved_tensors
         neuron: IntegrateAndFire = ctx.neuron
+        d_z, d_h = torch.zeros_like(h) if grads[0] is None else grads[0], grads[1]
         # dh/dv is the slope of the triangle: down where the neuron spiked, up where it did not. Where h is
         # zero the recursion leaves it out, which at the ends of the triangle is the habit of torch.relu.
-        direct = torch.addcmul(d_h, z, d_h, value=-2).mul_(neuron.dampening / neuron.v_th**2)
+        direct = h.new_empty(0)
+        if d_h is not None:
+            direct = torch.addcmul(d_h, z, d_h, value=-2).mul_(neuron.dampening / neuron.v_th**2)
         beta = neuron.adaptation(h)
         delta = dispatch.of(h).bptt_reverse(h, d_z, direct, w_rec, beta, neuron.alpha, neuron.rho, neuron.v_th)
         if not ctx.needs_input_grad[1]:
@@ -173,13 +182,15 @@ class _Linear(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor | None, weights: Tensor, spikes: Spikes, h: Tensor | None) -> Tensor:
         ctx.spikes = spikes
         ctx.save_for_backward(weights, h)
-        return events.linear(spikes, weights) if weights.ndim == 2 else events.linear_each(spikes, weights)
+        if weights.ndim == 3:
+            return events.linear_each(spikes, weights)
+        return events.times(spikes, weights.T) if isinstance(spikes, Tensor) else events.linear(spikes, weights)
 
     @staticmethod
     @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         weights, h = ctx.saved_tensors
-        d_z = events.times(grads[0], weights, where=h) if ctx.needs_input_grad[0] else None
+        d_z = _by_presynaptic(grads[0], weights, ctx.spikes, h) if ctx.needs_input_grad[0] else None
         d_weights = None
         if ctx.needs_input_grad[1]:
             d_weights = (events.outer if weights.ndim == 2 else events.outer_each)(grads[0], ctx.spikes)
@@ -201,10 +212,23 @@ class _SynapticSum(torch.autograd.Function):
         d_sum = _without_autapses(grads[0]) if ctx.recurrent else grads[0]
         d_z = None
         if ctx.needs_input_grad[1]:
-            if ctx.recurrent:  # z^(t-1) was multiplied by post^t
-                post = torch.cat([post[:, 1:], torch.zeros_like(post[:, :1])], dim=1)
-            d_z = events.times(post, d_sum, where=h)
+            late = int(ctx.recurrent)  # z^(t-1) was multiplied by post^t
+            d_z = _by_presynaptic(post[:, late:], d_sum, ctx.pre, h if h is None else h[:, : h.shape[1] - late])
+            d_z = _with_last_step(d_z) if late else d_z
         return events.linear_each(ctx.pre, d_sum), d_z, None, None, None
+
+
+def _by_presynaptic(by_post: Tensor, weights: Tensor, pre: Spikes, h: Tensor | None) -> Tensor:
+    """The gradient of presynaptic activity, where h is not zero if h is given; of one trial's the sum over trials."""
+    product = events.times(by_post, weights, where=h)
+    return product if len(product) == pre.shape[0] else product.sum(dim=0, keepdim=True)
+
+
+def _with_last_step(x: Tensor) -> Tensor:
+    """x [batch, time, neuron] and a step of zeros."""
+    longer = events.series(x, x.shape[0], x.shape[1] + 1, x.shape[2])
+    longer[:, :-1], longer[:, -1] = x, 0
+    return longer
 
 
 def _zero_diagonal(w: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.dispatch import exponential_filter
+from repro.eprop.kernels.dispatch import exponential_filter, filtered_product
 from repro.eprop.neurons.differentiable import (
     DifferentiableInput,
     DifferentiableTrajectory,
@@ -84,11 +84,13 @@ def eprop_update(
     """theta - eta sum_t L-hat_j^t e_ji^t (Eq. 7; for LIF neurons Eq. 59): weights of each trial [batch, post, pre].
 
     `trajectory` is that of the layer with `weights` and `inputs`, whose synapses have no past before it; `signal` is
-    L-hat [batch, time, neuron]. `trace` is "full" (Eq. 23; Eq. 28 for neurons that adapt), or "truncated": e_ji^t =
-    h_j^t z_i^(t-1), without the past of the presynaptic trace. Autapses do not learn. On the tape for weights, signal,
-    trajectory and `learning_rate`. Raises UsageError for another trace, or a signal of another shape.
+    L-hat [batch, time, neuron]. A trajectory and inputs of one trial are those of all. `trace` is "full" (Eq. 23; Eq.
+    28 for neurons that adapt), or "truncated": e_ji^t = h_j^t z_i^(t-1), without the past of the presynaptic trace.
+    Autapses do not learn. On the tape for weights, signal, trajectory and `learning_rate`. Raises UsageError for
+    another trace, or a signal of another shape.
     """
-    if tuple(signal.shape) != trajectory.shape:
+    batch, *rest = trajectory.shape
+    if signal.ndim != 3 or list(signal.shape[1:]) != rest or (batch not in (1, len(signal))):
         raise UsageError(
             f"a learning signal of the shape {tuple(signal.shape)}: it is [batch, time, neuron], {trajectory.shape}"
         )
@@ -96,10 +98,11 @@ def eprop_update(
         raise UsageError(f"trace={trace!r}: an update in one shot is by the trace 'full' or 'truncated'")
     with torch.autocast(signal.device.type, enabled=False):
         post = _postsynaptic(trajectory.h, signal.to(trajectory.h.dtype), neuron, trace)
-        w_in = weights.w_in - learning_rate * synaptic_sum(post, inputs)
+        # The sums lie in memory [pre, post], as kernels want weights; as the first term they hand that on to these.
+        w_in = -learning_rate * synaptic_sum(post, inputs) + weights.w_in
         if weights.w_rec is None:
             return LayerWeights(w_in, None)
-        return LayerWeights(w_in, weights.w_rec - learning_rate * recurrent_sum(post, trajectory))
+        return LayerWeights(w_in, -learning_rate * recurrent_sum(post, trajectory) + weights.w_rec)
 
 
 def _postsynaptic(h: Tensor, signal: Tensor, neuron: IntegrateAndFire, trace: str) -> Tensor:
@@ -110,8 +113,9 @@ def _postsynaptic(h: Tensor, signal: Tensor, neuron: IntegrateAndFire, trace: st
     if trace == "truncated":
         return signal * h
     beta = neuron.adaptation(h)
-    post = _through_adaptation(h, signal, beta, neuron.rho) if beta.numel() else signal * h
-    return exponential_filter(post, neuron.alpha, reverse=True)
+    if not beta.numel():
+        return filtered_product(h, signal, neuron.alpha)
+    return exponential_filter(_through_adaptation(h, signal, beta, neuron.rho), neuron.alpha, reverse=True)
 
 
 def _through_adaptation(h: Tensor, signal: Tensor, beta: Tensor, rho: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -74,6 +75,26 @@ def feedback_of(value: "Feedback | str") -> Feedback:
     return Feedback(value)
 
 
+class Factored(NamedTuple):
+    """A learning signal as what it is made of: at each step `onto` [neuron, readout] times `error` [batch, time or
+    frame, readout]. A frame lasts for `steps_each` steps, and its error is shared among them."""
+
+    error: Tensor
+    onto: Tensor
+    steps_each: int = 1
+
+    def dense(self) -> Tensor:
+        """The learning signal [batch, time, neuron]."""
+        return over_steps(project(self.error, self.onto[None]), self.steps_each)
+
+
+def over_steps(by_frame: Tensor, steps_each: int) -> Tensor:
+    """The transpose of a mean over frames: [batch, frame, ...] -> [batch, time, ...], time first in memory."""
+    if steps_each == 1:
+        return by_frame
+    return (by_frame / steps_each).transpose(0, 1).repeat_interleave(steps_each, 0).transpose(0, 1)
+
+
 def project(error: Tensor, onto: Tensor, window_steps: int = 0, first_step: int = 0) -> Tensor:
     """B error at each step [batch, time, neuron], of an error [batch, time, readout]; time comes first in memory.
 
@@ -88,7 +109,12 @@ def project(error: Tensor, onto: Tensor, window_steps: int = 0, first_step: int 
 
 def filtered(error: Tensor, kappa: float, scale: float) -> Tensor:
     """dE/d(W_out z) from dE/dy = `error`, [batch, time, ...]: scale times the reverse kappa filter (Eq. 45)."""
-    return scale * exponential_filter(error, kappa, reverse=True)
+    return scaled(exponential_filter(error, kappa, reverse=True), scale)
+
+
+def scaled(x: Tensor, scale: float) -> Tensor:
+    """x times a number, without a pass over memory if that is 1."""
+    return x if scale == 1 else scale * x
 
 
 def windows_of(steps: int, window_steps: int) -> int:

@@ -127,8 +127,9 @@ def window_gradients(
     trajectory = windows.forward_window(algorithm.neuron, algorithm.weights, window.inputs, state)
     of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout, share)
     predicted = _predict(algorithm, trajectory.state_after, following)
-    boundary, d_h = BoundaryGradient(*(share * part for part in predicted.boundary)), of_errors.d_h
+    boundary, d_h = predicted.boundary, of_errors.d_h
     if predicted.gradients:
+        boundary = BoundaryGradient(*(share * part for part in boundary))
         d_h = torch.cat([d_h[:-1], d_h[-1:] + share * predicted.d_h])
     presynaptic, jacobians = trajectory.presynaptic, trajectory.jacobians
     backward = windows.backward_window(algorithm.weights.w_rec, jacobians, d_h, boundary, algorithm.rule)
@@ -179,7 +180,8 @@ def _predict(algorithm: Algorithm1, state: LSTMState, following: Window | None) 
     """
     predictor, options = algorithm.predictor, algorithm.options
     if predictor is None or following is None:
-        return _Predicted(windows.zero_boundary(state), (), torch.zeros_like(state.h), state.h.new_zeros(()))
+        boundary = windows.zero_boundary(state)
+        return _Predicted(boundary, (), boundary.d_h, state.h.new_zeros(()))
     later = windows.forward_window(algorithm.neuron, algorithm.weights, following.inputs, state)
     target = _cell_gradient_at_first_step(algorithm, predictor, later, following)
     with torch.enable_grad():

@@ -35,7 +35,8 @@ LSTM_STEP = LSTM.step  # which the compiled kernels compute
 class LSTMWeights(NamedTuple):
     """Weights of an LSTM layer, or their gradients: `w_in` [4 unit, input], `w_rec` [4 unit, unit], `bias` [4 unit].
 
-    The rows of the four gates stand one after the other (`repro.eprop.neurons.lstm.GATES`)."""
+    The rows of the four gates stand one after the other (`repro.eprop.neurons.lstm.GATES`). Gradients, and the weights
+    of a layer, lie in memory transposed, as products are fastest and autograd need not copy."""
 
     w_in: Tensor
     w_rec: Tensor
@@ -43,7 +44,7 @@ class LSTMWeights(NamedTuple):
 
     def concatenated(self) -> Tensor:
         """The weights of all presynaptic activity (input, unit, 1): [4 unit, pre]. Detached."""
-        return torch.cat([self.w_in, self.w_rec, self.bias[:, None]], dim=1).detach()
+        return torch.cat([self.w_in.T, self.w_rec.T, self.bias[None]]).T.detach()
 
 
 class WindowTrajectory(NamedTuple):
@@ -87,21 +88,22 @@ def forward_window(neuron: LSTM, weights: LSTMWeights, inputs: Tensor, state: LS
     presynaptic = inputs.new_empty(steps, batch, len(matrix))
     presynaptic[:, :, :n_in] = inputs.transpose(0, 1)
     presynaptic[:, :, -1] = 1
-    c, h = inputs.new_empty(2, steps, batch, n)
-    d, output, direct = inputs.new_empty(3, steps, batch, n)
+    h, d, output, direct = inputs.new_empty(4, steps, batch, n)
+    c = inputs.new_empty(2, batch, n)  # in turns: the memory of the last but one is near
     jacobians = LSTMJacobians(d, inputs.new_empty(steps, batch, N_CELL_GATES, n), output, direct)
     for t in range(steps):
         presynaptic[t, :, n_in:-1] = state.h
         currents = product(presynaptic[t], matrix)
-        written = c[t], h[t], *(series[t] for series in jacobians)
+        written = c[t % 2], h[t], *(series[t] for series in jacobians)
         operators.lstm_step(neuron, currents, state.c, *written)
-        state = LSTMState(c[t], h[t])
+        state = LSTMState(c[t % 2], h[t])
     return WindowTrajectory(presynaptic, h, jacobians, LSTMState(*(part.clone() for part in state)))
 
 
 def zero_boundary(state: LSTMState) -> BoundaryGradient:
-    """No gradient from later steps, as if the simulation ended with the window."""
-    return BoundaryGradient(torch.zeros_like(state.h), torch.zeros_like(state.c))
+    """No gradient from later steps, as if the simulation ended with the window: one zero, which is not to be written
+    to."""
+    return BoundaryGradient(*(part.new_zeros(()).expand(part.shape) for part in (state.h, state.c)))
 
 
 @torch.no_grad()
@@ -134,22 +136,19 @@ def backward_window(
     Without `rule.recurrence` the learning signal does not follow the recurrent weights (e-prop 1); `boundary.d_h` is
     then not used.
     """
-    w_rec = w_rec.detach()
-    from_later, own_cell = boundary.d_h, boundary.d_c
+    reverse, w_rec = dispatch.of(d_h).lstm_step_reverse, w_rec.detach()
     d_currents = d_h.new_empty(*d_h.shape[:2], len(GATES), d_h.shape[2])
     of_weights = torch.empty_like(d_currents) if rule.vectors == "truncated" else d_currents
+    from_later = boundary.d_h if rule.recurrence else None
+    own_cell = boundary.d_c.clone(memory_format=torch.contiguous_format)
+    d_cell = torch.empty_like(own_cell)
     for t in reversed(range(len(d_h))):
-        signal = d_h[t] + from_later if rule.recurrence else d_h[t]  # L, Eq. 9
-        through_output = signal * jacobians.output[t]
-        d_cell = through_output + own_cell  # Eq. 8
-        torch.mul(d_cell[:, None], jacobians.by_gate[t], out=d_currents[t, :, :N_CELL_GATES])
-        torch.mul(signal, jacobians.direct[t], out=d_currents[t, :, N_CELL_GATES])
+        given = d_h[t], from_later, LSTMJacobians(*(series[t] for series in jacobians))
+        if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
+            reverse(*given, torch.zeros_like(own_cell), d_cell, of_weights[t])
+        reverse(*given, own_cell, d_cell, d_currents[t])
         if rule.recurrence and t:
             from_later = product(d_currents[t].flatten(start_dim=1), w_rec)
-        if rule.vectors == "truncated":  # L dh/dc dc/dtheta alone: the vectors have no past
-            torch.mul(through_output[:, None], jacobians.by_gate[t], out=of_weights[t, :, :N_CELL_GATES])
-            of_weights[t, :, N_CELL_GATES] = d_currents[t, :, N_CELL_GATES]
-        own_cell = d_cell * jacobians.d[t]
     return WindowBackward(d_currents, of_weights, d_cell, own_cell)
 
 

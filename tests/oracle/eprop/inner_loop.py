@@ -39,7 +39,7 @@ class Problem(NamedTuple):
 
     def loss(self, trace: str = "full", rate: Any = RATE, inputs: Any = None) -> Tensor:
         result = self.one_shot(trace, rate, inputs)
-        spikes = result.training.trajectory.z, result.test.trajectory.z, result.module_output.zeta
+        spikes = result.training.trajectory.z.expand(BATCH, -1, -1), result.test.trajectory.z, result.module_output.zeta
         return objective(result.test.y, self.target, *spikes)
 
 

@@ -199,8 +199,11 @@ def test_replayed_windows_are_those_computed(monkeypatch: pytest.MonkeyPatch) ->
     wanted = three_updates(Net(EProp3()))
     monkeypatch.setattr(algorithm_1, "Replayed", Emulated)
     monkeypatch.setattr(algorithm_1, "GRAPH_DEVICES", ("cpu",))
+    before = Emulated.replays
     assert_equal(three_updates(Net(EProp3())), wanted)
-    assert Emulated.replays == 8, "of twelve windows four were the first with their shape and so many past steps"
+    assert Emulated.replays - before == 8, (
+        "of twelve windows four were the first with their shape and so many past steps"
+    )
     differ = relative(wanted["layer.w_rec 2"], wanted["layer.w_rec 1"])
     assert differ > WRONG  # control: a stale result would show
 

@@ -20,12 +20,19 @@ from repro.eprop import (
     UsageError,
     spike_trains,
 )
+from repro.eprop.layers import fused
 from tests.oracle.eprop.conftest import EXACT, KAPPA, N_IN, NEURONS, WRONG, N, assert_differ, assert_equal, relative
 
 STEPS = 40
 LENGTHS = torch.tensor([STEPS, 0, 25])
 RAGGED = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
 RULES = pytest.mark.parametrize("rule", [BPTT(), EProp()])
+
+
+@pytest.fixture(autouse=True)
+def no_number_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BPTT of these networks too is that of the fused kernels, as in speech."""
+    monkeypatch.setattr(fused, "MANY_NEURONS", 1)
 
 
 class Both(NamedTuple):

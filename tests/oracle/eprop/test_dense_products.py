@@ -44,7 +44,30 @@ def test_a_product_is_the_sum_over_the_inner_index(dtype: torch.dtype, tolerance
             assert result.dtype == dtype
             assert relative(result.double(), wanted) < tolerance
             assert relative(CONTROL * result.double(), wanted) > tolerance  # control
+            shifted = products.product(left, right, wanted[0].to(dtype))
+            assert relative(shifted.double(), wanted + wanted[0]) < tolerance
     assert products.product(a[:0].to(dtype), b.to(dtype)).shape == (0, 9)
+
+
+def test_onednn_receives_whole_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It multiplies parts of larger ones, but takes a thousand times as long."""
+    received: list[Tensor] = []
+
+    def operator(a: Tensor, b: Tensor, bias: Tensor | None, *rest: object) -> Tensor:
+        received.append(b)
+        return torch.nn.functional.linear(a, b, bias)
+
+    monkeypatch.delenv("REPRO_ONEDNN", raising=False)
+    monkeypatch.setattr(products, "_leaves_avx512_unused", lambda: True)
+    monkeypatch.setattr(torch.ops, "mkldnn", type("Operators", (), {"_linear_pointwise": staticmethod(operator)}))
+    large, a = draw(12, 12).float(), draw(5, 7).float()
+    for b in (large[:7, :9], large.T[:7, :9]):
+        assert not b.is_contiguous() and not b.T.is_contiguous()
+        result = products.product(a, b)
+        assert received[-1].is_contiguous() or received[-1].T.is_contiguous()
+        assert torch.equal(received[-1], b.T)
+        assert relative(result, a @ b) < 1e-6
+    assert len(received) == 3  # control: the probe's product, and these
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
@@ -80,6 +103,8 @@ def test_onednn_is_used_where_mkl_leaves_avx512_unused(
 @pytest.mark.parametrize("broken", ["is not there", "is wrong"])
 def test_an_operator_that_is_not_as_expected_is_not_used(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_leaves_avx512_unused", lambda: True)
-    operators = {} if broken == "is not there" else {"_linear_pointwise": lambda a, b, *rest: CONTROL * (a @ b.T)}
+    operators = (
+        {} if broken == "is not there" else {"_linear_pointwise": lambda a, b, bias, *rest: CONTROL * (a @ b.T + bias)}
+    )
     monkeypatch.setattr(torch.ops, "mkldnn", type("Operators", (), operators))
     assert products.matrix_library() != "oneDNN"

@@ -25,6 +25,7 @@ from repro.eprop import (
     spike_trains,
 )
 from repro.eprop.kernels import dispatch
+from repro.eprop.layers import fused
 from repro.eprop.layers.readout import Readout
 from tests.oracle.eprop.conftest import (
     GAMMA,
@@ -98,6 +99,40 @@ def test_gradients_state_and_outputs(name: str, feedback: Feedback, dtype: torch
         calls.clear()
     case.readout.kappa *= 0.9  # control: a filter that is a little shorter
     assert_differ(one, results(case, "two", of_z), "w_in", "w_rec", "w_out", "y")
+
+
+@pytest.mark.parametrize("dtype", EXACT)
+@pytest.mark.parametrize(("name", "feedback"), list(itertools.product(NEURONS_HERE, FEEDBACK[:2])))
+def test_bptt_of_many_neurons(
+    name: str, feedback: Feedback, dtype: torch.dtype, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make(NEURONS_HERE[name], BPTT(), feedback, dtype=dtype)
+    two = results(case, "two", LOSS_OF_Z["any loss of z"])
+    results(case, "pair", torch.mean)
+    assert calls == {"network_forward": 1}, "these are few"
+    monkeypatch.setattr(fused, "MANY_NEURONS", N)
+    calls.clear()
+    one = results(case, "pair", LOSS_OF_Z["any loss of z"])
+    assert calls == {"network_forward": 1, "network_reverse": 1}
+    assert_equal(one, two, EXACT[dtype])
+    case.layer.rule = EProp()  # control: no way through the network
+    assert_differ(one, results(case, "pair", LOSS_OF_Z["any loss of z"]), "w_in", "w_rec")
+
+
+@pytest.mark.parametrize("rule", [EProp(), BPTT()])
+@pytest.mark.parametrize("frame_steps", [1, 5])
+def test_padding_and_frames(rule: Rule, frame_steps: int, calls: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "MANY_NEURONS", N)
+    case = make("alif", rule, "random", frame_steps=frame_steps)
+
+    def of(way: str, lengths: Tensor) -> dict[str, Tensor]:
+        y, z = case.forward(way, lengths=lengths)
+        return case.gradients(0.5 * (y - case.target).square().sum() + RateTerm("mean_hz", 1e-4)(z, lengths))
+
+    one = of("pair", torch.tensor([60, 0, 30]))
+    assert calls == {"network_forward": 1, "network_reverse": 1}
+    assert_equal(one, of("two", torch.tensor([60, 0, 30])), EXACT[torch.float64])
+    assert_differ(one, of("pair", torch.tensor([60, 5, 30])), "w_in", "w_rec", "w_out")  # control: one is longer
 
 
 INPUTS = {
@@ -192,28 +227,26 @@ class OwnDynamics(LIF):
         return super().simulate(1.1 * current, *arguments)
 
 
-NOT_REVERSED: list[tuple[Rule, Feedback, Tensor | None]] = [
-    (BPTT(), Feedback(), None),
-    (Frozen(), Feedback(), None),
-    (EProp(trace="truncated"), Feedback(), None),
-    (EProp(trace=Trace("clopath")), Feedback("random"), None),
-    (ReversedSign(), Feedback(), None),
-    (EProp(), Feedback("random", window_ms=7), None),
-    (EProp(), Feedback("random", window_ms=7, time="slice"), None),
-    (EProp(), Feedback("random"), torch.tensor([60, 0, 31])),
+NOT_REVERSED: list[tuple[Rule, Feedback]] = [
+    (BPTT(), Feedback()),
+    (Frozen(), Feedback()),
+    (EProp(trace="truncated"), Feedback()),
+    (EProp(trace=Trace("clopath")), Feedback("random")),
+    (ReversedSign(), Feedback()),
+    (EProp(), Feedback("random", window_ms=7)),
+    (EProp(), Feedback("random", window_ms=7, time="slice")),
 ]
 
 
-@pytest.mark.parametrize(("rule", "feedback", "lengths"), NOT_REVERSED, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(("rule", "feedback"), NOT_REVERSED, ids=lambda x: str(x)[:40])
 def test_what_the_way_back_is_not_defined_for_is_left_to_the_layers(
-    rule: Rule, feedback: Feedback, lengths: Tensor | None, calls: Counter[str]
+    rule: Rule, feedback: Feedback, calls: Counter[str]
 ) -> None:
     case = make("lif", rule, feedback, x_learns=False)
     wanted = [name for name in case.weights if name != "x"]
-    options = {} if lengths is None else {"lengths": lengths}
 
     def of(way: str) -> dict[str, Tensor]:
-        y, z = case.forward(way, **options)
+        y, z = case.forward(way)
         (0.5 * (y - case.target).square().sum() + z.mean()).backward()
         gradients = {name: case.weights[name].grad for name in wanted}
         case.network.zero_grad()
@@ -234,15 +267,26 @@ def test_a_neuron_may_have_a_way_back_of_its_own(calls: Counter[str]) -> None:
     assert_differ(one, other, "w_in", "w_rec")  # control: ours
 
 
+def test_a_readout_in_another_precision(calls: Counter[str]) -> None:
+    case = make("lif", EProp())
+    single = Readout(N, N_OUT).float()
+    weights = case.layer.w_in, case.layer.w_rec, single.w_out
+
+    def of(y: Tensor) -> dict[str, Tensor]:
+        gradients = torch.autograd.grad(y.square().sum(), weights)
+        return dict(zip(("w_in", "w_rec", "w_out"), gradients, strict=True))
+
+    one = of(SpikingNetwork(case.layer, single)(case.x)[0])
+    assert calls == {"network_forward": 1, "network_reverse": 1}
+    assert_equal(one, of(single(case.layer(case.x))), EXACT[torch.float32])
+    assert_differ(one, of(2 * single(case.layer(case.x))), "w_in", "w_rec", "w_out")  # control
+
+
 def test_what_the_kernels_are_not_defined_for_is_left_to_the_layers(calls: Counter[str]) -> None:
     own = OwnDynamics(15.0, V_TH, 3, GAMMA)
     surrogate = LIF(15.0, V_TH, 3, GAMMA, surrogate=lambda x: Heaviside.apply(V_TH * x, torch.zeros_like(x)))
-    frames = make("lif", EProp(), frame_steps=5)
-    for case in (make(own, EProp()), make(surrogate, EProp()), make("own", EProp()), frames):
+    for case in (make(own, EProp()), make(surrogate, EProp()), make("own", EProp())):
         case.forward("pair")[0].sum().backward()
-    case = make("lif", EProp())
-    single = Readout(N, N_OUT).float()
-    SpikingNetwork(case.layer, single)(case.x)[0].sum().backward()
     assert not calls
-    case.forward("pair")  # control: it would have been counted
+    make("lif", EProp()).forward("pair")  # control: it would have been counted
     assert calls == {"network_forward": 1}

@@ -2,12 +2,15 @@
 every step, in float64; and what an error module receives."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from repro.eprop.kernels import events
+from repro.eprop.kernels.events import spike_trains
 from repro.eprop.layers.differentiable import DifferentiableLayer
 from repro.eprop.layers.error_module import one_shot
 from repro.eprop.neurons.differentiable import LayerWeights
@@ -95,6 +98,37 @@ def test_inputs_targets_and_the_learning_rate_have_gradients_too(kind: str, monk
     compare(results, gradients(reference(problem, "full", rate, x), leaves))
     wrong = gradients(reference(problem, "full", rate, x, constant="signal"), leaves)
     assert relative(results["x"], wrong["x"]) > WRONG  # control
+
+
+SHARED: dict[str, Callable[[Tensor], Any]] = {"an array": Tensor.clone, "events": spike_trains}
+
+
+@pytest.mark.parametrize("few", [0.0, 1.0], ids=["whole products", "where h is not zero"])
+@pytest.mark.parametrize("form", SHARED)
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("kind", ["spiking", "linear"])
+def test_inputs_that_all_tasks_share_are_given_once(
+    kind: str, neuron: str, form: str, few: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "FEW_WANTED", few)
+    problem = make(kind, neuron)
+    leaves, one = parameters(problem), SHARED[form](problem.inputs[:1])
+    assert problem.one_shot(inputs=one).training.trajectory.shape[0] == 1
+    results = gradients(problem.loss(inputs=one), leaves)
+    shared = problem.inputs[:1].expand(BATCH, -1, -1)
+    compare(results, gradients(reference(problem, "full", inputs=shared), leaves))
+    wrong = gradients(reference(problem, "full"), leaves)  # control: inputs of each task
+    assert relative(results["layer.w_in"], wrong["layer.w_in"]) > WRONG
+
+
+def test_inputs_that_all_tasks_share_have_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "FEW_WANTED", 1.0)
+    problem = make("spiking")
+    one = problem.inputs[:1].clone().requires_grad_()
+    (result,) = torch.autograd.grad(problem.loss(inputs=one), [one])
+    (wanted,) = torch.autograd.grad(reference(problem, "full", inputs=one.expand(BATCH, -1, -1)), [one])
+    assert relative(result, wanted) < EXACT
+    assert relative(result, wanted.roll(1, dims=1)) > WRONG  # control: a step late
 
 
 def test_a_layer_below_receives_the_outer_gradient() -> None:

@@ -3,20 +3,25 @@
 Kernels work on arrays that lie in memory as [time, batch, neuron].
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import series
+from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
 from repro.eprop.kernels.numba_cpu import lstm as _lstm
 from repro.eprop.kernels.numba_cpu import recursions as _recursions
-from repro.eprop.kernels.numba_cpu.network import inner, network_forward, network_reverse
+from repro.eprop.kernels.numba_cpu import softmax as _softmax
+from repro.eprop.kernels.numba_cpu.network import Signals, inner, network_forward, network_reverse, real_of
 
-events: Any = _events  # numba's own types say little about what a kernel takes
+bptt: Any = _bptt  # numba's own types say little about what a kernel takes
+events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions
+softmax: Any = _softmax
 # Up to so few neurons BPTT's products are dense.
 FEW_NEURONS = 64
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
@@ -56,10 +61,10 @@ def lif_forward(
 
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
     """See `repro.eprop.kernels.reference.local_reverse`."""
-    signals = signal, signal[..., :0], post.new_empty(post.shape[2], 0)
+    signals = Signals(signal, signal[..., :0], post.new_empty(post.shape[2], 0))
     none = torch.empty(0, dtype=torch.int32)
     constants = alpha, rho, 0.0, 0.0
-    return network_reverse(post, signals, None, None, (none, none), beta, constants, wants_delta=True).delta
+    return network_reverse(post, signals, None, None, (none, none), beta, constants, delta_every=1).delta
 
 
 def bptt_reverse(
@@ -71,11 +76,13 @@ def bptt_reverse(
     numbers, strength = (real(alpha), real(rho), real(v_th)), beta.contiguous().numpy()
     if h.shape[2] <= FEW_NEURONS and not direct.numel() and w_rec.ndim == 2:
         arrays = inner(h), inner(signal), w_rec.contiguous().numpy(), strength
-        recursions.bptt_reverse_few(*arrays, *numbers, inner(delta))
+        bptt.bptt_reverse_few(*arrays, *numbers, inner(delta))
         return delta
     by_distance: Any = inner(direct) if direct.numel() else direct.new_empty(0, 0, 0).numpy()
     weights = _weights(w_rec.mT), strength
-    recursions.bptt_reverse(inner(h), inner(signal), by_distance, *weights, *numbers, inner(delta))
+    same = signal.stride()[:2] == (0, 0)  # the rate term: one row for all trials and steps
+    signal = inner(signal[:1, :1] if same else signal)
+    bptt.bptt_reverse(inner(h), signal, by_distance, *weights, *numbers, inner(delta))
     return delta
 
 
@@ -85,6 +92,21 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     real = y.numpy().dtype.type
     recursions.exponential_filter(inner(x).reshape(steps, -1), real(decay), reverse, inner(y).reshape(steps, -1))
     return y
+
+
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """See `repro.eprop.kernels.reference.filtered_product`."""
+    y = _series(signal)
+    recursions.filtered_product(inner(h), inner(signal), real_of(h)(decay), inner(y))
+    return y
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.filtered_product_gradients`."""
+    by_h, by_signal = _series(h).zero_(), _series(signal)
+    arrays = (inner(x) for x in (by_y, h, signal))
+    recursions.filtered_product_gradients(*arrays, real_of(h)(decay), inner(by_h), inner(by_signal))
+    return by_h, by_signal
 
 
 def online_traces(*arrays_then_decays: Any) -> None:
@@ -127,8 +149,11 @@ def event_outer_each(delta: Tensor, channel: Tensor, start: Tensor, channels: in
 
 def product_where(x: Tensor, weights: Tensor, where: Tensor) -> Tensor:
     """See `repro.eprop.kernels.reference.product_where`."""
-    y = series(x, x.shape[0], x.shape[1], weights.shape[-1])
-    events.product_where(inner(x), _weights(weights.mT), inner(where), inner(y))
+    y = series(x, *where.shape)
+    arrays = inner(x), inner(where), inner(y)
+    if weights.ndim == 2 and len(where) == len(x):  # no trial needs its rows together: in the order of memory
+        arrays = tuple(array.reshape(-1, 1, array.shape[2]) for array in arrays)
+    events.product_where(*arrays, _weights(weights.mT))
     return y
 
 
@@ -143,14 +168,31 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
 
 
 def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
-    """See `repro.eprop.kernels.reference.lstm_step`. Exponentials are torch's, which are vectorized."""
-    to_input, to_forget, to_candidate, to_output = currents.chunk(4, dim=1)
-    to_forget += neuron.forget_bias
-    currents[:, : 2 * c.shape[1]].sigmoid_()
-    to_candidate.tanh_()
-    to_output.sigmoid_()
-    after, *rest = written
-    torch.mul(to_forget, c, out=after).addcmul_(to_input, to_candidate)  # Eq. 35
-    seen = after.tanh() if neuron.squash else after
-    arrays = (x.numpy() for x in (currents, c.contiguous(), seen, *rest))
-    lstm.lstm_step(neuron.squash, *arrays)
+    """See `repro.eprop.kernels.reference.lstm_step`."""
+    gates = currents.unflatten(1, (4, -1)).numpy()
+    real = gates.dtype.type
+    arrays = gates, c.contiguous().numpy(), *(x.numpy() for x in written)
+    lstm.lstm_step(neuron.squash, real(0.5), real(neuron.forget_bias), *arrays)
+
+
+def lstm_step_reverse(
+    d_h: Tensor,
+    from_later: Tensor | None,
+    jacobians: Sequence[Tensor],
+    own_cell: Tensor,
+    d_cell: Tensor,
+    d_current: Tensor,
+) -> None:
+    """See `repro.eprop.kernels.reference.lstm_step_reverse`."""
+    later = None if from_later is None else from_later.contiguous().numpy()
+    read = (x.contiguous().numpy() for x in jacobians)
+    written = (x.numpy() for x in (own_cell, d_cell, d_current))
+    lstm.lstm_step_reverse(d_h.contiguous().numpy(), later, *read, *written)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.cross_entropy`."""
+    nats, error = logits.new_empty(len(logits)), torch.empty_like(logits, memory_format=torch.contiguous_format)
+    arrays = logits.contiguous().numpy(), target.contiguous().numpy(), logits.amax(dim=1).numpy()
+    softmax.cross_entropy(*arrays, nats.numpy(), error.numpy())
+    return nats, error

@@ -5,7 +5,10 @@ Arrays are time-major, [time, batch, neuron]; a row is one step of one trial. Wh
 the loop over trials is outside, so that these stay in the cache.
 """
 
+import numpy as np
+
 from repro.eprop.kernels.numba_cpu.compiled import compiled
+from repro.eprop.kernels.numba_cpu.few import dots, list_for, list_nonzero
 from repro.eprop.kernels.numba_cpu.recursions import Array
 
 
@@ -37,11 +40,12 @@ def event_linear_each(
 ) -> None:  # pragma: no cover - compiled
     """Fills current [time, batch, post]; `weights_t` is [batch, pre, post]."""
     n_time, n_batch, n = current.shape
+    senders = (start.size - 1) // n_time
     for b in range(n_batch):
         for t in range(n_time):
             for j in range(n):
                 current[t, b, j] = 0
-            row = t * n_batch + b
+            row = t * senders + b % senders
             for k in range(start[row], start[row + 1]):
                 i = channel[k]
                 for j in range(n):
@@ -54,9 +58,10 @@ def event_outer_each(
 ) -> None:  # pragma: no cover - compiled
     """Adds to `gradient_t` [batch, pre, post]; delta is [time, batch, post]."""
     n_time, n_batch, n = delta.shape
+    senders = (start.size - 1) // n_time
     for b in range(n_batch):
         for t in range(n_time):
-            row = t * n_batch + b
+            row = t * senders + b % senders
             for k in range(start[row], start[row + 1]):
                 i = channel[k]
                 for j in range(n):
@@ -64,19 +69,20 @@ def event_outer_each(
 
 
 @compiled
-def product_where(x: Array, weights_t: Array, where: Array, y: Array) -> None:  # pragma: no cover - compiled
+def product_where(x: Array, where: Array, y: Array, weights_t: Array) -> None:  # pragma: no cover - compiled
     """Fills y [time, batch, post] with x [time, batch, pre] times `weights_t` [1 or batch, post, pre] where `where` is
-    not zero, and with zero elsewhere."""
-    n_time, n_batch, n = y.shape
+    not zero, and with zero elsewhere. Where y and `where` are of one trial the products of all trials are summed."""
+    n_time, n_batch, _ = x.shape
+    wanted = list_for(y.shape[2])
+    products = np.zeros(wanted.size, x.dtype)
+    y[:] = 0
     for b in range(n_batch):
-        weight_set = b % weights_t.shape[0]
+        weights, to = weights_t[b % weights_t.shape[0]], b % y.shape[1]
         for t in range(n_time):
-            for i in range(n):
-                total = x.dtype.type(0)
-                if where[t, b, i] != 0:
-                    for j in range(x.shape[2]):
-                        total += weights_t[weight_set, i, j] * x[t, b, j]
-                y[t, b, i] = total
+            count = list_nonzero(where[t, to], wanted)
+            dots(weights, x[t, b], wanted, count, products)
+            for k in range(count):
+                y[t, to, wanted[k]] += products[k]
 
 
 @compiled

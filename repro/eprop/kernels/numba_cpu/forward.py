@@ -71,9 +71,11 @@ class Series(NamedTuple):
 def forward(
     current: Array, inputs: Events, weights: Weights, state: State, c: Constants, out: Series
 ) -> int:  # pragma: no cover - compiled
-    """Fills `out` from the inputs, given as `current` or as events; returns the number of spikes."""
+    """Fills `out` from the inputs, given as events or as `current`, of which each row lasts for as many steps as there
+    are to a row; returns the number of spikes."""
     n_time, n_batch, n = out.z.shape
-    drive = np.empty((n_batch, n), out.z.dtype)
+    held = n_time // max(len(current), 1)
+    drive, threshold = np.empty((n_batch, n), out.z.dtype), np.full(n_batch * n, c.v_th, out.z.dtype)
     trial, neuron = np.empty(n_batch * n + 1, np.int32), np.empty(n_batch * n + 1, np.int32)
     start, total = out.spikes.start, 0
     start[:] = 0
@@ -84,25 +86,32 @@ def forward(
             drive[:] = 0
             _add_inputs(drive, inputs, t * n_batch, weights.w_in)
         else:
-            drive[:] = current[t]
+            _copy(current[t // held].reshape(-1), drive.reshape(-1))
         if weights.w_rec.size:
             for s in range(count):
                 b, i = trial[s], neuron[s]
                 size, weight_set = state.z[b * n + i], b % weights.w_rec.shape[0]
                 for j in range(n):
                     drive[b, j] += size * weights.w_rec[weight_set, i, j]
-        _step(drive.reshape(-1), weights.strength, state, c, out.z[t].reshape(-1), out.h[t].reshape(-1))
+        _step(drive.reshape(-1), weights.strength, threshold, state, c, out.z[t].reshape(-1), out.h[t].reshape(-1))
         if out.v.size:
             out.v[t].reshape(-1)[:] = state.v
         count = _active(state.z, n, trial, neuron, start[t * n_batch + 1 : (t + 1) * n_batch + 1])
-        out.spikes.channel[total : total + count] = neuron[:count]
-        out.spikes.trial[total : total + count] = trial[:count]
+        for s in range(count):  # a copy of a slice costs more than the few spikes
+            out.spikes.channel[total + s], out.spikes.trial[total + s] = neuron[s], trial[s]
         total += count
         if out.y.size:
             _read(count, trial, neuron, weights.w_out, state.y, c, out.y[t])
     for row in range(n_time * n_batch):
         start[row + 1] += start[row]
     return total
+
+
+@compiled
+def _copy(source: Array, target: Array) -> None:  # pragma: no cover - compiled
+    """A loop over one axis, which numba makes faster code of than of an assignment of two."""
+    for k in range(target.size):
+        target[k] = source[k]
 
 
 @compiled
@@ -123,21 +132,22 @@ def _add_inputs(drive: Array, inputs: Events, row: int, w_in: Array) -> None:  #
 
 @compiled
 def _step(
-    drive: Array, strength: Array, state: State, c: Constants, z_out: Array, h_out: Array
+    drive: Array, strength: Array, threshold: Array, state: State, c: Constants, z_out: Array, h_out: Array
 ) -> None:  # pragma: no cover - compiled
-    """Eq. 20, 21, 25, 26 for all neurons of a step."""
+    """Eq. 20, 21, 25, 26 for all neurons of a step; `threshold` stays v_th where `strength` has no elements."""
     v, a, z, refractory = state.v, state.a, state.z, state.refractory
     one, zero = v.dtype.type(1), v.dtype.type(0)
-    for k in range(v.size):
+    for k in range(strength.size):
         a[k] = c.rho * a[k] + z[k]
-        threshold = c.v_th + strength[k] * a[k]
+        threshold[k] = c.v_th + strength[k] * a[k]
+    for k in range(v.size):
         vk = c.alpha * v[k] + drive[k] - c.v_th * z[k]
         rk = max(refractory[k] + c.refractory_steps * z[k] - one, zero)
         free = one if rk == zero else zero
         v[k], refractory[k] = vk, rk
-        z[k] = free if vk > threshold else zero
+        z[k] = free if vk > threshold[k] else zero
         z_out[k] = z[k]
-        h_out[k] = free * c.slope * max(zero, one - abs((vk - threshold) / c.v_th))
+        h_out[k] = free * c.slope * max(zero, one - abs((vk - threshold[k]) / c.v_th))
 
 
 @compiled
@@ -159,8 +169,12 @@ def _read(
     count: int, trial: Array, neuron: Array, w_out: Array, y: Array, c: Constants, y_out: Array
 ) -> None:  # pragma: no cover - compiled
     """Eq. 41 for a step's spikes; y [batch, readout]."""
-    y *= c.kappa
+    for b in range(y.shape[0]):
+        for o in range(y.shape[1]):
+            y[b, o] *= c.kappa
     for s in range(count):
         for o in range(y.shape[1]):
             y[trial[s], o] += c.gain * w_out[neuron[s], o]
-    y_out[:] = y
+    for b in range(y.shape[0]):
+        for o in range(y.shape[1]):
+            y_out[b, o] = y[b, o]

@@ -1,9 +1,6 @@
 """Recursions over time compiled by numba; `repro.eprop.kernels.reference` has what each computes.
 
-Arrays are time-major, [time, batch, neuron], and the loops over batch and neuron are one: SIMD runs along neurons in a
-large network and along trials in a large batch. A spike adds one row of the transposed weights, and nothing is done
-for a neuron that is silent. `beta` [neuron] may have no elements: then no threshold adapts. Recurrent weights are of
-all trials, [1, neuron, neuron], or of each, [batch, neuron, neuron], or have no elements.
+Arrays are time-major, [time, batch, neuron]. `beta` [neuron] may have no elements: then no threshold adapts.
 """
 
 from typing import Any
@@ -20,78 +17,6 @@ Array = np.ndarray[Any, Any]
 
 
 @compiled
-def bptt_reverse(
-    h: Array,
-    signal: Array,
-    direct: Array,
-    w_rec_t: Array,
-    beta: Array,
-    alpha: float,
-    rho: float,
-    v_th: float,
-    delta: Array,
-) -> None:  # pragma: no cover - compiled
-    """Fills delta; `w_rec_t` is [..., pre, post], `direct` may have no elements.
-
-    A neuron that cannot spike passes nothing on, so its row of the product is never needed.
-    """
-    n_time, n_batch, n = h.shape
-    later, onward = np.zeros((n_batch, n), h.dtype), np.zeros((n_batch, n), h.dtype)
-    through = np.zeros(n, h.dtype)
-    strength = beta if beta.size else np.zeros(n, h.dtype)
-    for b in range(n_batch):  # outside: a trial's own weights stay in the cache
-        weight_set = b % max(w_rec_t.shape[0], 1)
-        for t in range(n_time - 1, -1, -1):
-            for i in range(n):
-                through[i] = 0
-                if h[t, b, i] != 0:
-                    back = signal[t, b, i] + onward[b, i] - v_th * later[b, i]
-                    if w_rec_t.size:
-                        for j in range(n):
-                            back += w_rec_t[weight_set, i, j] * later[b, j]
-                    through[i] = h[t, b, i] * back
-                    if direct.size:
-                        through[i] += direct[t, b, i]
-            for i in range(n):
-                later[b, i] = alpha * later[b, i] + through[i]
-                onward[b, i] = rho * onward[b, i] - strength[i] * through[i]
-                delta[t, b, i] = later[b, i]
-
-
-@compiled
-def bptt_reverse_few(
-    h: Array, signal: Array, w_rec: Array, beta: Array, alpha: float, rho: float, v_th: float, delta: Array
-) -> None:  # pragma: no cover - compiled
-    """Fills delta, as `bptt_reverse`, whole products at a time and SIMD along trials: [neuron, batch] inside.
-    `through` holds the signal, then h dE/dz."""
-    n_time, n_batch, n = h.shape
-    later, onward = np.zeros((n, n_batch), h.dtype), np.zeros((n, n_batch), h.dtype)
-    through, slope = np.empty((n, n_batch), h.dtype), np.empty((n, n_batch), h.dtype)
-    back, strength = np.empty(n_batch, h.dtype), beta if beta.size else np.zeros(n, h.dtype)
-    for t in range(n_time - 1, -1, -1):
-        for b in range(n_batch):
-            for i in range(n):
-                through[i, b], slope[i, b] = signal[t, b, i], h[t, b, i]
-        for i in range(n):
-            for b in range(n_batch):
-                back[b] = through[i, b] + onward[i, b] - v_th * later[i, b]
-            if w_rec.size:
-                for j in range(n):
-                    w = w_rec[j, i]
-                    for b in range(n_batch):
-                        back[b] += w * later[j, b]
-            for b in range(n_batch):
-                through[i, b] = slope[i, b] * back[b]
-        for i in range(n):
-            for b in range(n_batch):
-                later[i, b] = alpha * later[i, b] + through[i, b]
-                onward[i, b] = rho * onward[i, b] - strength[i] * through[i, b]
-        for b in range(n_batch):
-            for i in range(n):
-                delta[t, b, i] = later[i, b]
-
-
-@compiled
 def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:  # pragma: no cover - compiled
     """Fills y [time, cell]; a cell is a trial's neuron."""
     n_time, cells = x.shape
@@ -101,6 +26,35 @@ def exponential_filter(x: Array, decay: float, reverse: bool, y: Array) -> None:
         for k in range(cells):
             last[k] = decay * last[k] + x[t, k]
             y[t, k] = last[k]
+
+
+@compiled
+def filtered_product(h: Array, signal: Array, decay: float, y: Array) -> None:  # pragma: no cover - compiled
+    """Fills y; h may be of one trial."""
+    n_time, n_batch, n = signal.shape
+    last = np.zeros((n_batch, n), h.dtype)
+    for t in range(n_time - 1, -1, -1):
+        for b in range(n_batch):
+            slope = h[t, b % h.shape[1]]
+            for j in range(n):
+                last[b, j] = decay * last[b, j] + slope[j] * signal[t, b, j]
+                y[t, b, j] = last[b, j]
+
+
+@compiled
+def filtered_product_gradients(
+    by_y: Array, h: Array, signal: Array, decay: float, by_h: Array, by_signal: Array
+) -> None:  # pragma: no cover - compiled
+    """Fills by_signal and adds to by_h, which like h may be of one trial."""
+    n_time, n_batch, n = signal.shape
+    last = np.zeros((n_batch, n), h.dtype)
+    for t in range(n_time):
+        for b in range(n_batch):
+            slope, by_slope = h[t, b % h.shape[1]], by_h[t, b % h.shape[1]]
+            for j in range(n):
+                last[b, j] = decay * last[b, j] + by_y[t, b, j]
+                by_slope[j] += last[b, j] * signal[t, b, j]
+                by_signal[t, b, j] = last[b, j] * slope[j]
 
 
 @compiled

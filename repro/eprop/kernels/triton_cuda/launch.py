@@ -1,16 +1,19 @@
 """The operators on CUDA: they hand tensors to the kernels. Imported only where Triton is."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import triton
 from torch import Tensor
 
-from repro.eprop.kernels.triton_cuda import kernels
+from repro.eprop.kernels.triton_cuda import kernels, lstm
 
 FEW_NEURONS = 64  # up to which the recurrent weights fit into the registers of one program
 TILE = 16384  # weights in flight at once where they do not
 CELLS = 32  # of a program of a filter: one warp
+UNITS = 256  # LSTM units of a program
 SYNAPSES = 128  # of a program that carries eligibility vectors
 
 
@@ -110,6 +113,18 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y.transpose(0, 1)
 
 
+def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
+    """See `repro.eprop.kernels.reference.filtered_product`."""
+    return exponential_filter(h * signal, decay, reverse=True)
+
+
+def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+    """See `repro.eprop.kernels.reference.filtered_product_gradients`."""
+    by_product = exponential_filter(by_y, decay, reverse=False)
+    by_h = by_product * signal
+    return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
+
+
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
     """See `repro.eprop.kernels.eligibility_vectors.carry`; `vectors` lie in memory as they are indexed."""
     n, batch, gates, n_pre = vectors.shape
@@ -119,3 +134,27 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
         grid = n * gates, triton.cdiv(n_pre, SYNAPSES)
         kernels.carry[grid](*arrays, batch, n, n_pre, len(rows), GATES=gates, PRE=SYNAPSES, num_warps=SYNAPSES // 32)
     return gradient
+
+
+def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
+    """See `repro.eprop.kernels.reference.lstm_step`."""
+    arrays = currents.contiguous(), c.contiguous(), *written, _numbers(c.dtype, c.device, neuron.forget_bias)
+    with torch.cuda.device_of(c):
+        grid = (triton.cdiv(c.numel(), UNITS),)
+        lstm.lstm_step[grid](*arrays, c.numel(), c.shape[1], SQUASH=neuron.squash, CELLS=UNITS)
+
+
+def lstm_step_reverse(
+    d_h: Tensor,
+    from_later: Tensor | None,
+    jacobians: Sequence[Tensor],
+    own_cell: Tensor,
+    d_cell: Tensor,
+    d_current: Tensor,
+) -> None:
+    """See `repro.eprop.kernels.reference.lstm_step_reverse`."""
+    later = d_h if from_later is None else from_later
+    arrays = (*(x.contiguous() for x in (d_h, later, *jacobians)), own_cell, d_cell, d_current)
+    with torch.cuda.device_of(d_h):
+        grid = (triton.cdiv(d_h.numel(), UNITS),)
+        lstm.lstm_step_reverse[grid](*arrays, d_h.numel(), d_h.shape[1], LATER=from_later is not None, CELLS=UNITS)

@@ -1,0 +1,58 @@
+"""A worker of `repro reproduce`: trains one run after the other without importing torch and Lightning again."""
+
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from repro.jobs.processes import as_one_interrupt
+from repro.jobs.run_process import GOES_ON, Order, Orders
+
+RESUME = "stopped; the same command resumes each run where it stopped"
+LEAST_MINUTES = 0.001  # with 0 a run would only be recorded
+
+
+def serve() -> int:
+    """Train runs until whoever gives the orders has ended, or until one ends in a way that leaves our state in doubt.
+
+    Returns the exit status of the process. An exception of a run that the command line does not expect is raised again.
+    """
+    # Ctrl-C reaches every process of a terminal, and our parent asks us to end as well.
+    with as_one_interrupt(signal.SIGINT, signal.SIGTERM, message=RESUME):
+        try:
+            orders = Orders()
+            while True:
+                status = _train(orders.take())
+                orders.report(status)
+                if status not in GOES_ON:
+                    return status
+        except KeyboardInterrupt:  # between two runs
+            return 0
+
+
+def _train(order: Order) -> int:
+    """The exit status of `repro WORDS`, run in this process."""
+    from repro.cli.main import main
+    from repro.runs.isolation import isolated
+
+    _write_to(order.log)
+    with isolated():
+        return main([*order.words, *_minutes(order.until)])
+
+
+def _minutes(until: float) -> tuple[str, ...]:
+    if math.isinf(until):
+        return ()
+    return "--minutes", f"{max((until - time.time()) / 60, LEAST_MINUTES):.3f}"
+
+
+def _write_to(log: Path) -> None:
+    """Append all output of this process to a log from now on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
