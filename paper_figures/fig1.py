@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from paper_figures import style
 from paper_figures.sheet import Part, Sheet
 from paper_figures.table import Table, mean_interval
-from repro.claims.stats import bootstrap_interval
+from repro.claims.stats import interval_of_mean
+from repro.claims.survival import median
 
 EXAMPLE = "e_prop_1"  # the variant that 1c shows
 AS_IN_PAPER = ("bptt", "e_prop_1", "resampled_20ms", "resampled_1ms")  # the curves of 1e
@@ -66,9 +67,11 @@ def panel_c(figure: style.Panel, table: Table) -> None:
 
 def _median(table: Table) -> str:
     """The statistic that the claim on this panel is judged by, beside the paper's value."""
-    median = np.median(table.values(EXAMPLE, "nmse_500"))
+    middle = median(*table.times(EXAMPLE, "nmse_500"))
+    if not np.isfinite(middle):
+        return ""
     return "".join(
-        f"; after 500 trials, median over seeds {median:.3f}, {x:g} in the paper" for x in table.printed("1c").values()
+        f"; after 500 trials, median over seeds {middle:.3f}, {x:g} in the paper" for x in table.printed("1c").values()
     )
 
 
@@ -109,12 +112,13 @@ def panel_d(figure: style.Panel, table: Table) -> None:
         width=0.74,
         capsize=0.25,
         ax=axes,
-        errorbar=bootstrap_interval,
+        errorbar=interval_of_mean,
         err_kws={"color": style.INK, "linewidth": 0.8, "zorder": 4},
     )
     for row, variant in enumerate(variants):
         seeds = table.values(variant, "nmse")
         style.dots(axes, seeds, row, style.COLOURS[variant])
+        style.lost(axes, table.failures(variant), row, style.COLOURS[variant])
     for variant, value in paper.items():
         style.diamond(axes, value, variants.index(variant))
     shown = [*data.nmse, *paper.values()] or [1.0]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from paper_figures import style
 from paper_figures.table import Table
-from repro.claims.stats import bootstrap_interval
+from repro.claims.survival import interval_of_median, median
 
 EXAMPLE = "e_prop_1"  # the variant whose trial is shown
 DECODED = "e_prop_1_decoding"  # that of 2b, which does not stop when it has solved the task: no bar
@@ -89,20 +89,24 @@ def _commands(axes: Axes, trial: dict[str, np.ndarray], period: int) -> None:
 
 
 def _iterations(figure: style.Panel, table: Table) -> None:
-    """One bar per variant: median iterations, 95 % interval, one dot per seed, the paper's value. A run that did not
-    reach 5 % error is an open arrow at its last iteration and counts as infinite; a bar is open if its median is."""
+    """One bar per variant: median iterations (Kaplan-Meier), 95 % interval, one dot per seed, the paper's value. A run
+    that did not reach 5 % error is an open arrow at its last iteration, a lost one a cross; a bar is open if it has no
+    median."""
     variants, paper = [v for v in table.task.variants if v != DECODED], table.printed("2a")
     style.head(figure, "", f"Iterations to 5 % error: {table.of_seeds('median', *variants)}", left=3.75)
     columns = _columns(table, variants, paper)
     numbers = sum(width for width, _, _ in columns)
     margins: dict[str, Any] = {"left": 4.68, "right": 0.12, "top": 0.5, "bottom": 0.38}
     axes, gutter = style.grid(figure, 1, 2, sharey=True, width_ratios=(2.3 - numbers, numbers), **margins)[0]
-    for row, variant in enumerate(variants):
-        _bar(axes, row, *_counts(table, variant), style.COLOURS[variant])
+    times = {variant: table.times(variant, "iterations") for variant in variants}
+    for row, (variant, (iterations, never)) in enumerate(times.items()):
+        _bar(axes, row, iterations, never, style.COLOURS[variant])
+        style.lost(axes, table.failures(variant), row, style.COLOURS[variant])
     for variant, value in paper.items():
         style.diamond(axes, value, variants.index(variant))
-    shown = [*np.concatenate([_counts(table, variant)[0] for variant in variants]), *paper.values()] or [10.0]
-    given_up = {int(n) for v in variants for n, never in zip(*_counts(table, v), strict=True) if never}
+    ends = np.concatenate([iterations for iterations, _ in times.values()])
+    shown = [*ends[np.isfinite(ends)], *paper.values()] or [10.0]
+    given_up = {int(n) for pair in times.values() for n, never in zip(*pair, strict=True) if never and np.isfinite(n)}
     axes.set(
         xscale="log",
         xlim=(10 ** np.floor(np.log10(min(shown) / 1.5)), max(shown) * 1.5),
@@ -115,29 +119,25 @@ def _iterations(figure: style.Panel, table: Table) -> None:
     style.numbers(gutter, variants, columns)
 
 
-def _counts(table: Table, variant: str) -> tuple[np.ndarray, np.ndarray]:
-    """Iterations [seed], and whether the run did not reach 5 % error [seed]."""
-    return table.values(variant, "iterations"), table.values(variant, "iterations_at_least") == 1
-
-
 def _bar(axes: Axes, row: int, iterations: np.ndarray, never: np.ndarray, colour: str) -> None:
-    if not len(iterations):
+    """One variant's runs [seed]; a bar to the Kaplan-Meier median, open if that is not known."""
+    trained = iterations[np.isfinite(iterations)]
+    if not len(trained):
         return
-    middle = _median(iterations, never)
+    middle, end = median(iterations, never), trained.max()
     if np.isfinite(middle):
-        low, high = np.minimum(_interval(iterations, never), iterations.max())
+        low, high = np.minimum(interval_of_median(iterations, never), end)
         axes.barh(row, middle, 0.74, color=colour, alpha=0.45)
         spread = [[middle - low], [high - middle]]
         axes.errorbar(middle, row, xerr=spread, color=style.INK, lw=0.8, capsize=2.5, zorder=4)
     else:
-        axes.barh(row, iterations.max(), 0.74, fill=False, edgecolor=colour, lw=0.6, ls=(0, (3, 2)))
-    if never.any():
-        end = iterations[never]
-        axes.scatter(
-            end, row + 1.3 * style.jitter(len(end)), s=5, marker=">", color="white", edgecolor=colour, lw=0.4, zorder=3
-        )
-        at = (end.max(), row + (0 if never.all() else 0.52)), (-4, 0)  # below the dots of the others
-        text = f"{never.sum()} of {len(never)} never"
+        axes.barh(row, end, 0.74, fill=False, edgecolor=colour, lw=0.6, ls=(0, (3, 2)))
+    given_up = iterations[never & np.isfinite(iterations)]
+    if len(given_up):
+        height = row + 1.3 * style.jitter(len(given_up))
+        axes.scatter(given_up, height, s=5, marker=">", color="white", edgecolor=colour, lw=0.4, zorder=3)
+        at = (end, row + (0 if never.all() else 0.52)), (-4, 0)  # below the dots of the others
+        text = f"{len(given_up)} of {len(never)} never"
         axes.annotate(text, *at, textcoords="offset points", ha="right", va="center", style="italic")
     style.dots(axes, iterations[~never], row, colour)
 
@@ -154,20 +154,8 @@ def _columns(table: Table, variants: Sequence[str], paper: dict[str, float]) -> 
 
 
 def _ours(table: Table, variant: str) -> str:
-    iterations, never = _counts(table, variant)
-    if not len(iterations):
+    if table.absence(variant):
         return table.absence(variant)
-    middle = _median(iterations, never)
-    return f"{middle:.0f}" if np.isfinite(middle) else f"> {iterations.max():.0f}"
-
-
-def _median(iterations: np.ndarray, never: np.ndarray) -> float:
-    """Median over seeds; a run that did not reach 5 % error counts as infinite."""
-    return float(np.median(np.where(never, np.inf, iterations)))
-
-
-def _interval(iterations: np.ndarray, never: np.ndarray) -> np.ndarray:
-    """The 95 % bootstrap interval of that median; its ends do not exceed where runs were given up."""
-    if len(iterations) < 2:
-        return np.full(2, _median(iterations, never))
-    return np.array(bootstrap_interval(np.where(never, 1e12, iterations), "median"))
+    iterations, never = table.times(variant, "iterations")
+    middle = median(iterations, never)
+    return f"{middle:.0f}" if np.isfinite(middle) else f"> {iterations[np.isfinite(iterations)].max():.0f}"

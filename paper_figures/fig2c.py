@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from paper_figures import style
 from paper_figures.table import Table, mean_interval
-from repro.claims.stats import bootstrap_interval
+from repro.claims.stats import interval_of_mean
 from tasks.speech.phones import PHONES
 
 EXAMPLE = "e_prop_1"  # the variant whose network classifies the utterance
@@ -57,6 +57,7 @@ def _accuracies(figure: style.Panel, table: Table) -> None:
     )[0]
     for row, variant in enumerate(variants):
         _bar(axes, row, table.values(variant, "accuracy"), style.COLOURS[variant], faint=variant == ASIDE)
+        style.lost(axes, table.failures(variant), row, style.COLOURS[variant])
     for variant, value in paper.items():
         style.diamond(axes, value, variants.index(variant))
     axes.set(xlim=(0, None), ylim=(len(variants) - 0.4, -0.6), xlabel="accuracy")
@@ -78,7 +79,7 @@ def _bar(axes: Axes, row: int, accuracy: np.ndarray, colour: str, faint: bool) -
     mean = accuracy.mean()
     axes.barh(row, mean, 0.5 if faint else 0.74, **look)
     if len(accuracy) > 1:
-        low, high = bootstrap_interval(accuracy)
+        low, high = interval_of_mean(accuracy)
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=1.5, zorder=4)
     style.dots(axes, accuracy, row, colour)
 

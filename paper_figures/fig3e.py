@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from paper_figures import style
 from paper_figures.fig3c import EXAMPLE
 from paper_figures.table import Table, mean_interval
-from repro.claims.stats import bootstrap_interval
+from repro.claims.stats import interval_of_mean
 
 GROWTH = 1.1  # of the windows over which curves are averaged
 TOP = 0.72  # inches from the top to the axes
@@ -130,6 +130,7 @@ def _final(figure: style.Panel, table: Table) -> None:
     for row, variant in enumerate(variants):
         tested, trained = (table.values(variant, f"{name}_mse") for name in ("test", "training"))
         _bar(axes, row, tested, trained, style.COLOURS[variant])
+        style.lost(axes, table.failures(variant), row, style.COLOURS[variant])
         shown += [*tested, *trained]
     for variant, value in paper.items():
         style.diamond(axes, value, variants.index(variant))
@@ -153,7 +154,7 @@ def _bar(axes: Axes, row: int, tested: np.ndarray, trained: np.ndarray, colour: 
     mean = tested.mean()
     axes.barh(row, mean, 0.62, color=colour, alpha=0.45)
     if len(tested) > 1:
-        low, high = bootstrap_interval(tested)
+        low, high = interval_of_mean(tested)
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=1.5, zorder=4)
     style.dots(axes, tested, row, colour)
     axes.scatter(trained.mean(), row, s=16, color="white", edgecolor=colour, lw=0.9, zorder=3)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from paper_figures import style
 from paper_figures.fig4d import source_of
 from paper_figures.table import Table
-from repro.claims.stats import bootstrap_interval
+from repro.claims.stats import interval_of_mean
 
 TOP, BOTTOM, LEFT, RIGHT = 0.7, 0.38, 1.05, 0.1  # inches
 ASIDE = "bptt_20_two_layers"  # not in the paper's panel but in its text; drawn fainter
@@ -41,6 +41,7 @@ def panel_e(figure: style.Panel, table: Table) -> None:
     rising = any(runs.rising.any() for runs in seeds.values())
     shown = [*np.concatenate([runs.values for runs in seeds.values()]), *others.values()]
     shown += [] if table.stamp else [*paper.values()]
+    shown += [interval_of_mean(runs.values)[1] for runs in seeds.values() if len(runs.values) > 1]
     axes.set(xlim=(0, 1.08 * max([*shown, 5])), xlabel=f"steps ({RISING}: still rose)" if rising else "steps")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
 
@@ -95,6 +96,7 @@ def _bars(
     )[0]  # fmt: skip
     for row, (variant, runs) in enumerate(seeds.items()):
         _bar(axes, row, runs, style.COLOURS[variant], faint=variant == ASIDE)
+        style.lost(axes, table.failures(variant), row, style.COLOURS[variant])
     for variant, value in paper.items() if not table.stamp else ():
         style.diamond(axes, value, variants.index(variant))
     axes.set(ylim=(len(variants) - 0.4, -0.6))
@@ -116,7 +118,7 @@ def _bar(axes: Axes, row: int, runs: Seeds, colour: str, faint: bool = False) ->
     mean = values.mean()
     axes.barh(row, mean, 0.74, **look)
     if len(values) > 1:
-        low, high = bootstrap_interval(values)
+        low, high = interval_of_mean(values)
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=1.5, zorder=4)
     height = row + style.jitter(len(values))
     style.dots(axes, values[~rising], row, colour)

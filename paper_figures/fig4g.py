@@ -16,27 +16,41 @@ THIN: dict[str, Any] = {"lw": 0.4, "alpha": 0.5}
 
 
 def panel_g(figure: style.Panel, table: Table) -> None:
-    """Mean length over seeds against iterations, thin lines of single seeds; both rise in steps. A ring where runs are
-    unfinished."""
+    """Mean length over seeds, thin lines of single seeds, against batches at the left and weight updates at the right;
+    all rise in steps. A ring where runs are unfinished."""
     table = table.with_unfinished()
     style.head(figure, "g", f"Longest sequence solved so far{_seeds(table)}")
-    axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM)[0, 0]
+    style.note(figure, "full BPTT makes one update a batch, the other rules one a window")
+    both = style.grid(figure, 1, 2, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM, between=(0.12, 0), sharey=True)[0]
     lengths = table.curves("length_solved")
     if not lengths:
-        style.missing(axes, "no run finished")
+        for axes in both:
+            style.missing(axes, "no run finished")
         return
-    ends = {}
+    updates, ends = _updates(table), {}
     for variant, curves in in_order(table, lengths):
-        ends[variant] = _stairs(axes, curves, style.COLOURS[variant])
-        _ring(axes, table, variant, curves)
-    solved = np.concatenate([np.flatnonzero((curves > 0).any(0)) + 1 for curves in lengths.values()])
-    last = max(curves.shape[1] for curves in lengths.values())
+        ends[variant] = _stairs(both[0], curves, style.COLOURS[variant])
+        _stairs(both[1], curves, style.COLOURS[variant], updates[variant])
+        for axes, at in zip(both, (None, updates[variant]), strict=True):
+            _ring(axes, table, variant, curves, at)
     top = max(np.nanmax(curves) for curves in lengths.values())
-    axes.set(xscale="log", xlim=(min([last / 10, *solved]), last), ylim=(0, 1.05 * max(top, 5)))
-    axes.set(xlabel="iteration", ylabel="steps")
-    style.plain_log(axes.xaxis)
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-    _labels(axes, table, ends)
+    for axes, name in zip(both, ("batch", "weight update"), strict=True):
+        drawn = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in axes.lines]
+        risen, last = [x[y > 0] for x, y in drawn], max(x.max() for x, _ in drawn)
+        axes.set(xscale="log", xlim=(min([last / 10, *(x[0] for x in risen if len(x))]), last), xlabel=name)
+        style.plain_log(axes.xaxis)
+    both[0].set(ylim=(0, 1.05 * max(top, 5)), ylabel="steps")
+    both[0].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+    _labels(both[1], table, ends)
+
+
+def _updates(table: Table) -> dict[str, np.ndarray]:
+    """Variant -> weight updates up to the end of each batch, [seed, batch]: one a window, of full BPTT one a batch."""
+    counts = {}
+    for variant, lengths in table.curves("length").items():
+        steps = table.example(variant)[0].config["truncation_steps"]
+        counts[variant] = np.cumsum(np.ceil(lengths / steps) if steps else np.ones_like(lengths), axis=1)
+    return counts
 
 
 def panel_h(figure: style.Panel, table: Table) -> None:
@@ -84,22 +98,31 @@ def common(curves: np.ndarray) -> np.ndarray:
     return curves[:, : int((~np.isnan(curves).any(0)).sum())]
 
 
-def _stairs(axes: Axes, curves: np.ndarray, colour: str) -> float:
+def _stairs(axes: Axes, curves: np.ndarray, colour: str, at: np.ndarray | None = None) -> float:
     """Draw curves [seed, iteration] that rise in steps, and their mean, by the points where they change; return where
-    the mean ends."""
-    for curve in curves:
-        axes.plot(*corners(curve[~np.isnan(curve)]), **THIN, color=colour, drawstyle="steps-post")
-    mean = common(curves).mean(0)
-    axes.plot(*corners(mean), color=colour, drawstyle="steps-post")
+    the mean ends. `at` [seed, iteration] are their positions on the axis, the iterations if None."""
+    at = np.broadcast_to(np.arange(1, curves.shape[1] + 1), curves.shape) if at is None else at
+    seeds = []
+    for curve, places in zip(curves, at, strict=True):
+        points, values = corners(curve[~np.isnan(curve)])
+        seeds.append((places[points - 1], values))
+        axes.plot(*seeds[-1], **THIN, color=colour, drawstyle="steps-post")
+    end = min(places[-1] for places, _ in seeds)
+    grid = np.unique([place for places, _ in seeds for place in places if place <= end])
+    on_grid = [np.append(0, values)[np.searchsorted(places, grid, side="right")] for places, values in seeds]
+    mean = np.mean(on_grid, axis=0)
+    axes.plot(grid, mean, color=colour, drawstyle="steps-post")
     return float(mean[-1])
 
 
-def _ring(axes: Axes, table: Table, variant: str, curves: np.ndarray) -> None:
-    """Mark where the mean of curves [seed, iteration] ends for now, if their runs are unfinished."""
+def _ring(axes: Axes, table: Table, variant: str, curves: np.ndarray, at: np.ndarray | None = None) -> None:
+    """Mark where the mean of curves [seed, iteration] ends for now, if their runs are unfinished; for `at` see
+    `_stairs`."""
     if table.progress(variant):
         mean = common(curves).mean(0)
+        end = len(mean) if at is None else at[:, len(mean) - 1].min()
         look: dict[str, Any] = {"mfc": "white", "mec": style.COLOURS[variant], "mew": 0.8}
-        axes.plot(len(mean), mean[-1], marker="o", ms=3, **look)
+        axes.plot(end, mean[-1], marker="o", ms=3, **look)
 
 
 def corners(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,16 @@ def dots(axes: Axes, values: np.ndarray, row: float, colour: str) -> None:
     axes.scatter(values, row + jitter(len(values)), s=4.5, color=colour, edgecolor="white", lw=0.25, zorder=3)
 
 
+def lost(axes: Axes, runs: int, row: float, colour: str) -> None:
+    """Lost runs at the right end of a horizontal bar: a cross each, and their number."""
+    if runs:
+        across = axes.get_yaxis_transform()
+        at, height = np.full(runs, 0.985), row + jitter(runs)
+        axes.scatter(at, height, s=8, marker="x", lw=0.8, color=colour, transform=across, zorder=5)
+        below: dict[str, Any] = {"ha": "right", "va": "center", "style": "italic", "fontsize": 5.5, "zorder": 6}
+        axes.text(0.96, row + 0.46, f"{runs} lost", transform=across, **below)
+
+
 def jitter(seeds: int) -> np.ndarray:
     """Heights [seed] about a bar's middle: even, and the same at each drawing."""
     return np.asarray(0.55 * ((np.arange(seeds) * 0.618 + 0.5) % 1 - 0.5))

@@ -13,6 +13,7 @@ from repro.records import frames
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.runs.sizes import choose
 from repro.runs.task import Task
+from repro.text import count
 
 DRAWS = 2000  # of a bootstrap
 
@@ -53,8 +54,16 @@ class Table:
         rows = self.finished[self.finished.variant == variant]
         return np.asarray(rows.reindex(columns=[metric])[metric], dtype=float)
 
+    def times(self, variant: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """The same as times [seed], with whether they are censored [seed]: lower bounds are, and at infinity lost runs
+        and those without the metric. See repro.claims.survival."""
+        values, bound = self.values(variant, metric), self.values(variant, f"{metric}_at_least") == 1
+        lost = np.full(self.failures(variant), np.inf)
+        times = np.append(np.where(np.isnan(values), np.inf, values), lost)
+        return times, np.append(bound, lost > 0) | np.isinf(times)
+
     def failures(self, variant: str) -> int:
-        """Number of failed seeds of a variant."""
+        """Number of lost seeds of a variant."""
         return int(((self.runs.variant == variant) & (self.runs.status == "failed")).sum())
 
     def count(self, variant: str) -> str:
@@ -69,7 +78,12 @@ class Table:
         return "failed" if self.failures(variant) else "not run"
 
     def of_seeds(self, mean: str, *variants: str) -> str:
-        """Describes the lines and bars of variants (all, if none is named): "mean of 10 seeds, 95 % interval"."""
+        """Describes the lines and bars of variants (all, if none is named): "mean of 10 seeds, 95 % interval"; also how
+        many runs were lost."""
+        gone = sum(map(self.failures, variants or self.task.variants))
+        return self._of_seeds(mean, variants) + (f"; {count(gone, 'run')} lost" if gone else "")
+
+    def _of_seeds(self, mean: str, variants: Sequence[str]) -> str:
         counts = sorted({len(self.values(variant, "seed")) for variant in variants or self.task.variants} - {0})
         if counts in ([], [1]):
             return "one seed each" if len(variants) != 1 else "one seed"
@@ -132,7 +146,7 @@ def _read(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def gather(task: Task, where: str | Path) -> Table:
     """The runs of one size, see `choose`. Raises UserError when a record cannot be read."""
-    size, runs = choose(task, frames.load(where, task.name))
+    size, runs = choose(task, frames.load(where, task.name, "all"))
     return Table(task, runs.reset_index(drop=True), where, size.stamp, size.source)
 
 

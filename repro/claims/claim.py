@@ -3,19 +3,17 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar
 
 import pydantic
-from pydantic import Field, StringConstraints
 
+from repro.claims.criteria import Requirement, SeedPlan, Share, Tolerance
 from repro.claims.relation import Relation, parse_relations
+from repro.claims.rows import ClaimRow, RequirementTable, SeedTable, ShareTable, ToleranceTable, WorseTable
 from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
 from repro.records.validation import Strict, fault
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 Model = TypeVar("Model", bound=Strict)
 
@@ -26,90 +24,7 @@ NEEDS = {  # what a claim of a kind must state, so that it can be judged
     "order": ("metric", "relations"),
     "similar": ("metric", "relations", "tolerance"),
 }
-Kind = Literal["value", "order", "similar", "literature", "no claim", "structural", "exact", "measured", "scaling"]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
-A_TEXT, A_NUMBER = "a text in quotes", "a number"
-
-
-class ToleranceTable(Strict):
-    """A row of [tolerances]: a width of one kind, and why it is so wide."""
-
-    why: Text = Field(description=A_TEXT)
-    factor: Annotated[float, Field(gt=1)] | None = Field(None, description="a number above 1")
-    relative: Annotated[float, Field(gt=0)] | None = Field(None, description="a number above 0")
-    absolute: Annotated[float, Field(gt=0)] | None = Field(None, description="a number above 0")
-    ladder: Annotated[list[float], Field(min_length=2)] | None = Field(None, description="a list of numbers")
-
-
-class RequirementTable(Strict):
-    """A row of [requirements]."""
-
-    metric: Text = Field(description=A_TEXT)
-    least: float = Field(description=A_NUMBER)
-    lacking: Text = Field(description=A_TEXT)
-
-
-class ClaimRow(Strict):
-    """A claim as claims.toml has it."""
-
-    id: Text = Field(description=A_TEXT)
-    panel: Text = Field(description=A_TEXT)
-    kind: Kind = Field(description=f"one of {', '.join(get_args(Kind))}")
-    text: Text = Field(description=A_TEXT)
-    task: Text = Field(description=A_TEXT)
-    variant: str = Field("", description=A_TEXT)
-    metric: str = Field("", description=A_TEXT)
-    claimed: float | None = Field(None, description=A_NUMBER)
-    tolerance: str = Field("", description="the name of a tolerance")
-    relations: list[str] = Field([], description='a list of texts such as "a < b"')
-    statistic: Literal["mean", "median"] = Field("mean", description="mean or median")
-    at_least: bool = Field(False, description="true or false")
-    readings: int = Field(0, ge=0, description="a whole number from 0 up")
-    cause: str = Field("", description=A_TEXT)
-    requires: str = Field("", description="the name of a requirement")
-
-
-@dataclasses.dataclass(frozen=True)
-class Tolerance:
-    """How far from a number still counts as that number, and `why` so far.
-
-    `kind` is "factor" (within a factor `size`), "relative" (a fraction `size`), "absolute" (a distance `size`) or
-    "ladder" (no further than the next rung of `ladder`, both ways).
-    """
-
-    kind: str
-    size: float
-    ladder: tuple[float, ...]
-    why: str
-
-    def bounds(self, value: float) -> tuple[float, float]:
-        """The lowest and the highest number that count as `value`."""
-        if self.kind == "factor":
-            return value / self.size, value * self.size
-        if self.kind == "relative":
-            return value * (1 - self.size), value * (1 + self.size)
-        if self.kind == "absolute":
-            return value - self.size, value + self.size
-        below, above = [r for r in self.ladder if r < value], [r for r in self.ladder if r > value]
-        return max(below, default=value), min(above, default=value)
-
-    def __str__(self) -> str:
-        """As a row of the verdicts prints it."""
-        if self.kind == "factor":
-            return f"factor {self.size:g}"
-        if self.kind == "relative":
-            return f"{100 * self.size:g} %"
-        return f"+-{self.size:g}" if self.kind == "absolute" else "one rung"
-
-
-@dataclasses.dataclass(frozen=True)
-class Requirement:
-    """A condition for a run's values to count: `metric` is at `least` so large; `lacking` describes a run that has
-    not done that has not."""
-
-    metric: str
-    least: float
-    lacking: str
+INSTEAD = {"relations": "share"}  # a claim that states the second needs not state the first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,10 +32,11 @@ class PaperClaim:
     """One claim of the paper and what would settle it.
 
     `claimed` is the printed number (None where none is printed); `relations` are the orders and likenesses that the
-    claim states; `statistic` ("mean" or "median") is how seeds are averaged; `at_least` means that the number is a
-    lower bound; `readings` counts the readings of the text among which one was chosen (0: nothing to choose);
+    claim states, `share` what a share of the runs must do; `statistic` ("mean", or "median" by Kaplan and Meier) is how
+    seeds are averaged; `at_least` means that the number is a lower bound; `fitted` that it was among those by which the
+    reading was chosen, one of `readings` (0: nothing to choose), in `holds_in` of which the claim holds (0: not known);
     `cause` is why it was not reproduced, if that is known; `licence` why its data may be missing; `requires` is
-    what each of its runs must have come to.
+    what each of its runs must have come to; `seeds` are those planned; `worse` maps a metric to "higher" or "lower".
     """
 
     id: str
@@ -140,17 +56,16 @@ class PaperClaim:
     cause: str = ""
     licence: str = ""
     requires: Requirement | None = None
-
-    def average(self, values: "ArrayLike") -> float:
-        """The claim's statistic of `values` [seed], which are at least one."""
-        import numpy as np
-
-        sample = np.asarray(values, dtype=float)
-        return float(np.median(sample) if self.statistic == "median" else sample.mean())
+    fitted: bool = False
+    holds_in: int = 0
+    share: Share | None = None
+    seeds: SeedPlan | None = None
+    worse: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def load_claims(path: Path | None = None) -> list[PaperClaim]:
-    """Read claims.toml: tables `tolerances`, `requirements` and `licences`, then one array of claims a figure.
+    """Read claims.toml: tables `tolerances`, `requirements`, `licences`, `seeds` and `worse`, then one array of claims
+    a figure.
 
     Raises UserError when the file is missing, is not TOML, or has a claim that could not be judged.
     """
@@ -166,20 +81,40 @@ def load_claims(path: Path | None = None) -> list[PaperClaim]:
 
 
 def _claims(tables: dict[str, Any]) -> list[PaperClaim]:
-    named = {key: _table(tables, key) for key in ("tolerances", "requirements", "licences")}
-    tolerances = {name: _tolerance(name, row) for name, row in named["tolerances"].items()}
-    requirements = {name: _requirement(name, row) for name, row in named["requirements"].items()}
+    rules = _rules(tables)
     claims = []
     for figure, rows in tables.items():
         if not isinstance(rows, list):
             raise UserError(f"[{figure}] should be an array of claims, [[{figure}]]")
-        claims += [_claim(figure, row, tolerances, requirements, named["licences"]) for row in rows]
+        claims += [_claim(figure, row, rules) for row in rows]
     if not claims:
         raise UserError("it has no claims; `git checkout` restores what was committed")
     ids = [claim.id for claim in claims]
     if twice := {name for name in ids if ids.count(name) > 1}:
         raise UserError(f"more than one claim has the id {min(twice)!r}; ids are unique")
     return claims
+
+
+class _Rules(NamedTuple):
+    """The tables before the claims."""
+
+    tolerances: Mapping[str, Tolerance]
+    requirements: Mapping[str, Requirement]
+    licences: Mapping[str, Any]
+    seeds: Mapping[str, SeedPlan]
+    worse: Mapping[str, str]
+
+
+def _rules(tables: dict[str, Any]) -> _Rules:
+    named = {key: _table(tables, key) for key in ("tolerances", "requirements", "licences", "seeds")}
+    worse = _parsed(WorseTable, _table(tables, "worse"), "[worse]", "[worse]")
+    return _Rules(
+        {name: _tolerance(name, row) for name, row in named["tolerances"].items()},
+        {name: _requirement(name, row) for name, row in named["requirements"].items()},
+        named["licences"],
+        {name: _seeds(name, row) for name, row in named["seeds"].items()},
+        dict.fromkeys(worse.higher, "higher") | dict.fromkeys(worse.lower, "lower"),
+    )
 
 
 def _table(tables: dict[str, Any], key: str) -> dict[str, Any]:
@@ -212,27 +147,48 @@ def _requirement(name: str, row: Any) -> Requirement:
     return Requirement(**_parsed(RequirementTable, row, f"requirement {name!r}", "a requirement").model_dump())
 
 
-def _claim(
-    figure: str,
-    row: Any,
-    tolerances: Mapping[str, Tolerance],
-    requirements: Mapping[str, Requirement],
-    licences: Mapping[str, Any],
-) -> PaperClaim:
+def _seeds(name: str, row: Any) -> SeedPlan:
+    plan = SeedPlan(**_parsed(SeedTable, row, f"seeds of {name!r}", "seeds").model_dump())
+    if plan.size < 1:
+        raise UserError(f"seeds of {name!r}: last = {plan.last} comes before first = {plan.first}")
+    return plan
+
+
+def _share(name: str, table: ShareTable | None) -> Share | None:
+    if table is None:
+        return None
+    if (table.below is None) == (table.above is None):
+        raise UserError(f"{name}: share wants `most` and one of below, above")
+    return Share(**table.model_dump() | {"beside": tuple(table.beside)})
+
+
+def _claim(figure: str, row: Any, rules: _Rules) -> PaperClaim:
     name = str(row.get("id", f"a claim of {figure}")) if isinstance(row, dict) else f"a claim of {figure}"
     data = _parsed(ClaimRow, row, name[:100], "a claim")
-    if missing := [key for key in NEEDS.get(data.kind, ()) if key not in data.model_fields_set]:
+    given = data.model_fields_set
+    if missing := [key for key in NEEDS.get(data.kind, ()) if not {key, INSTEAD.get(key, key)} & given]:
         raise UserError(f"{name}: a claim of kind {data.kind!r} needs {', '.join(missing)}")
-    for key, known in (("tolerance", tolerances), ("requires", requirements)):
-        if key in data.model_fields_set and getattr(data, key) not in known:
+    for key, known in (("tolerance", rules.tolerances), ("requires", rules.requirements)):
+        if key in given and getattr(data, key) not in known:
             raise UserError(f"{name}: unknown {key} {getattr(data, key)!r}; known: {', '.join(known)}")
     try:
         chains = [parse_relations(chain, data.metric) for chain in data.relations]
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
+    relations, tolerance = (
+        tuple(relation for chain in chains for relation in chain),
+        rules.tolerances.get(data.tolerance),
+    )
+    if any(r.alike for r in relations) and (tolerance is None or tolerance.kind == "ladder"):
+        raise UserError(f"{name}: a likeness ('~') needs a tolerance that is a factor, relative or absolute")
+    if any(r.alike for r in relations) and data.statistic == "median":
+        raise UserError(f"{name}: a likeness ('~') compares means; leave statistic out")
     values = data.model_dump() | {
-        "relations": tuple(relation for chain in chains for relation in chain),
-        "tolerance": tolerances.get(data.tolerance),
-        "requires": requirements.get(data.requires),
+        "relations": relations,
+        "tolerance": tolerance,
+        "requires": rules.requirements.get(data.requires),
+        "share": _share(name, data.share),
+        "seeds": rules.seeds.get(data.task),
+        "worse": rules.worse,
     }
-    return PaperClaim(figure=figure, licence=str(licences.get(data.task, "")), **values)
+    return PaperClaim(figure=figure, licence=str(rules.licences.get(data.task, "")), **values)

@@ -7,11 +7,12 @@ import dataclasses
 class ClaimResult:
     """One row of `repro check`.
 
-    `claimed` is the paper's number, or the order that it states; `observed` the `statistic` ("mean" or "median") over
-    `n_seeds` seeds with its 95 % bootstrap interval `low` to `high`, nan where there is none; `bound` means that it is
-    a lower bound, because some runs did not reach what it measures; `indicative` that the seeds were too few (below 3,
-    or too few for any significance); `substitute_note` gives the results of runs on other data, of a smaller size or
-    not finished yet, where the verdict is "no data" or "not run".
+    `claimed` is the paper's number, or the order that it states; `observed` the `statistic` ("mean", "median", or the
+    "share" of runs that meet a condition) over `n_seeds` seeds with its 95 % interval `low` to `high`, nan where there
+    is none; `bound` means that it is a lower bound, because some runs did not reach what it measures; `indicative` that
+    the seeds were fewer than three, or than planned; `substitute_note` gives the results of runs of other seeds, on
+    other data, of a smaller size or not finished yet, where the verdict is "no data" or "not run"; `n_lost` counts the
+    runs that were lost: they are in a median or share, and not in a mean.
     """
 
     id: str
@@ -29,3 +30,4 @@ class ClaimResult:
     reason: str
     substitute_note: str = ""
     statistic: str = "mean"
+    n_lost: int = 0

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 
 from repro.claims.claim_result import ClaimResult
-from repro.claims.table import COLUMNS, INDICATIVE, MEDIAN, UNJUDGED, tally
+from repro.claims.table import COLUMNS, INDICATIVE, MEANING, UNJUDGED, tally
 
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -16,7 +16,7 @@ def to_markdown(results: Sequence[ClaimResult], why: bool = False) -> str:
     rows = [list(columns), ["---"] * len(columns)]
     rows += [[_escaped(text(r)) for text in columns.values()] for r in results]
     lines = [tally(results), "", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join([*lines, "", _escaped(f"{INDICATIVE}; {MEDIAN}")])
+    return "\n".join([*lines, "", _escaped("; ".join([INDICATIVE, *MEANING.values()]))])
 
 
 def _escaped(text: str) -> str:

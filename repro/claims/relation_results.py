@@ -10,60 +10,71 @@ import pandas as pd
 
 from repro.claims.claim import PaperClaim
 from repro.claims.evidence import Evidence, Sample
+from repro.claims.regions import Outcome, region
 from repro.claims.relation import Relation, Term
-from repro.claims.stats import holm, sign_flip_test
-from repro.text import format_number
+from repro.claims.shares import judge_share
+from repro.claims.stats import holm, interval_of_difference, interval_of_ratio, sign_flip_test
+from repro.text import count, format_number
 
 ALPHA = 0.05
+PAIRS = 7  # seeds from which on an order is tested
+IDENTITIES = ("exact", "structural")  # kinds of claims whose bounds hold in every run or not at all
 
 
 @dataclasses.dataclass(frozen=True)
 class RelationResult:
-    """One relation, judged over `n` seeds.
+    """One statement of a claim, judged over `n` seeds.
 
-    `holds` is None when no seed has both sides; `by_means` is True if the seeds were too few for any significance and
-    the means decided; `samples` are the runs of both sides.
+    `outcome`: "holds"; "direction" (an order holds in the mean, and no test shows it); "open" (an interval overlaps an
+    edge of what is claimed); "fails"; "lacks" (no seed has all that is compared). `samples` are the runs of all sides;
+    `share` the share of runs that meet a condition and its interval, where that is the statement.
     """
 
     text: str
     n: int
-    holds: bool | None
-    by_means: bool
+    outcome: Outcome
     samples: tuple[Sample, ...]
+    share: tuple[float, float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class _Pair:
-    """A relation of a claim and both sides' values [seed] over common seeds; `open_sides` are those that hold lower
-    bounds where these could break it."""
+    """A relation of a claim and both sides' values [seed] over common seeds; `differences` [seed] of right and left are
+    what is tested; `remark` describes what was made of lost runs and lower bounds."""
 
     claim: PaperClaim
     relation: Relation
     samples: tuple[Sample, ...]
     left: np.ndarray
     right: np.ndarray
-    open_sides: tuple[Sample, ...]
+    differences: np.ndarray
+    remark: str
+
+    @property
+    def tested(self) -> bool:
+        """Whether it is an order between seeds enough for a test."""
+        return not self.relation.alike and self.claim.kind not in IDENTITIES and len(self.left) >= PAIRS
 
 
 def judge_relations(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[str, list[RelationResult]]:
-    """Judge every relation of every claim; claim id -> results, in the order of the claim's relations.
+    """Judge every statement of every claim but its number; claim id -> results, in the order of the claim.
 
-    An order holds when the exact paired sign-flip test over common seeds gives a one-sided p < 0.05 after Holm's
-    adjustment over all orders of the figure that have data. Where even the smallest possible p values (2^-n) would
-    not survive Holm, the means decide. A likeness holds when the right average (by the claim's statistic) lies within
-    the tolerance of the left.
-    A run that only gives a lower bound may be the larger side of `a < b`; it may not be the smaller side or either side
-    of `a ~ b`, because the true value may be arbitrarily larger.
+    An order holds when the exact paired sign-flip test over at least seven common seeds gives a one-sided p < 0.05
+    after Holm's adjustment over all orders of the figure that are tested. A likeness holds when the interval of the
+    difference (or ratio) of both means lies inside the tolerance. A bound on an identity holds when it does in every
+    run.
     """
     results: dict[str, list[RelationResult]] = {claim.id: [] for claim in claims}
     for _, group in itertools.groupby(sorted(claims, key=_figure), key=_figure):
         pairs = [_pair(claim, relation, evidence) for claim in group for relation in claim.relations]
-        tested = [pair for pair in pairs if not pair.relation.alike and len(pair.left)]
-        adjusted = holm([1.0 if pair.open_sides else sign_flip_test(pair.right - pair.left) for pair in tested])
-        smallest = holm([2.0 ** -len(pair.left) for pair in tested])
-        p_values = {id(pair): p for pair, p in zip(tested, zip(adjusted, smallest, strict=True), strict=True)}
+        tested = [pair for pair in pairs if pair.tested]
+        adjusted = holm([sign_flip_test(pair.differences) for pair in tested])
+        p_values = {id(pair): p for pair, p in zip(tested, adjusted, strict=True)}
         for pair in pairs:
             results[pair.claim.id].append(_result(pair, p_values))
+    for claim in claims:
+        if claim.share:
+            results[claim.id].append(RelationResult(*judge_share(claim, claim.share, evidence)))
     return results
 
 
@@ -73,56 +84,86 @@ def _figure(claim: PaperClaim) -> str:
 
 def _pair(claim: PaperClaim, relation: Relation, evidence: Evidence) -> _Pair:
     """Both sides over the seeds that they share; a number is repeated for every seed of the other side."""
-
-    def sample(term: Term) -> Sample:
-        return evidence.sample(claim.task, term.variant, term.metric, claim.requires)
-
     terms = (relation.left, relation.right)
-    samples = tuple(sample(term) for term in terms if term.variant)
-    seeds = functools.reduce(pd.Index.intersection, (sample.values.index for sample in samples))
-    left, right = (
-        term.factor * (sample(term).values[seeds].to_numpy() if term.variant else np.ones(len(seeds))) for term in terms
-    )
-    sides = [sample(term) for term in terms if term.variant and (relation.alike or _is_lower(term, relation))]
-    open_sides = tuple(side for side in sides if side.bounds.isin(seeds).any())
-    return _Pair(claim, relation, samples, left, right, open_sides)
+    sides = {term: evidence.sample(claim, term.variant, term.metric) for term in terms if term.variant}
+    seeds = functools.reduce(pd.Index.intersection, (sample.outcomes.index for sample in sides.values()))
+    if any(sample.values.empty for sample in sides.values()):
+        seeds = seeds[:0]
+    bounds = [term.factor * sample.values[sample.bounds.intersection(seeds)] for term, sample in sides.items()]
+    left, right = (_values(term, sides, seeds) for term in terms)
+    return _Pair(claim, relation, tuple(sides.values()), *_comparable(left, right, np.concatenate(bounds)))
 
 
-def _is_lower(term: Term, relation: Relation) -> bool:
-    """Whether an order would fail if the term's metric were larger."""
-    return term.factor > 0 if term is relation.left else term.factor < 0
+def _values(term: Term, sides: Mapping[Term, Sample], seeds: pd.Index) -> np.ndarray:
+    return term.factor * (sides[term].outcomes[seeds].to_numpy() if term.variant else np.ones(len(seeds)))
 
 
-def _result(pair: _Pair, p_values: Mapping[int, tuple[float, float]]) -> RelationResult:
+def _comparable(
+    left: np.ndarray, right: np.ndarray, bounds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Both sides with finite values, their differences, and a remark; equal distributions stay equal.
+
+    Where some are lower bounds, values beyond the smallest bound become that bound, on both sides: what is compared
+    are times up to where the first run was given up. A lost run has the worst value of all, and what is tested are then
+    differences of ranks, among which it has the worst (Lachin 1999).
+    """
+    both = np.concatenate([left, right])
+    known = both[np.isfinite(both)]
+    if not len(known):
+        return left, right, right - left, ""
+    low, high = known.min(), (bounds.min() if len(bounds) else known.max())
+    remarks = [f"counted up to {format_number(high)}"] * bool(len(bounds))
+    finite = np.clip(left, low, high), np.clip(right, low, high)
+    differences = finite[1] - finite[0]
+    if lost := int(np.isinf(both).sum()):
+        from scipy.stats import rankdata
+
+        remarks.append(f"{count(lost, 'lost run')} at the worst value, ranks tested")
+        ranks = rankdata(np.where(np.isinf(both), both, np.clip(both, low, high)))
+        differences = ranks[len(left) :] - ranks[: len(left)]
+    return *finite, differences, "".join(f"; {remark}" for remark in remarks)
+
+
+def _result(pair: _Pair, p_values: Mapping[int, float]) -> RelationResult:
     n = len(pair.left)
     if not n:
-        return RelationResult(f"{pair.relation} cannot be judged without a common seed", 0, None, False, pair.samples)
-    if pair.open_sides:
-        names = " and ".join(side.name for side in pair.open_sides)
-        text = f"{pair.relation} cannot be shown with lower bounds of {names}"
-        return RelationResult(text, n, False, False, pair.samples)
+        return RelationResult(f"{pair.relation} cannot be judged without a common seed", 0, "lacks", pair.samples)
     if pair.relation.alike:
         return _likeness(pair)
-    p, smallest = p_values[id(pair)]
-    by_means = smallest >= ALPHA
     left, right = pair.left.mean(), pair.right.mean()
-    holds = bool(left < right) if by_means else p < ALPHA
-    word = "holds" if holds else "is not significant" if left < right else "does not hold"
-    agree = int((pair.left < pair.right).sum())
-    test = f"too few seeds for a test: {agree} of {n} agree" if by_means else f"p = {p:.2g} after Holm, {n} seeds"
-    text = f"{pair.relation} {word} (means {format_number(left)} and {format_number(right)}; {test})"
-    return RelationResult(text, n, holds, by_means, pair.samples)
+    agree = f"in {int((pair.left < pair.right).sum())} of {count(n, 'seed')}"
+    outcome: Outcome = "direction" if pair.differences.mean() > 0 else "fails"
+    if pair.claim.kind in IDENTITIES:
+        outcome, test = "holds" if (pair.left < pair.right).all() else "fails", agree
+    elif pair.tested:
+        p = p_values[id(pair)]
+        outcome, test = "holds" if p < ALPHA else outcome, f"p = {p:.2g} after Holm, {agree}"
+    else:
+        test = f"too few seeds for a test: {agree}"
+    word = {"holds": "holds", "direction": "holds in the mean only", "fails": "does not hold"}[outcome]
+    means = f"means {format_number(left)} and {format_number(right)}"
+    return RelationResult(f"{pair.relation} {word} ({means}; {test}{pair.remark})", n, outcome, pair.samples)
 
 
 def _likeness(pair: _Pair) -> RelationResult:
-    left, right = pair.claim.average(pair.left), pair.claim.average(pair.right)
+    """The interval of the difference, or of the ratio, against the tolerance."""
     tolerance = pair.claim.tolerance
     if tolerance is None:
         raise AssertionError(f"{pair.claim.id} states a likeness without a tolerance; loading should have refused it")
-    low, high = tolerance.bounds(left)
-    holds = low <= right <= high
-    word, reach = ("holds", "within") if holds else ("does not hold", "beyond")
-    seeds = f"{len(pair.left)} {'seed' if len(pair.left) == 1 else 'seeds'}"
-    averages = f"{pair.claim.statistic}s {format_number(left)} and {format_number(right)}, {reach} {tolerance}"
-    text = f"{pair.relation} {word} ({averages}; {seeds})"
-    return RelationResult(text, len(pair.left), holds, False, pair.samples)
+    absolute = tolerance.kind == "absolute"
+    interval = (interval_of_difference if absolute else interval_of_ratio)(pair.left, pair.right)
+    if any(len(sample.bounds) for sample in pair.samples):
+        interval = (np.nan, np.nan)
+    outcome = region(interval, tolerance.bounds(0.0 if absolute else 1.0))
+    what = "difference" if absolute else "ratio"
+    text, word = {
+        "holds": ("holds", f"inside {tolerance}"),
+        "fails": ("does not hold", f"outside {tolerance}"),
+        "open": ("is open", f"overlaps an edge of {tolerance}"),
+    }[outcome]
+    span = f"95 % interval of the {what} {format_number(interval[0])} to {format_number(interval[1])}, {word}"
+    if np.isnan(interval[0]):
+        span = f"no interval of the {what}: " + ("one seed" if len(pair.left) == 1 else "lower bounds")
+    means = f"means {format_number(pair.left.mean())} and {format_number(pair.right.mean())}"
+    text = f"{pair.relation} {text} ({means}; {span}; {count(len(pair.left), 'seed')}{pair.remark})"
+    return RelationResult(text, len(pair.left), outcome, pair.samples)

@@ -7,26 +7,30 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from repro.claims.claim_result import ClaimResult
-from repro.text import aligned, count, format_number
+from repro.claims.regions import span
+from repro.claims.verdicts import JUDGED, RANK
+from repro.text import aligned, format_number
 
 WIDTH = 100  # of a terminal that does not state its own
 LEFT_OUT = ("tolerance", "panel")  # the columns that a narrow terminal does without, in this order
-ORDER = ("reproduced", "ordering only", "not reproduced", "not run", "no data", "no claim")
+ORDER = tuple(RANK)
+COLOURS = dict(zip(ORDER, (32, 36, 33, 35, 31), strict=False))  # green, cyan, yellow, magenta, red
 UNJUDGED = {
-    "not run": "no finished run at the paper's size",
+    "not run": "no finished run at the paper's size, or none of the planned seeds",
     "no data": "licensed, not part of the repository",
     "no claim": "a picture without a number, or another group's number",
 }
-INDICATIVE = "* indicative: too few seeds for a firm verdict"
-MEDIAN = "m median over seeds; all others are means"
+INDICATIVE = "* indicative: fewer seeds than three, or than planned"
+MARKS = {"median": "m", "share": "s"}  # of a statistic that is no mean
+MEANING = {"median": "m median over seeds (Kaplan-Meier)", "share": "s share of the runs that meet the condition"}
 COLUMNS: dict[str, Callable[[ClaimResult], str]] = {
     "claim": lambda r: r.id,
     "panel": lambda r: r.panel,
     "paper": lambda r: f"{r.claimed:g}" if isinstance(r.claimed, float) else r.kind,
     "tolerance": lambda r: r.tolerance,
-    "ours": lambda r: _number(r) + " m" * _is_median(r),
-    "95 % interval": lambda r: _interval(r),
-    "seeds": lambda r: str(r.n_seeds),
+    "ours": lambda r: _number(r) + _mark(r),
+    "95 % interval": lambda r: span(r.low, r.high),
+    "seeds": lambda r: _of_all(r),
     "verdict": lambda r: r.verdict + "*" * r.indicative,
 }
 
@@ -39,7 +43,7 @@ def format_table(results: Sequence[ClaimResult], why: bool = False, width: int =
     """
     if not results:
         return "no claims"
-    judged = [r for r in results if r.n_seeds or r.verdict in ORDER[:3]]
+    judged = [r for r in results if r.n_seeds or r.verdict in JUDGED]
     lines: list[str] = []
     if judged:
         texts = _rows(judged, width)
@@ -55,7 +59,8 @@ def format_table(results: Sequence[ClaimResult], why: bool = False, width: int =
             if r.verdict == verdict and r.substitute_note:
                 lines += _wrapped(f"{r.id} {r.substitute_note}", width, "    ", "        ")
     lines += _wrapped(tally(results), width, "", "    ")
-    lines += [MEDIAN] * any(map(_is_median, judged)) + [INDICATIVE] * any(r.indicative for r in results)
+    lines += _wrapped(legend(judged), width, "")
+    lines += [INDICATIVE] * any(r.indicative for r in results)
     return "\n".join(lines)
 
 
@@ -73,26 +78,29 @@ def format_brief(results: Sequence[ClaimResult], width: int = WIDTH, colour: boo
 
 
 def tally(results: Sequence[ClaimResult]) -> str:
-    """ "27 claims: 14 reproduced, 2 ordering only, 11 not reproduced"."""
+    """ "27 claims: 14 reproduced, 2 direction only, 11 not reproduced"."""
     counts = collections.Counter(r.verdict for r in results)
     return f"{len(results)} claims: {', '.join(f'{counts[v]} {v}' for v in ORDER if counts[v])}"
 
 
+def legend(results: Sequence[ClaimResult]) -> str:
+    """What the marks behind numbers mean; empty where all are means."""
+    used = {r.statistic for r in results if _mark(r)}
+    return "; ".join([text for name, text in MEANING.items() if name in used] + ["all others are means"] * bool(used))
+
+
 def paint(text: str, verdict: str) -> str:
-    """The text in a verdict's colour: green, yellow, red, or faint where there is no verdict."""
-    return f"\x1b[{dict(zip(ORDER, (32, 33, 31), strict=False)).get(verdict, 2)}m{text}\x1b[0m"
-
-
-def _interval(result: ClaimResult) -> str:
-    """The 95 % interval: "0.01 to 0.02"; empty where there is none."""
-    return "" if math.isnan(result.low) else f"{format_number(result.low)} to {format_number(result.high)}"
+    """The text in a verdict's colour, from green to red, or faint where there is no verdict."""
+    return f"\x1b[{COLOURS.get(verdict, 2)}m{text}\x1b[0m"
 
 
 def compare(result: ClaimResult) -> str:
-    """ "median 73.5, paper 50" or "bptt < e_prop_1"; empty where nothing was compared."""
-    number = "median " * _is_median(result) + _number(result)
+    """ "median 73.5, paper 50" or "bptt < e_prop_1"; where nothing was compared what other runs show."""
+    number = f"{result.statistic} " * bool(_mark(result)) + _number(result)
     if not result.n_seeds:
-        return ""
+        return result.substitute_note
+    if result.statistic == "share":
+        return f"{number}, {result.claimed}"
     return f"{number}, paper {result.claimed:g}" if isinstance(result.claimed, float) else result.claimed or number
 
 
@@ -101,12 +109,23 @@ def _number(result: ClaimResult) -> str:
     return "" if math.isnan(result.observed) else f"{'>= ' * result.bound}{format_number(result.observed)}"
 
 
-def _is_median(result: ClaimResult) -> bool:
-    return result.statistic == "median" and result.n_seeds > 1
+def _mark(result: ClaimResult) -> str:
+    if result.statistic not in MARKS or result.n_seeds < 2 or math.isnan(result.observed):
+        return ""
+    return f" {MARKS[result.statistic]}"
+
+
+def _of_all(result: ClaimResult) -> str:
+    """ "10", or "9 of 10" if a mean leaves a lost run out."""
+    if not result.n_lost or result.statistic != "mean":
+        return str(result.n_seeds)
+    return f"{result.n_seeds} of {result.n_seeds + result.n_lost}"
 
 
 def _seeds(result: ClaimResult) -> str:
-    return count(result.n_seeds, "seed") if result.n_seeds else ""
+    if not result.n_seeds:
+        return ""
+    return f"{_of_all(result)} {'seed' if _of_all(result) == '1' else 'seeds'}"
 
 
 def _rows(results: Sequence[ClaimResult], width: int) -> list[str]:

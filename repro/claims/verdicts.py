@@ -11,10 +11,14 @@ from repro.errors import UserError
 from repro.records.files import read_json, write_atomically
 from repro.records.store import VERDICTS
 
-_READER = pydantic.TypeAdapter(
-    dict[str, Literal["not run", "no data", "no claim", "not reproduced", "ordering only", "reproduced"]]
-)
-RANK = {"not run": 0, "no data": 0, "no claim": 0, "not reproduced": 1, "ordering only": 2, "reproduced": 3}
+# The verdicts, the best first, and how they rank: a lower one is worse.
+RANK = {
+    "reproduced": 5, "fitted": 4, "direction only": 3, "inconclusive": 2, "not reproduced": 1,
+    "not run": 0, "no data": 0, "no claim": 0,
+}  # fmt: skip
+JUDGED = tuple(verdict for verdict, rank in RANK.items() if rank)
+FORMER = {"ordering only": "direction only"}  # a word of the first edition's rules, and what it is called now
+_READER = pydantic.TypeAdapter(dict[str, Literal[(*RANK, *FORMER)]])  # type: ignore[valid-type]
 
 
 class Judged(Protocol):
@@ -29,8 +33,7 @@ class Judged(Protocol):
 def worse(verdict: str, recorded: str) -> bool:
     """Whether a verdict ranks below the recorded one.
 
-    reproduced > ordering only > not reproduced > not run, no data, no claim: losing the runs that settled a claim
-    counts as worse, however it had been settled.
+    Losing the runs that settled a claim counts as worse, however it had been settled.
     """
     return RANK[verdict] < RANK[recorded]
 
@@ -44,11 +47,12 @@ def read_verdicts(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return {**_READER.validate_python(read_json(path))}
+        read = _READER.validate_python(read_json(path))
     except pydantic.ValidationError:
         raise UserError(
             f"{path} does not map claims to verdicts; `git checkout` restores it, `repro accept` writes it"
         ) from None
+    return {name: FORMER.get(verdict, verdict) for name, verdict in read.items()}
 
 
 def write_verdicts(folder: Path, results: Iterable[Judged]) -> None:

@@ -1,6 +1,7 @@
 """`repro accept`: copy finished runs to the committed results, the reference that `check` and `regress` use."""
 
 import argparse
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def execute(args: argparse.Namespace) -> int:
     from repro.claims.accept import accept
 
     into = store.require_writable(store.folder("accepted"))
-    accepted = accept(run_folders(args.runs), into, args.replace, hash_of=hash_of, judge=judge)
+    planned = functools.partial(judge, planned=True)
+    accepted = accept(run_folders(args.runs), into, args.replace, hash_of=hash_of, judge=planned)
     for folder in accepted:
         print(f"accepted {shown(folder)}")
     print(f"{count(len(accepted), 'record')} accepted; verdicts written to {shown(into / store.VERDICTS)}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from repro.claims.claim_result import ClaimResult
+    from repro.runs.task import Task
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -95,35 +96,46 @@ def _options(args: argparse.Namespace) -> str:
     return records + (f" --figure {args.figure}" if args.figure else "")
 
 
-def judge(where: str | Path, figure: str | None = None, panels: Sequence[str] | None = None) -> "list[ClaimResult]":
+def judge(
+    where: str | Path, figure: str | None = None, panels: Sequence[str] | None = None, planned: bool | None = None
+) -> "list[ClaimResult]":
     """Verdicts on the paper's claims (of one figure, of some panels) from the records under `where`.
 
+    With `planned` only the seeds that were planned count; None: among the accepted records, and not elsewhere.
     Raises UserError when the figure or `where` is unknown, or a record cannot be read.
     """
     from repro.claims.check import check
     from repro.claims.claim import load_claims
+    from repro.runs.scale import paper_hashes
 
     claims = load_claims()
     figures = {claim.figure: None for claim in claims}
     if figure and figure not in figures:
         raise unknown("figure", figure, figures)
-    wanted, records = [claim for claim in claims if figure in (None, claim.figure)], frames.load(where)
-    hashes = {(task.name, variant): task.paper_hash(variant) for task in all_tasks() for variant in task.variants}
-    results = check(wanted, records, hashes, _substitutes(records))
+    wanted, records = [claim for claim in claims if figure in (None, claim.figure)], frames.load(where, config="all")
+    tasks = [(task, records[records["task"] == task.name]) for task in all_tasks()]
+    paper = {
+        (task.name, variant): hashes for task, runs in tasks for variant, hashes in paper_hashes(task, runs).items()
+    }
+    if planned is None:
+        planned = store.folder(where).resolve() == store.folder("accepted").resolve()
+    units = {f"config.{claim.share.unit}" for claim in wanted if claim.share}
+    others = [name for name in records.columns if name.startswith("config.") and name not in units]
+    results = check(wanted, records.drop(columns=others).copy(), paper, _substitutes(tasks), planned)
     return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]
 
 
-def _substitutes(records: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
+def _substitutes(tasks: "Sequence[tuple[Task, pd.DataFrame]]") -> dict[tuple[str, str], tuple[str, tuple[str, ...]]]:
     """(task, variant) -> a text before the results of runs on data in place of the paper's, or of a smaller size,
-    and the hash of their config; where a figure shows these."""
+    and the hashes of their configs; where a figure shows these."""
     from repro.runs.sizes import choose
 
-    sizes = {task.name: choose(task, records[records["task"] == task.name])[0] for task in all_tasks()}
+    sizes = {task.name: choose(task, runs)[0] for task, runs in tasks}
     return {
-        (name, variant): (f"on {size.stamp}" if size.source else size.stamp, config_hash)
+        (name, variant): (f"on {size.stamp}" if size.source else size.stamp, hashes)
         for name, size in sizes.items()
         if size.stamp
-        for variant, config_hash in size.hashes.items()
+        for variant, hashes in size.hashes.items()
     }
 
 

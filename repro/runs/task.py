@@ -43,7 +43,9 @@ class Task:
     `commands` is the path of a function (subparsers of argparse) that adds sources to `repro data`; each sets
     `make`, a function (arguments). `data_here` gives the config values that follow from the data on this machine;
     `substitutes` are data in place of the paper's (name on the figures -> config values), from which no value of
-    the paper can be judged.
+    the paper can be judged. `listed` are readings of values that the text leaves open (key -> values besides the
+    default; keys with choices need none): runs with these are of the paper's scale too. `given_up_after` is the key of
+    the iteration at which a run is given up, where that is all it is: runs then end by themselves.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Task:
     commands: str = ""
     data_here: Callable[[], Mapping[str, Value]] = dict
     substitutes: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
+    listed: Mapping[str, tuple[Value, ...]] = dataclasses.field(default_factory=dict)
+    given_up_after: str = ""
 
     def __post_init__(self) -> None:
         """Raises UserError where a variant's cost is not given, or a name is not one of a folder of runs."""

@@ -180,4 +180,6 @@ TASK = Task(
     work=("iterations", "trial_ms", "n_rec", "batch_size"),
     headline="iterations",
     curves=("validation_error", "error", "loss", "rate_hz"),
+    listed={"tau_out_ms": (20.0, 30.0)},
+    given_up_after="iterations",
 )

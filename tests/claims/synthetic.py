@@ -11,7 +11,7 @@ from repro.claims.claim import PaperClaim, load_claims
 from repro.claims.claim_result import ClaimResult
 from repro.records.frames import TYPES
 
-HASHES = {("toy", variant): "paper" for variant in "abc"}
+HASHES = {("toy", variant): ("paper",) for variant in "abc"}
 TOLERANCES = """
 [tolerances]
 mse = { factor = 1.5, why = "a test" }

@@ -10,7 +10,8 @@ from repro.claims.check import check
 from repro.claims.claim import load_claims
 from repro.claims.claim_result import ClaimResult
 from repro.claims.exports import to_junit, to_markdown
-from repro.claims.table import format_brief, format_table
+from repro.claims.table import format_brief, format_table, paint, tally
+from repro.claims.verdicts import JUDGED, RANK
 from tests.claims.synthetic import around, judged, records
 
 VALUE = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 0.01; tolerance = "mse"'
@@ -28,8 +29,10 @@ def results(tmp_path) -> list[ClaimResult]:
 
 def test_reasons_are_printed_on_request(results):
     plain, why = format_table(results), format_table(results, why=True)
-    assert "lies within" not in plain and "after Holm" not in plain
-    assert "the mean lies within factor 1.5" in why and "after Holm" in why
+    assert "inside 0.0" not in plain and "after Holm" not in plain
+    assert (
+        "inside 0.006667 to 0.015, the paper's 0.01 within factor 1.5" in " ".join(why.split()) and "after Holm" in why
+    )
     assert {line.split()[0] for line in plain.splitlines()[2:6]} == {"c0", "c1", "c2", "c5"}
 
 
@@ -70,7 +73,9 @@ def test_colour_is_added_and_nothing_else(results):
 def test_medians_are_marked_where_they_are_printed(results):
     text = format_table(results)
     marked = [line for line in text.splitlines() if re.search(r"\d m ", line)]
-    assert [line.split()[0] for line in marked] == ["c5"] and "m median over seeds" in text
+    assert [line.split()[0] for line in marked] == [
+        "c5"
+    ] and "m median over seeds (Kaplan-Meier); all others are means" in text
     assert "m median" not in format_table(results[:5])
 
 
@@ -103,3 +108,26 @@ def test_junit_is_xml_whatever_a_reason_contains(results):
     odd = dataclasses.replace(results[0], reason='<&>"\x00\x1b[31m é 𝛼')
     (case,) = ET.fromstring(to_junit([odd], {})).iter("testcase")
     assert case.findtext("system-out") == 'reproduced: <&>"??[31m é 𝛼'
+
+
+def test_every_verdict_is_printed_in_every_form(results):
+    rows = [dataclasses.replace(results[0], id=f"c{k}", verdict=verdict) for k, verdict in enumerate(RANK)]
+    assert tally(rows) == f"8 claims: {', '.join(f'1 {verdict}' for verdict in RANK)}"
+    table, brief, markdown = format_table(rows), format_brief(rows, 300), to_markdown(rows)
+    plain = [line.split("  ")[0] for line in brief.splitlines()[1:]]
+    assert plain == list(RANK)
+    assert all(f"  {verdict}\n" in table and f"| {verdict} |" in markdown for verdict in JUDGED)
+    cases = ET.fromstring(to_junit(rows, {"c3": "fitted"})).iter("testcase")
+    kinds = {case.findtext("system-out").split(":")[0]: case[0].tag for case in cases}
+    passed = dict.fromkeys(JUDGED, "system-out") | {"inconclusive": "failure"}
+    assert kinds == passed | dict.fromkeys(("not run", "no data", "no claim"), "skipped")
+    colours = {verdict: paint("x", verdict) for verdict in RANK}
+    assert len({*map(colours.get, JUDGED)}) == len(JUDGED) and len({*colours.values()}) == len(JUDGED) + 1
+
+
+def test_a_lost_run_is_seen_in_every_form(results):
+    lost = dataclasses.replace(results[0], n_seeds=9, n_lost=1)
+    assert "9 of 10" in format_table([lost]) and "| 9 of 10 |" in to_markdown([lost])
+    assert "9 of 10 seeds" in format_brief([lost])
+    whole = dataclasses.replace(lost, n_lost=0)
+    assert " of 10" not in format_table([whole]) + format_brief([whole]) + to_markdown([whole])  # control

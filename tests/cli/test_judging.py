@@ -32,11 +32,11 @@ def record(root: Path, verdicts: dict[str, str]) -> None:
 
 
 def test_what_own_runs_lack_is_not_worse_and_what_the_accepted_lost_is(runs, capsys):
-    record(runs, {"2a-bptt": "reproduced", "1d-eprop1": "reproduced"})
+    record(runs, {"2a-bptt": "reproduced", "1d-eprop1": "fitted"})
     assert main(["check", "--records", "runs"]) == 0
     assert "worse than recorded" not in capsys.readouterr().out
     assert main(["check"]) == 1
-    assert "worse than recorded: 1d-eprop1 (was reproduced), 2a-bptt (was reproduced)" in capsys.readouterr().out
+    assert "worse than recorded: 1d-eprop1 (was fitted), 2a-bptt (was reproduced)" in capsys.readouterr().out
     record(runs, {"1d-norec": "reproduced"})
     assert main(["check", "--records", "runs"]) == 1  # control: that one was run, and fell
 
@@ -44,10 +44,10 @@ def test_what_own_runs_lack_is_not_worse_and_what_the_accepted_lost_is(runs, cap
 def test_brief_begins_with_the_tally_and_has_no_colour_in_a_pipe(runs, capsys):
     assert main(["check", "--figure", "fig1", "--records", "runs", "--brief"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("9 claims: ") and "\x1b" not in out
+    assert out.startswith("10 claims: ") and "\x1b" not in out
     assert out.endswith("\nthe reasons: repro check --why --records runs --figure fig1\n")
     assert main(["check", "--figure", "fig1", "--records", "runs", "--why"]) == 0
-    assert "lies within" in capsys.readouterr().out.replace("\n    ", " ") and "lies within" not in out
+    assert "the paper's 0.011 within factor 1.5" in " ".join(capsys.readouterr().out.split()) and "within" not in out
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
@@ -71,7 +71,7 @@ def test_markdown_and_junit(runs, capsys, tmp_path):
     assert "| 1d-norec | 1d | 0.259 |" in capsys.readouterr().out
     cases = {case.get("name"): case for case in ET.parse(file).iter("testcase")}
     failed = [name for name, case in cases.items() if case.find("failure") is not None]
-    assert failed == ["1d-norec"] and len(cases) == 9
+    assert failed == ["1d-norec"] and len(cases) == 10
     assert (
         main(["check", "--figure", "fig1", "--records", "runs", "--junit", str(tmp_path / "none" / "claims.xml")]) == 2
     )

@@ -112,6 +112,8 @@ def test_what_was_not_run_or_failed_is_drawn_as_missing(drawn, tmp_path):
     assert "e-prop 1: not run" in words["1c"]
     assert words["1d"].count("not run") == len(TASK.variants) - 2 and words["1d"].count("failed") == 1
     assert {"2 of 3", "0 of 2"} < set(words["1d"])
+    assert {"1 lost", "2 lost"} < set(words["1d"]) and any(word.endswith("; 3 runs lost") for word in words["1d"])
+    assert not any("lost" in word for word in texts(drawn["fig1d.svg"]))  # control
     assert words["1e"].count("failed:") == 1 and words["1e"].count("not run:") == 2  # of two halves
     assert {"Clopath rule", "20 ms", "BPTT"} < set(words["1e"])
     everything = " ".join(texts(drawn["fig1.svg"]))

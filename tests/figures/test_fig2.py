@@ -85,6 +85,15 @@ def test_runs_that_did_not_reach_5_percent_count_as_infinite(drawn, words):
     assert median[0] >= other[0]  # and not a mean, which 2000 would have moved far
 
 
+def test_a_lost_run_is_drawn_and_counts_as_infinite(words):
+    made = {"variants": ["bptt"], "seeds": (0, 1, 2)}
+    whole = words("2a", made)
+    lost = words("2a", made, {"variants": ["bptt"], "seeds": (3, 4, 5, 6), "failed": True})
+    assert "4 lost" in lost and not any("lost" in word for word in whole)
+    assert sum(word.startswith("&gt; ") for word in lost) == 1  # four of seven: the median is not known
+    assert not any(word.startswith("&gt; ") for word in whole)  # control
+
+
 def test_a_bar_of_bounds_is_open(records):
     axes = Figure().subplots(3)
     counts = np.array([2000.0, 2000.0]), np.array([True, True])

@@ -173,14 +173,28 @@ def test_an_unfinished_run_neither_joins_nor_outweighs_finished_ones(tmp_path):
 def test_lengths_are_drawn_as_steps_of_seeds_and_of_their_mean(tmp_path):
     table = copies(tmp_path, variants=["e_prop_3"], profile="smoke")
     curves = table.arrays("e_prop_3", "length_solved")["length_solved"]
-    axes = axes_of(fig4g.panel_g, table)[0]
+    axes, right = axes_of(fig4g.panel_g, table)
     for line, wanted in zip(axes.lines, [*curves, curves.mean(0)], strict=True):
         at = np.arange(1, curves.shape[1] + 1)
         drawn = np.asarray(line.get_ydata())[np.searchsorted(np.asarray(line.get_xdata()), at, side="right") - 1]
         assert np.array_equal(drawn, wanted) and line.get_drawstyle() == "steps-post"
     assert len(np.asarray(axes.lines[0].get_xdata())) < 20  # and not a point an iteration
     assert not np.array_equal(curves[0], curves.mean(0))
-    assert [text.get_text() for text in axes.texts if text.get_color() == style.COLOURS["e_prop_3"]] == ["e-prop 3"]
+    assert [text.get_text() for text in right.texts if text.get_color() == style.COLOURS["e_prop_3"]] == ["e-prop 3"]
+
+
+@pytest.mark.parametrize(("variant", "steps"), [("e_prop_3", 4), ("bptt_full", 0)])
+def test_lengths_are_drawn_against_weight_updates_too(tmp_path, variant, steps):
+    """One update a window of four steps, the last one shorter; one a batch of full BPTT."""
+    table = copies(tmp_path, variants=[variant], profile="smoke")
+    arrays = table.arrays(variant, "length", "length_solved")
+    _, right = axes_of(fig4g.panel_g, table)
+    for line, lengths, solved in zip(right.lines, arrays["length"], arrays["length_solved"], strict=False):
+        updates = np.cumsum([-(-int(n) // steps) if steps else 1 for n in lengths])
+        at = np.asarray(line.get_xdata())
+        assert at[-1] == updates[-1] and set(at) <= set(updates)
+        assert np.array_equal(np.asarray(line.get_ydata()), solved[np.searchsorted(updates, at)])
+    assert (at[-1] > len(lengths)) == bool(steps)  # control: batches are fewer than windows
 
 
 def test_perplexities_are_drawn_by_epoch(tmp_path):

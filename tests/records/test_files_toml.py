@@ -69,13 +69,18 @@ def study_as_written(data: dict[str, Any], study: Any) -> None:
 
 def claims_as_written(data: dict[str, Any], claims: list[Any]) -> None:
     """Claims have what the file has."""
-    tables = {key: data.pop(key, {}) for key in ("tolerances", "requirements", "licences")}
+    tables = {key: data.pop(key, {}) for key in ("tolerances", "requirements", "licences", "seeds", "worse")}
     rows = [(figure, row) for figure, rows in data.items() for row in rows]
     assert len(rows) == len(claims)
     for (figure, row), claim in zip(rows, claims, strict=True):
         assert (claim.figure, claim.licence) == (figure, tables["licences"].get(row["task"], ""))
-        for key in set(row) - {"tolerance", "relations", "requires"}:
-            assert getattr(claim, key) == row[key] and isinstance(row[key], bool) == (key == "at_least")
+        for key in set(row) - {"tolerance", "relations", "requires", "share"}:
+            assert getattr(claim, key) == row[key] and isinstance(row[key], bool) == (key in ("at_least", "fitted"))
+        for key, value in row.get("share", {}).items():
+            assert getattr(claim.share, key) == (tuple(value) if isinstance(value, list) else value)
+        assert {key: getattr(claim.seeds, key) for key in tables["seeds"].get(row["task"], {})} == tables["seeds"].get(
+            row["task"], {}
+        )
         if width := tables["tolerances"].get(row.get("tolerance", "")):
             assert claim.tolerance.why == width["why"]
             kind = claim.tolerance.kind

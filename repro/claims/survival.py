@@ -1,0 +1,76 @@
+"""Statistics of times until something happens, such as iterations until a task is solved, of which some are censored.
+
+`times` [run] are those of the event, or, where `censored` [run], of the end of the run without it. A run that was lost
+never has the event: it is censored at infinity and stays among those at risk. scipy's Kaplan-Meier estimate and
+log-rank test.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from repro.claims.stats import LEVEL
+
+FOR_EVER = 1e300  # scipy wants finite times
+ROUNDING = 1e-9
+
+
+def median(times: np.ndarray, censored: np.ndarray) -> float:
+    """The Kaplan-Meier median: the time by which half of the runs have had the event; infinite if they have not.
+
+    Where exactly half have had it, it is the middle between that event and the next, as for uncensored data.
+    """
+    at, surviving, _, _ = _curve(times, censored)
+    reached = np.flatnonzero(surviving <= 0.5 + ROUNDING)
+    if not len(reached):
+        return math.inf
+    first = int(reached[0])
+    if surviving[first] < 0.5 - ROUNDING:
+        return float(at[first])
+    later = at[np.flatnonzero(surviving < 0.5 - ROUNDING)[:1]]
+    return float((at[first] + later[0]) / 2) if len(later) else math.inf
+
+
+def interval_of_median(times: np.ndarray, censored: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of the median (Brookmeyer and Crowley): the times at which the log-log interval of the
+    Kaplan-Meier curve contains one half. The upper end may be infinite. Fewer than two runs: (nan, nan)."""
+    if len(times) < 2:
+        return math.nan, math.nan
+    at, _, low, high = _curve(times, censored)
+    ends = [at[np.flatnonzero(bound <= 0.5)[:1]] for bound in (low, high)]
+    first, last = (float(end[0]) if len(end) else math.inf for end in ends)
+    return first, last
+
+
+def log_rank(times: np.ndarray, censored: np.ndarray, others: np.ndarray, others_censored: np.ndarray) -> float:
+    """Two-sided p of the log-rank test that two groups of runs have the same distribution of times; 1 if no run of
+    either had the event."""
+    from scipy.stats import logrank
+
+    if censored.all() and others_censored.all():
+        return 1.0
+    return float(logrank(_data(times, censored), _data(others, others_censored)).pvalue)
+
+
+def _data(times: np.ndarray, censored: np.ndarray) -> Any:
+    from scipy.stats import CensoredData
+
+    finite = np.minimum(np.asarray(times, dtype=float), FOR_EVER)
+    return CensoredData(uncensored=finite[~censored], right=finite[censored])
+
+
+def _curve(times: np.ndarray, censored: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The Kaplan-Meier curve at its event times: times, surviving share, lower and upper end of its interval."""
+    from scipy.stats import ecdf
+
+    curve = ecdf(_data(times, censored)).sf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no interval where nothing, or all, has happened
+        interval = curve.confidence_interval(LEVEL, method="log-log")
+    at, surviving = np.asarray(curve.quantiles), np.asarray(curve.probabilities)
+    event = np.isin(at, np.asarray(times)[~censored])
+    done = surviving <= ROUNDING
+    low, high = (np.where(done, 0.0, end.probabilities) for end in (interval.low, interval.high))
+    return at[event], surviving[event], low[event], high[event]

@@ -1,0 +1,70 @@
+"""Censored times: medians, intervals and tests on made-up data of known answer."""
+
+import math
+
+import numpy as np
+import pytest
+
+from repro.claims.survival import interval_of_median, log_rank, median
+
+
+def censored(times, marks):
+    return np.array(times, dtype=float), np.array(marks, dtype=bool)
+
+
+@pytest.mark.parametrize("times", [[3, 1, 2], [4, 1, 3, 2], [7], [5, 5, 9, 9], [1, 2, 2, 3]])
+def test_without_censoring_it_is_the_ordinary_median(times):
+    assert median(*censored(times, [0] * len(times))) == np.median(times)
+
+
+def test_the_median_by_hand():
+    """Kaplan and Meier: one of 6 had the event at 2 (5/6 are left), one left at 3, one of 4 had it at 5 (5/8), one of 3
+    at 8 (5/12). Had the one that left had it, exactly half were left at 5, and fewer from 8 on."""
+    assert median(*censored([2, 3, 5, 8, 9, 9], [0, 1, 0, 0, 1, 1])) == 8
+    assert median(*censored([2, 3, 5, 8, 9, 9], [0, 0, 0, 0, 1, 1])) == 6.5
+
+
+def test_where_half_never_get_there_the_median_is_not_known():
+    assert median(*censored([2, 3, 9, 9], [0, 0, 1, 1])) == math.inf
+    assert median(*censored([2, 3, 9, 9, 9], [0, 0, 1, 1, 1])) == math.inf
+    assert median(*censored([2, 3, 4, 9, 9], [0, 0, 0, 1, 1])) == 4
+
+
+def test_a_lost_run_stays_among_those_at_risk():
+    times, marks = censored([10, 20, 30, 40, 50, math.inf, math.inf], [0, 0, 0, 0, 0, 1, 1])
+    assert median(times, marks) == 40
+    assert median(*censored([10, 20, 30, 40, 50, 5, 5], [0, 0, 0, 0, 0, 1, 1])) == 30  # control: lost to follow-up
+    low, high = interval_of_median(times, marks)
+    assert low == 10 or low == 20
+    assert high == math.inf
+    assert np.isnan(interval_of_median(times[:1], marks[:1])).all()
+
+
+@pytest.mark.parametrize("given_up", [math.inf, 80.0])
+@pytest.mark.parametrize("n", [10, 40])
+def test_the_interval_covers_the_median_about_as_often_as_it_says(n, given_up):
+    """Log-normal times with a median of 50; 80 is a time that a fourth of the runs has not got to."""
+    rng, inside, control = np.random.default_rng(4), [], []
+    for _ in range(300):
+        times = 50 * np.exp(0.8 * rng.standard_normal(n))
+        low, high = interval_of_median(np.minimum(times, given_up), times > given_up)
+        inside.append(low <= 50 <= high)
+        control.append(low <= 10 <= high)
+    assert 0.9 <= np.mean(inside) <= 0.985
+    assert np.mean(control) < 0.5
+
+
+def test_the_log_rank_test_keeps_its_level_and_sees_a_difference():
+    rng, null, shifted = np.random.default_rng(6), [], []
+    for _ in range(300):
+        a, b, c = (scale * rng.exponential(size=20) for scale in (1.0, 1.0, 4.0))
+        null.append(log_rank(np.minimum(a, 2), a > 2, np.minimum(b, 2), b > 2))
+        shifted.append(log_rank(np.minimum(a, 2), a > 2, np.minimum(c, 2), c > 2))
+    assert 0.02 <= np.mean(np.array(null) < 0.05) <= 0.09
+    assert np.mean(np.array(shifted) < 0.05) > 0.9
+
+
+def test_runs_that_never_get_there_on_either_side_do_not_differ():
+    times, marks = censored([500] * 8, [1] * 8)
+    assert log_rank(times, marks, times, marks) == 1
+    assert log_rank(times, marks, np.full(8, 40.0), ~marks) < 0.01  # control
