@@ -112,10 +112,7 @@ def test_the_report_has_goals_misses_rows_and_machine(answered, tmp_path, monkey
     assert goal in text
     assert "- Missed: pattern_generation: ours: e-prop 1 (factored) took 20 ms and JAX factored, e-prop 1" in text
     assert text.count("- Missed") == 2  # the online evaluator too
-    assert (
-        "a ratio of 3.00; the goal is at least 8 times as fast as the best JAX. Less than half is kernels"
-        in text
-    )
+    assert "a ratio of 3.00; the goal is at least 8 times as fast as the best JAX. Less than half is kernels" in text
     assert "Some CPU" in text
     assert "one thread a process" in text
     assert f"torch {machine._version('torch')}" in text
