@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from repro.eprop.kernels.events import SpikeTrains, some_trials
+from repro.eprop.rules.rate import shares_updates
 from repro.errors import UserError
 
 
 def process_of() -> tuple[int, int]:
     """The rank of this process, and how many train together; (0, 1) for one alone."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not shares_updates():
         return 0, 1
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 

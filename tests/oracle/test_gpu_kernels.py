@@ -24,7 +24,10 @@ NUMBERS: Any = 0.93, 0.97, 0.6, 3, 0.3  # alpha, rho, v_th, refractory steps, da
 if INTERPRETED or ON_GPU:
     from repro.eprop.kernels.triton_cuda import launch
 
-runs_kernels = pytest.mark.skipif(not (INTERPRETED or ON_GPU), reason="the interpreter wants a process of its own")
+ELSEWHERE = (
+    "no GPU here; Triton's interpreter is chosen before Triton is imported: a test below starts a process with it"
+)
+runs_kernels = pytest.mark.skipif(not (INTERPRETED or ON_GPU), reason=ELSEWHERE)
 wants_gpu = pytest.mark.skipif(INTERPRETED or not ON_GPU, reason="torch finds no GPU here")
 
 

@@ -12,7 +12,7 @@ from repro.eprop.neurons.lstm import LSTM
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import WindowRule
 from tests.oracle.conftest import relative
-from tests.oracle.test_gpu_kernels import DEVICE, INTERPRETED, ON_GPU
+from tests.oracle.test_gpu_kernels import DEVICE, ELSEWHERE, INTERPRETED, ON_GPU
 
 WRONG = 1e-3
 BATCH, N = 5, 67  # in Triton one program, and a part of the next
@@ -27,7 +27,7 @@ def kernels(request: pytest.FixtureRequest) -> tuple[Any, str]:
     if request.param == "cpu":
         return dispatch.operators("cpu"), "cpu"
     if not (INTERPRETED or ON_GPU):
-        pytest.skip("the interpreter wants a process of its own")
+        pytest.skip(ELSEWHERE)
     from repro.eprop.kernels.triton_cuda import launch
 
     return launch, DEVICE

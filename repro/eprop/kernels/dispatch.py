@@ -20,6 +20,8 @@ PACKAGES = {"cpu": "repro.eprop.kernels.numba_cpu", "cuda": "repro.eprop.kernels
 Operators = Any  # the functions of `reference`, by name
 # What a device may have beside these: a layer and its readout in one call each way. `layers.fused` uses them.
 FUSED = ("network_forward", "network_reverse")
+# Up to so few neurons the CPU makes BPTT's products whole, with SIMD along trials.
+FEW_NEURONS = 64
 
 
 @functools.cache

@@ -5,11 +5,13 @@ are `channel` [event] and `start` [time * batch + 1]: see `repro.eprop.kernels.e
 [time, batch] flattened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+Filter = Callable[[Tensor, float, bool], Tensor]  # as `exponential_filter`
 
 OPERATORS = (
     *("lif_forward", "local_reverse", "bptt_reverse", "exponential_filter", "online_traces"),
@@ -113,14 +115,16 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y
 
 
-def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
-    """y^t = decay y^(t+1) + h^t signal^t; an h of one trial is that of all."""
-    return exponential_filter(h * signal, decay, reverse=True)
+def filtered_product(h: Tensor, signal: Tensor, decay: float, by: Filter = exponential_filter) -> Tensor:
+    """y^t = decay y^(t+1) + h^t signal^t; an h of one trial is that of all. A device may have another filter."""
+    return by(h * signal, decay, True)
 
 
-def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+def filtered_product_gradients(
+    by_y: Tensor, h: Tensor, signal: Tensor, decay: float, by: Filter = exponential_filter
+) -> tuple[Tensor, Tensor]:
     """The gradients of h (of one trial's the sum over trials) and of the signal in `filtered_product`."""
-    by_product = exponential_filter(by_y, decay, reverse=False)
+    by_product = by(by_y, decay, False)
     by_h = by_product * signal
     return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
 

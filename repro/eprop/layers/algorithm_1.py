@@ -1,5 +1,6 @@
 """Algorithm 1 as a loss: the gradients of a window are computed at once, and its backward pass delivers them."""
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -104,11 +105,8 @@ class Algorithm1Loss:
             this, later = self._detached(window), following and self._detached(following)
             self._check_readout(this)
             state = state or layer.initial_state(len(this.inputs))
-            if carried is not None:
-                carried.make_room(this.inputs.shape[1])
-            gradients = self._compute(this, later, state, carried, window.inputs.requires_grad)
-            if carried is not None:
-                carried.advanced(this.inputs.shape[1])
+            with contextlib.nullcontext() if carried is None else carried.advancing(this.inputs.shape[1]):
+                gradients = self._compute(this, later, state, carried, window.inputs.requires_grad)
         return self._loss(window.inputs, gradients)
 
     def __getstate__(self) -> dict[str, Any]:

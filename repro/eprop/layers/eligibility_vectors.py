@@ -1,5 +1,7 @@
 """The eligibility vectors of an LSTM layer, carried from one window of a sequence to the next."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,13 +37,14 @@ class EligibilityVectors:
         """The steps of each window in the history; None where vectors are carried."""
         return None if isinstance(self.past, Tensor) else self.past.windows
 
-    def make_room(self, steps: int) -> None:
-        """Before a window of so many steps: turn the history into vectors if it would become too long."""
+    @contextlib.contextmanager
+    def advancing(self, steps: int) -> Iterator[Tensor | History]:
+        """`past`, for a block that advances it by a window of so many steps.
+
+        The history becomes vectors before the block if it would become too long."""
         if not isinstance(self.past, Tensor) and not self.past.has_room(steps):
             self.past = self._memory = self.past.vectors(self._memory)
-
-    def advanced(self, steps: int) -> None:
-        """After a window of so many steps has been written to `past`."""
+        yield self.past
         if not isinstance(self.past, Tensor):
             self.past = self.past.followed_by(steps)
 

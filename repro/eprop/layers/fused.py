@@ -18,9 +18,6 @@ from repro.eprop.neurons.neuron import NOT_KEPT, NeuronState, Trajectory
 from repro.eprop.rules.rule import BPTT, EProp
 from repro.eprop.rules.signals import Factored
 
-# Of fewer neurons BPTT's way back is faster with SIMD along trials: `kernels.numba_cpu.recursions.bptt_reverse_few`.
-MANY_NEURONS = 65
-
 
 class ReadoutInside(NamedTuple):
     """A readout that the kernels compute: its weights [readout, neuron], y before the first step [batch, readout]."""
@@ -85,11 +82,11 @@ class FusedPass:
         return passed.keep(trajectory, NeuronState(tuple(after[: len(neuron.names)]), z, refractory)), made.y
 
     def can_reverse(self) -> bool:
-        """Whether the backward pass is e-prop with its full trace, or BPTT of many neurons."""
+        """Whether the backward pass is e-prop with its full trace, or BPTT of many neurons (of few it is slower)."""
         kind, rule, layer = type(self._neuron), self.passed.rule, self.passed.layer
         if rule == BPTT():
             ours = kind.bptt_delta is IntegrateAndFire.bptt_delta
-            return ours and layer.n >= MANY_NEURONS and layer.w_rec is not None
+            return ours and layer.n > dispatch.FEW_NEURONS and layer.w_rec is not None
         return rule == EProp() and kind.e_prop_delta is IntegrateAndFire.e_prop_delta
 
     def reverse(

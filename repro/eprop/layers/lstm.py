@@ -185,9 +185,8 @@ class _Window(torch.autograd.Function):
             ctx.save_for_backward(w_in, w_rec, *call.boundary, trajectory.presynaptic, *trajectory.jacobians)
         elif call.vectors is not None:
             zero, series = torch.zeros_like(call.state.c), (trajectory.presynaptic, trajectory.jacobians)
-            call.vectors.make_room(x.shape[1])
-            windows.advance_eligibility_vectors(call.vectors.past, *series, zero, zero)
-            call.vectors.advanced(x.shape[1])
+            with call.vectors.advancing(x.shape[1]) as past:
+                windows.advance_eligibility_vectors(past, *series, zero, zero)
         ctx.mark_non_differentiable(*trajectory.state_after)
         return trajectory.h.transpose(0, 1).contiguous(), *trajectory.state_after
 
@@ -220,7 +219,5 @@ def _total(
     """The gradient of all weights; advances the vectors."""
     if vectors is None:
         return windows.weight_gradient(presynaptic, jacobians, backward, boundary, None)
-    vectors.make_room(len(presynaptic))
-    total = windows.weight_gradient(presynaptic, jacobians, backward, boundary, vectors.past)
-    vectors.advanced(len(presynaptic))
-    return total
+    with vectors.advancing(len(presynaptic)) as past:
+        return windows.weight_gradient(presynaptic, jacobians, backward, boundary, past)

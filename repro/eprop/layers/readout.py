@@ -17,6 +17,7 @@ from repro.eprop.kernels.events import Spikes
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_
 from repro.eprop.layers.rule_layer import full_precision
+from repro.eprop.rules.rate import shares_updates
 from repro.eprop.rules.signals import Factored, Feedback, feedback_of, filtered, over_steps, project, scaled, windows_of
 
 
@@ -101,7 +102,7 @@ class Readout(nn.Module):
 
     def _share_seed(self) -> None:
         """Take the seed of rank 0, once, where several processes train together."""
-        if self._seed_is_shared or not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        if self._seed_is_shared or not shares_updates():
             return
         seed = torch.tensor(self.feedback_seed, device=self.w_out.device)
         torch.distributed.broadcast(seed, src=0)

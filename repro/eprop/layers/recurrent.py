@@ -179,16 +179,13 @@ class Pass:
             return LayerGradients(None, None, None)
         delta = checked(rule, "delta", rule.delta(layer.neuron, trajectory, signal, w_rec), signal)
         if wants_x:
-            by_x = self.of_inputs(checked(rule, "input_delta", rule.input_delta(delta), signal), w_in)
+            by_current = checked(rule, "input_delta", rule.input_delta(delta), signal)
+            by_x = (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
         if rule.plastic:
             by_in = events.outer(delta, self.x)
             if w_rec.numel():
                 by_rec = events.delayed_outer(delta, trajectory.spikes, trajectory.before.z).fill_diagonal_(0)
         return LayerGradients(by_x, by_in, by_rec)
-
-    def of_inputs(self, by_current: Tensor, w_in: Tensor) -> Tensor:
-        """dE/dx of an array, or of frames that are held, from dE/dI [batch, time, neuron]."""
-        return (events.of_frames(by_current, self.x) if isinstance(self.x, Held) else by_current) @ w_in
 
 
 class _Recurrent(torch.autograd.Function):

@@ -30,7 +30,7 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     check_lengths(lengths, *arrays[0].shape[:2])
     counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
     if not shares_updates():
-        return counts * (1000 / dt_ms / steps)
+        return shared_rates(counts, steps, dt_ms)[0]
     rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
     differentiable = counts * (1000 / dt_ms / steps_each)
     return rates + (differentiable - differentiable.detach())

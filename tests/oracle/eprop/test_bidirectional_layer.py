@@ -20,7 +20,7 @@ from repro.eprop import (
     UsageError,
     spike_trains,
 )
-from repro.eprop.layers import fused
+from repro.eprop.kernels import dispatch
 from tests.oracle.eprop.conftest import EXACT, KAPPA, N_IN, NEURONS, WRONG, N, assert_differ, assert_equal, relative
 
 STEPS = 40
@@ -32,7 +32,7 @@ RULES = pytest.mark.parametrize("rule", [BPTT(), EProp()])
 @pytest.fixture(autouse=True)
 def no_number_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """BPTT of these networks too is that of the fused kernels, as in speech."""
-    monkeypatch.setattr(fused, "MANY_NEURONS", 1)
+    monkeypatch.setattr(dispatch, "FEW_NEURONS", 0)
 
 
 class Both(NamedTuple):

@@ -25,7 +25,6 @@ from repro.eprop import (
     spike_trains,
 )
 from repro.eprop.kernels import dispatch
-from repro.eprop.layers import fused
 from repro.eprop.layers.readout import Readout
 from tests.oracle.eprop.conftest import (
     GAMMA,
@@ -110,7 +109,7 @@ def test_bptt_of_many_neurons(
     two = results(case, "two", LOSS_OF_Z["any loss of z"])
     results(case, "pair", torch.mean)
     assert calls == {"network_forward": 1}, "these are few"
-    monkeypatch.setattr(fused, "MANY_NEURONS", N)
+    monkeypatch.setattr(dispatch, "FEW_NEURONS", N - 1)
     calls.clear()
     one = results(case, "pair", LOSS_OF_Z["any loss of z"])
     assert calls == {"network_forward": 1, "network_reverse": 1}
@@ -122,7 +121,7 @@ def test_bptt_of_many_neurons(
 @pytest.mark.parametrize("rule", [EProp(), BPTT()])
 @pytest.mark.parametrize("frame_steps", [1, 5])
 def test_padding_and_frames(rule: Rule, frame_steps: int, calls: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "MANY_NEURONS", N)
+    monkeypatch.setattr(dispatch, "FEW_NEURONS", N - 1)
     case = make("alif", rule, "random", frame_steps=frame_steps)
 
     def of(way: str, lengths: Tensor) -> dict[str, Tensor]:

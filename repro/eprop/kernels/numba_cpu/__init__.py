@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from repro.eprop.kernels.dispatch import FEW_NEURONS
 from repro.eprop.kernels.events import series
 from repro.eprop.kernels.numba_cpu import bptt as _bptt
 from repro.eprop.kernels.numba_cpu import events as _events
@@ -22,8 +23,6 @@ events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions
 softmax: Any = _softmax
-# Up to so few neurons BPTT's products are dense.
-FEW_NEURONS = 64
 STEPS_TOGETHER = 4  # that the kernel of eligibility vectors takes
 
 
@@ -72,7 +71,7 @@ def bptt_reverse(
 ) -> Tensor:
     """See `repro.eprop.kernels.reference.bptt_reverse`."""
     delta = _series(h)
-    real = delta.numpy().dtype.type
+    real = real_of(delta)
     numbers, strength = (real(alpha), real(rho), real(v_th)), beta.contiguous().numpy()
     if h.shape[2] <= FEW_NEURONS and not direct.numel() and w_rec.ndim == 2:
         arrays = inner(h), inner(signal), w_rec.contiguous().numpy(), strength
@@ -89,8 +88,7 @@ def bptt_reverse(
 def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     """See `repro.eprop.kernels.reference.exponential_filter`."""
     y, steps = _series(x), x.shape[1]
-    real = y.numpy().dtype.type
-    recursions.exponential_filter(inner(x).reshape(steps, -1), real(decay), reverse, inner(y).reshape(steps, -1))
+    recursions.exponential_filter(inner(x).reshape(steps, -1), real_of(y)(decay), reverse, inner(y).reshape(steps, -1))
     return y
 
 
@@ -113,7 +111,7 @@ def online_traces(*arrays_then_decays: Any) -> None:
     """See `repro.eprop.kernels.reference.online_traces`."""
     *arrays, alpha, rho, kappa = arrays_then_decays
     read, written = arrays[:4], arrays[4:]
-    real = read[0].numpy().dtype.type
+    real = real_of(read[0])
     numpy_arrays: Any = (*(x.contiguous().numpy() for x in read), *(x.numpy() for x in written))
     recursions.online_traces(*numpy_arrays, real(alpha), real(rho), real(kappa))
 
@@ -169,9 +167,8 @@ def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor
 
 def lstm_step(neuron: Any, currents: Tensor, c: Tensor, *written: Tensor) -> None:
     """See `repro.eprop.kernels.reference.lstm_step`."""
-    gates = currents.unflatten(1, (4, -1)).numpy()
-    real = gates.dtype.type
-    arrays = gates, c.contiguous().numpy(), *(x.numpy() for x in written)
+    real = real_of(currents)
+    arrays = currents.unflatten(1, (4, -1)).numpy(), c.contiguous().numpy(), *(x.numpy() for x in written)
     lstm.lstm_step(neuron.squash, real(0.5), real(neuron.forget_bias), *arrays)
 
 

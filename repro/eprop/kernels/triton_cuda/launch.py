@@ -8,6 +8,7 @@ import torch
 import triton
 from torch import Tensor
 
+from repro.eprop.kernels import reference
 from repro.eprop.kernels.triton_cuda import kernels, lstm
 
 FEW_NEURONS = 64  # up to which the recurrent weights fit into the registers of one program
@@ -113,16 +114,8 @@ def exponential_filter(x: Tensor, decay: float, reverse: bool) -> Tensor:
     return y.transpose(0, 1)
 
 
-def filtered_product(h: Tensor, signal: Tensor, decay: float) -> Tensor:
-    """See `repro.eprop.kernels.reference.filtered_product`."""
-    return exponential_filter(h * signal, decay, reverse=True)
-
-
-def filtered_product_gradients(by_y: Tensor, h: Tensor, signal: Tensor, decay: float) -> tuple[Tensor, Tensor]:
-    """See `repro.eprop.kernels.reference.filtered_product_gradients`."""
-    by_product = exponential_filter(by_y, decay, reverse=False)
-    by_h = by_product * signal
-    return by_h if len(h) == len(by_h) else by_h.sum(dim=0, keepdim=True), by_product * h
+filtered_product = functools.partial(reference.filtered_product, by=exponential_filter)
+filtered_product_gradients = functools.partial(reference.filtered_product_gradients, by=exponential_filter)
 
 
 def carry(vectors: Tensor, keep: Tensor, rows: Tensor, pre: Tensor, left: Tensor) -> Tensor:
