@@ -113,7 +113,7 @@ def under_lightning(problem: Any, turn: Callable[[], None], done: Callable[[], b
 
 def memory(task: str, size: dict[str, int], who: str) -> dict[str, float | None]:
     """Megabytes that iterations of one contender add to a process that has imported and compiled all they need; for
-    JAX what XLA allocates, since its compiler's own memory cannot be told from that of the arrays."""
+    JAX what XLA allocates, since the memory of its compiler cannot be separated from that of the arrays."""
     from benchmarks.contenders import build
     from benchmarks.names import needs_jax
     from benchmarks.windows import problem_of

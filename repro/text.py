@@ -53,6 +53,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:100]} ..."
 
 
+def is_plain(number: str) -> bool:
+    """Whether a number is written in ASCII and without "_": Python also reads 1_000, and digits of other scripts."""
+    return number.isascii() and "_" not in number
+
+
 def count(number: int, word: str) -> str:
     """ "1 run", "9 runs"."""
     return f"{number} {word}{'' if number == 1 else 's'}"

@@ -126,6 +126,7 @@ class Evidence:
         self._lenient = lenient
         self._planned = planned
         self._rows: dict[tuple[str, str], tuple[pd.DataFrame, int]] = {}
+        self._samples: dict[tuple[object, ...], Sample] = {}
 
     def _at_scale(self, task: str, variant: str) -> tuple[pd.DataFrame, int]:
         """A variant's records at the paper's scale, indexed by seed, and the number of its other records."""
@@ -138,6 +139,13 @@ class Evidence:
 
     def sample(self, claim: PaperClaim, variant: str, metric: str, unit: str = "") -> Sample:
         """A metric by seed, in units of the config value `unit`. Raises UserError when two records are of one run."""
+        rules = claim.seeds, claim.requires, claim.worse.get(metric, "")
+        key = (claim.task, variant, metric, unit, *rules)
+        if key not in self._samples:  # several claims and relations need it
+            self._samples[key] = self._read(claim, variant, metric, unit)
+        return self._samples[key]
+
+    def _read(self, claim: PaperClaim, variant: str, metric: str, unit: str) -> Sample:
         at_scale, other = self._at_scale(claim.task, variant)
         plan = claim.seeds if self._planned else None
         ours = at_scale[_planned(at_scale, plan)] if plan else at_scale

@@ -17,6 +17,8 @@ from repro.eprop.errors import UsageError
 from repro.errors import RunFailed, UserError
 from repro.text import table
 
+# Characters that cannot be printed; the last are bytes that are not UTF-8.
+CONTROL = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 COMMANDS = {  # name -> module of repro.cli, what it does
     "reproduce": ("reproduce", "train all runs of a figure, draw it, print which claims hold"),
     "run": ("run", "train one variant with one seed; resumes when called again"),
@@ -103,7 +105,7 @@ def _open_streams() -> None:
 
 def _dispatch(argv: Sequence[str]) -> int:
     for word in argv:
-        if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", word):  # the last are bytes that are not UTF-8
+        if re.search(CONTROL, word):
             raise UserError(f"the argument {word!r} has characters that cannot be printed; leave them out")
     parser = build_parser(argv)
     args, rest = parser.parse_known_args(argv)
@@ -118,6 +120,6 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def _print_error(sentence: str, status: int) -> int:
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", sentence)  # of a file's content, or of its name
+    line = re.sub(f"{CONTROL}+", " ", sentence)  # of a file's content, or of its name
     print(re.sub(r"\S{300,}", lambda word: f"{word[0][:100]}...", line), file=sys.stderr)
     return status

@@ -6,6 +6,7 @@ from repro.cli.arguments import parse_list
 from repro.cli.check import as_json
 from repro.errors import UserError
 from repro.records import frames
+from repro.text import is_plain
 
 EXIT = """\
 exit status:
@@ -38,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _factor(text: str) -> float:
     try:
-        factor = float(text) if text.isascii() and "_" not in text else 0.0
+        factor = float(text) if is_plain(text) else 0.0
     except ValueError:
         factor = 0.0
     if not factor > 1:

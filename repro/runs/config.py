@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repro.errors import UserError, unknown
-from repro.text import shortened
+from repro.text import is_plain, shortened
 
 Value = bool | int | float | str
 
@@ -75,7 +75,7 @@ def parse_value(config_type: type, key: str, text: str) -> Value:
         raise unknown("key", key, sorted(provenance(config_type)), of=config_type.__name__)
     kind: type = type(provenance(config_type)[key].introduced)
     try:
-        if kind is not str and ("_" in text or not text.isascii()):  # 1_000, digits of other scripts
+        if kind is not str and not is_plain(text):
             raise ValueError
         value: Value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):

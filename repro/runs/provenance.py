@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from repro.records.store import CHECKOUT, in_checkout
@@ -28,10 +29,10 @@ def git_state() -> tuple[str, bool]:
         return "", True
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that can move a number; a missing one is left out."""
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of packages, by default of those that can move a number; a missing one is left out."""
     known = {}
-    for name in PACKAGES:
+    for name in packages:
         try:
             known[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
