@@ -77,15 +77,17 @@ def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_one_interrupt(*signals: int, message: str = "") -> Iterator[None]:
-    """The first of these signals is a KeyboardInterrupt with that message; those that follow are ignored."""
+    """The first of these signals is a KeyboardInterrupt with that message; those that follow are ignored.
 
-    def ignore(signum: int, frame: FrameType | None) -> None:
-        pass  # Python prints a traceback where a signal that has just come becomes one to ignore (SIG_IGN)
+    The handler remembers whether one came: Lightning puts handlers back that it has replaced, also after the first.
+    """
+    came = False
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
-        for number in signals:
-            signal.signal(number, ignore)
-        raise KeyboardInterrupt(message)
+        nonlocal came
+        if not came:
+            came = True
+            raise KeyboardInterrupt(message)
 
     before = [signal.signal(number, interrupt) for number in signals]
     try:
