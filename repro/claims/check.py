@@ -189,10 +189,5 @@ def _reason(claim: PaperClaim, sample: Sample, value: Value, relations: Sequence
 
 
 def _readings(claim: PaperClaim) -> str:
-    """Among how many readings of the text ours was chosen, and in how many the claim holds, if that is known."""
-    if not claim.readings:
-        return ""
-    if not claim.holds_in:
-        return f"reading chosen among {claim.readings}"
-    alone = ": reading-dependent" if claim.holds_in == 1 else ""
-    return f"holds in {claim.holds_in} of {claim.readings} readings{alone}"
+    """In how many readings of the text the claim holds, if that is known; else among how many ours was chosen."""
+    return claim.holds_in or (f"reading chosen among {claim.readings}" if claim.readings else "")
