@@ -26,7 +26,7 @@ def result(number: int, holds: Holds, *roles: Role, claim: str = "1d-eprop1") ->
 
 def readings(*holds: Holds) -> list[ReadingResult]:
     """The first one is the chosen."""
-    return [result(number, each, *(["chosen"] if not number else [])) for number, each in enumerate(holds)]  # type: ignore[list-item]
+    return [result(number, each, *(["chosen"] if not number else [])) for number, each in enumerate(holds)]
 
 
 @pytest.mark.parametrize(

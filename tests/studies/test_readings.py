@@ -30,7 +30,7 @@ seeds = [100, 101, 102]
 [grid]
 rate_loss = ["sum_khz", "sum_hz", "population_hz"]
 """
-PLAIN = Universe("fig1", "", None, None, {}, (), {"rate_loss": "sum_hz"}, {"rate_loss": "population_hz"}, False, False)  # type: ignore[arg-type]
+PLAIN = Universe("fig1", "", None, None, {}, (), {"rate_loss": "sum_hz"}, {"rate_loss": "population_hz"}, False, False)
 # e_prop_1, binary, clopath by reading: what the paper has; the order of binary reversed; all alike
 KNOWN = {"sum_khz": (0.011, 0.026, 0.5), "sum_hz": (0.011, 0.005, 0.013), "population_hz": (0.4, 0.4, 0.4)}
 HOLDS = {
