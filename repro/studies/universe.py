@@ -63,15 +63,17 @@ class Universe:
         return [(point, measure) for point in self.study.points for measure in self.measures or {"": ""}]
 
     def reading(self, point: Point, measure: str) -> Reading:
-        """A reading, its values as text, and its roles."""
+        """A reading, as text the values in which it differs from others of the study, and its roles."""
         values = [*point, *([(MEASURE, measure)] if measure else [])]
+        varied = [(key, value) for key, value in values if len(self.study.grid.get(key, (1, 2))) > 1] or values
+        texts = [(key, f"{value:.4g}" if isinstance(value, float) else value) for key, value in varied]
         roles: dict[Role, bool] = {
             "chosen": dict(values) == dict(self.chosen),
             "literal": dict(values) == dict(self.literal),
         }
         roles["control"] = self.control
         return Reading(
-            figure=self.figure, study=self.study.name, name=self.name, values=settings_text(values),
+            figure=self.figure, study=self.study.name, name=self.name, values=settings_text(texts),
             roles=[role for role, holds in roles.items() if holds],
         )  # fmt: skip
 
