@@ -69,3 +69,10 @@ def test_an_unknown_figure_writes_nothing(study: Study, capsys: pytest.CaptureFi
     assert main(["readings", "--figure", "fig9"]) == 2
     assert "unknown figure 'fig9'" in capsys.readouterr().err
     assert list((store.HOME / "docs").iterdir()) == []
+
+
+def test_outside_a_checkout(study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(store, "in_checkout", lambda: False)
+    assert main(["readings"]) == 2
+    assert "the readings belong to a checkout" in capsys.readouterr().err
+    assert list((store.HOME / "docs").iterdir()) == []
