@@ -121,7 +121,7 @@ def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult
     return ClaimResult(
         claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds,
         value.bound and not shares, verdict in JUDGED and few, verdict, reason, note,
-        "share" if claim.share else claim.statistic, len(sample.lost),
+        "share" if claim.share else claim.statistic, len(sample.lost), claim.holds_in,
     )  # fmt: skip
 
 

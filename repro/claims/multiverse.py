@@ -17,6 +17,7 @@ from repro.records.validation import Strict
 HOLDS_IN = CHECKOUT / "paper_figures" / "holds_in.json"
 YES, NO, OPEN = "yes", "no", "unfinished"
 CHOSEN, LITERAL, CONTROL = "chosen", "literal", "control"
+DEPENDENT = "reading-dependent"
 Holds = Literal["yes", "no", "unfinished"]
 Role = Literal["chosen", "literal", "control"]
 
@@ -104,7 +105,7 @@ def count_text(results: Sequence[ReadingResult]) -> str:
     text = f"holds in {len(holding)} of {len(known)} readings"
     if len(known) < len(listed):
         return f"{text} that are finished, of {len(listed)}"
-    return text + (": reading-dependent" if is_dependent(results) else "")
+    return text + (f": {DEPENDENT}" if is_dependent(results) else "")
 
 
 def is_dependent(results: Sequence[ReadingResult]) -> bool:

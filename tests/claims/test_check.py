@@ -230,7 +230,10 @@ def test_readings_and_causes_are_printed(tmp_path):
     (claim,) = claims(tmp_path, row)
     counted = dataclasses.replace(claim, holds_in="holds in 5 of 12 readings")
     (some,) = check([counted], records({"a": around(0.01, 5)}), HASHES)
-    assert some.reason.endswith("; holds in 5 of 12 readings.")
+    assert some.reason.endswith("; holds in 5 of 12 readings.") and some.verdict == hit.verdict
+    assert "reading-dependent" not in format_table([some])
+    alone = dataclasses.replace(some, holds_in="holds in 1 of 12 readings: reading-dependent")
+    assert "reading-dependent (they hold in the chosen reading alone): c0" in format_table([alone])
     assert "reading" not in plain.reason
 
 
