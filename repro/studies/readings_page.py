@@ -46,8 +46,9 @@ def page(claims: Sequence[PaperClaim], results: Sequence[ReadingResult], univers
         parts.append(f"## {TITLES.get(figure, figure)}\n")
         parts += [f"{SIZES[figure]}\n"] if figure in SIZES else []
         parts.append(f"{_claims(claims, ours)}\n")
+        parts += [f"{text}\n" for text in [_together(ours)] if text]
         if any(result.holds != OPEN for result in ours):
-            parts.append(f"![Claims and readings](readings_{figure}.png)\n")
+            parts.append(f"![Claims and readings](readings_{figure}.svg)\n")
         parts.append(f"{_studies([universe for universe in universes if universe.figure == figure])}\n")
     return "\n".join(parts)
 
@@ -65,6 +66,22 @@ def _claims(claims: Sequence[PaperClaim], results: Sequence[ReadingResult]) -> s
             cells += [_of_controls(controls)]
             lines.append([claim.id, claim.text, *cells])
     return _table(lines)
+
+
+def _together(results: Sequence[ReadingResult]) -> str:
+    """In how many readings of a study all claims that it is about hold at once, for studies that are finished."""
+    lines = []
+    for study in dict.fromkeys(result.reading.study for result in results if result.reading.counts):
+        ours = [result for result in results if result.reading.study == study]
+        ids = list(dict.fromkeys(result.claim for result in ours))
+        readings = {str(result.reading): True for result in ours}
+        for result in ours:
+            readings[str(result.reading)] &= result.holds == YES
+        if len(ids) > 1 and all(result.holds != OPEN for result in ours):
+            lines.append(
+                f"All of {', '.join(ids)} hold at once in {sum(readings.values())} of {len(readings)} readings."
+            )
+    return "\n".join(lines)
 
 
 def _of_role(results: Sequence[ReadingResult], role: str) -> str:

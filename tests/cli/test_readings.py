@@ -50,7 +50,7 @@ def test_from_runs_to_the_line_of_a_claim(study: Study, tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     assert "1d-eprop1   holds in 1 of 3 readings: reading-dependent" in out
     docs = store.HOME / "docs"
-    assert {path.name for path in docs.iterdir()} == {"readings.md", "readings_fig1.png", "readings_fig1.svg"}
+    assert {path.name for path in docs.iterdir()} == {"readings.md", "readings_fig1.svg"}
     assert main(["check", "--records", "runs", "--figure", "fig1", "--markdown", "--why"]) == 0
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 1d-eprop1")]
     assert "holds in 1 of 3 readings: reading-dependent" in row
