@@ -26,10 +26,10 @@ def judge(universe: Universe, claims: Sequence[PaperClaim], read_table: Read = r
     """The results of all claims that the study is about, reading by reading. Raises UserError for a broken table."""
     claims = [claim for claim in claims if _is_about(universe, claim)]
     units = {claim.share.unit for claim in claims if claim.share and claim.share.unit}
-    own, others = read_table(universe.study), read_table(universe.others) if universe.others else []
+    ours, others = read_table(universe.study), read_table(universe.others) if universe.others else []
     results: list[ReadingResult] = []
     for point, measure in universe.readings():
-        rows = _at(universe.study, point, own) + _others(universe, point, others)
+        rows = _at(universe.study, point, ours) + _others(universe, point, others)
         frame = _frame(universe, point, measure, rows, units)
         evidence = Evidence(frame, _hashes(universe), lenient=universe.orders_only)
         reading = universe.reading(point, measure)

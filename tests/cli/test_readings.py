@@ -22,7 +22,7 @@ from tests.studies.test_table import run_of
 
 @pytest.fixture
 def study(results: Path, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """A study of figure 1 in a checkout of its own; the only one whose points are readings."""
+    """A study of figure 1 in a separate checkout; the only one whose points are readings."""
     path = write(STUDY)
     home = tmp_path / "checkout"
     shutil.copytree(store.HOME / "docs", home / "docs", ignore=lambda folder, names: names)
