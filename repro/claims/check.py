@@ -121,7 +121,7 @@ def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult
     return ClaimResult(
         claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds,
         value.bound and not shares, verdict in JUDGED and few, verdict, reason, note,
-        "share" if claim.share else claim.statistic, len(sample.lost),
+        "share" if claim.share else claim.statistic, len(sample.lost), claim.holds_in,
     )  # fmt: skip
 
 
@@ -189,10 +189,5 @@ def _reason(claim: PaperClaim, sample: Sample, value: Value, relations: Sequence
 
 
 def _readings(claim: PaperClaim) -> str:
-    """Among how many readings of the text ours was chosen, and in how many the claim holds, if that is known."""
-    if not claim.readings:
-        return ""
-    if not claim.holds_in:
-        return f"reading chosen among {claim.readings}"
-    alone = ": reading-dependent" if claim.holds_in == 1 else ""
-    return f"holds in {claim.holds_in} of {claim.readings} readings{alone}"
+    """In how many readings of the text the claim holds, if that is known; else among how many ours was chosen."""
+    return claim.holds_in or (f"reading chosen among {claim.readings}" if claim.readings else "")

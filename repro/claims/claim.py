@@ -34,9 +34,10 @@ class PaperClaim:
     `claimed` is the printed number (None where none is printed); `relations` are the orders and likenesses that the
     claim states, `share` what a share of the runs must do; `statistic` ("mean", or "median" by Kaplan and Meier) is how
     seeds are averaged; `at_least` means that the number is a lower bound; `fitted` that it was among those by which the
-    reading was chosen, one of `readings` (0: nothing to choose), in `holds_in` of which the claim holds (0: not known);
-    `cause` is why it was not reproduced, if that is known; `licence` why its data may be missing; `requires` is
-    what each of its runs must have come to; `seeds` are those planned; `worse` maps a metric to "higher" or "lower".
+    reading was chosen, one of `readings` (0: nothing to choose); `holds_in` is in how many readings it holds, as a
+    clause ("": not known); `cause` is why it was not reproduced, if that is known; `licence` why its data may be
+    missing; `requires` is what each of its runs must have come to; `seeds` are those planned; `worse` maps a metric to
+    "higher" or "lower".
     """
 
     id: str
@@ -57,7 +58,7 @@ class PaperClaim:
     licence: str = ""
     requires: Requirement | None = None
     fitted: bool = False
-    holds_in: int = 0
+    holds_in: str = ""
     share: Share | None = None
     seeds: SeedPlan | None = None
     worse: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -12,7 +12,8 @@ class ClaimResult:
     is none; `bound` means that it is a lower bound, because some runs did not reach what it measures; `indicative` that
     the seeds were fewer than three, or than planned; `substitute_note` gives the results of runs of other seeds, on
     other data, of a smaller size or not finished yet, where the verdict is "no data" or "not run"; `n_lost` counts the
-    runs that were lost: they are in a median or share, and not in a mean.
+    runs that were lost: they are in a median or share, and not in a mean; `holds_in` is in how many readings of the
+    text the claim holds, as a clause.
     """
 
     id: str
@@ -31,3 +32,4 @@ class ClaimResult:
     substitute_note: str = ""
     statistic: str = "mean"
     n_lost: int = 0
+    holds_in: str = ""

@@ -27,7 +27,9 @@ class RelationResult:
 
     `outcome`: "holds"; "direction" (an order holds in the mean, and no test shows it); "open" (an interval overlaps an
     edge of what is claimed); "fails"; "lacks" (no seed has all that is compared). `samples` are the runs of all sides;
-    `share` the share of runs that meet a condition and its interval, where that is the statement.
+    `share` the share of runs that meet a condition and its interval, where that is the statement. `in_the_mean`:
+    whether the statement holds for the means, or the share, however few the seeds; None if that is not known. `means`
+    are those of both sides.
     """
 
     text: str
@@ -35,6 +37,8 @@ class RelationResult:
     outcome: Outcome
     samples: tuple[Sample, ...]
     share: tuple[float, float, float] | None = None
+    in_the_mean: bool | None = None
+    means: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,10 @@ def judge_relations(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[st
             results[pair.claim.id].append(_result(pair, p_values))
     for claim in claims:
         if claim.share:
-            results[claim.id].append(RelationResult(*judge_share(claim, claim.share, evidence)))
+            result = RelationResult(*judge_share(claim, claim.share, evidence))
+            low, high = claim.share.region()
+            meets = low <= result.share[0] <= high if result.share else None
+            results[claim.id].append(dataclasses.replace(result, in_the_mean=meets))
     return results
 
 
@@ -130,19 +137,21 @@ def _result(pair: _Pair, p_values: Mapping[int, float]) -> RelationResult:
         return RelationResult(f"{pair.relation} cannot be judged without a common seed", 0, "lacks", pair.samples)
     if pair.relation.alike:
         return _likeness(pair)
-    left, right = pair.left.mean(), pair.right.mean()
+    left, right = means = float(pair.left.mean()), float(pair.right.mean())
+    holds = bool(pair.differences.mean() > 0)
     agree = f"in {int((pair.left < pair.right).sum())} of {count(n, 'seed')}"
-    outcome: Outcome = "direction" if pair.differences.mean() > 0 else "fails"
+    outcome: Outcome = "direction" if holds else "fails"
     if pair.claim.kind in IDENTITIES:
-        outcome, test = "holds" if (pair.left < pair.right).all() else "fails", agree
+        holds = bool((pair.left < pair.right).all())
+        outcome, test = "holds" if holds else "fails", agree
     elif pair.tested:
         p = p_values[id(pair)]
         outcome, test = "holds" if p < ALPHA else outcome, f"p = {p:.2g} after Holm, {agree}"
     else:
         test = f"too few seeds for a test: {agree}"
     word = {"holds": "holds", "direction": "holds in the mean only", "fails": "does not hold"}[outcome]
-    means = f"means {format_number(left)} and {format_number(right)}"
-    return RelationResult(f"{pair.relation} {word} ({means}; {test}{pair.remark})", n, outcome, pair.samples)
+    text = f"{pair.relation} {word} (means {format_number(left)} and {format_number(right)}; {test}{pair.remark})"
+    return RelationResult(text, n, outcome, pair.samples, None, holds, means)
 
 
 def _likeness(pair: _Pair) -> RelationResult:
@@ -152,9 +161,13 @@ def _likeness(pair: _Pair) -> RelationResult:
         raise AssertionError(f"{pair.claim.id} states a likeness without a tolerance; loading should have refused it")
     absolute = tolerance.kind == "absolute"
     interval = (interval_of_difference if absolute else interval_of_ratio)(pair.left, pair.right)
+    low, high = tolerance.bounds(0.0 if absolute else 1.0)
+    left, right = means = float(pair.left.mean()), float(pair.right.mean())
+    distance = right - left if absolute else right / left if left else np.inf
+    holds: bool | None = bool(low <= distance <= high)
     if any(len(sample.bounds) for sample in pair.samples):
-        interval = (np.nan, np.nan)
-    outcome = region(interval, tolerance.bounds(0.0 if absolute else 1.0))
+        interval, holds = (np.nan, np.nan), None
+    outcome = region(interval, (low, high))
     what = "difference" if absolute else "ratio"
     text, word = {
         "holds": ("holds", f"inside {tolerance}"),
@@ -164,6 +177,6 @@ def _likeness(pair: _Pair) -> RelationResult:
     span = f"95 % interval of the {what} {format_number(interval[0])} to {format_number(interval[1])}, {word}"
     if np.isnan(interval[0]):
         span = f"no interval of the {what}: " + ("one seed" if len(pair.left) == 1 else "lower bounds")
-    means = f"means {format_number(pair.left.mean())} and {format_number(pair.right.mean())}"
-    text = f"{pair.relation} {text} ({means}; {span}; {count(len(pair.left), 'seed')}{pair.remark})"
-    return RelationResult(text, len(pair.left), outcome, pair.samples)
+    both = f"means {format_number(left)} and {format_number(right)}"
+    text = f"{pair.relation} {text} ({both}; {span}; {count(len(pair.left), 'seed')}{pair.remark})"
+    return RelationResult(text, len(pair.left), outcome, pair.samples, None, holds, means)

@@ -77,5 +77,4 @@ class ClaimRow(Strict):
     cause: str = Field("", description=A_TEXT)
     requires: str = Field("", description="the name of a requirement")
     fitted: bool = Field(False, description="true or false")
-    holds_in: int = Field(0, ge=0, description="a whole number from 0 up")
     share: ShareTable | None = Field(None, description="a table such as { most = 500, below = 0.1 }")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from repro.claims.claim_result import ClaimResult
+from repro.claims.multiverse import DEPENDENT
 from repro.claims.regions import span
 from repro.claims.verdicts import JUDGED, RANK
 from repro.text import aligned, format_number
@@ -59,6 +60,8 @@ def format_table(results: Sequence[ClaimResult], why: bool = False, width: int =
             if r.verdict == verdict and r.substitute_note:
                 lines += _wrapped(f"{r.id} {r.substitute_note}", width, "    ", "        ")
     lines += _wrapped(tally(results), width, "", "    ")
+    if dependent := ", ".join(r.id for r in results if r.holds_in.endswith(DEPENDENT)):
+        lines += _wrapped(f"{DEPENDENT} (they hold in the chosen reading alone): {dependent}", width, "", "    ")
     lines += _wrapped(legend(judged), width, "")
     lines += [INDICATIVE] * any(r.indicative for r in results)
     return "\n".join(lines)

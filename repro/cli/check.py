@@ -106,9 +106,10 @@ def judge(
     """
     from repro.claims.check import check
     from repro.claims.claim import load_claims
+    from repro.claims.multiverse import read_results, with_counts
     from repro.runs.scale import paper_hashes
 
-    claims = load_claims()
+    claims = with_counts(load_claims(), read_results())
     figures = {claim.figure: None for claim in claims}
     if figure and figure not in figures:
         raise unknown("figure", figure, figures)

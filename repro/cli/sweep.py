@@ -1,4 +1,4 @@
-"""`repro sweep`: serve a study with some workers; `repro sweep status`: how far it is."""
+"""`repro sweep`: serve a study with some workers; `sweep status`: how far it is; `sweep table`: all its runs."""
 
 import argparse
 import signal
@@ -9,7 +9,7 @@ from repro.cli.arguments import checked_int
 from repro.errors import UserError
 from repro.jobs.processes import as_one_interrupt
 from repro.records import store
-from repro.text import LiveLine, duration, shown
+from repro.text import LiveLine, count, duration, shown
 
 if TYPE_CHECKING:
     from repro.studies.study import Study
@@ -20,12 +20,13 @@ STOPPED = "stopped; run the same command again to resume"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.usage = "repro sweep [-h] [status] STUDY [--workers N] [--storage URL]"
+    parser.usage = "repro sweep [-h] [status | table] STUDY [--workers N] [--storage URL]"
     parser.add_argument(
         "words",
         metavar="STUDY",
         nargs="+",
-        help="a name in sweeps/, or the path of a .toml file; with 'status' before it: how far it is",
+        help="a name in sweeps/, or the path of a .toml file; with 'status' before it: how far it is; with "
+        "'table': writes every run that this machine has into sweeps/tables/STUDY.csv",
     )
     parser.add_argument(
         "--workers",
@@ -48,10 +49,12 @@ def execute(args: argparse.Namespace) -> int:
     from repro.studies import studyfile
 
     *before, name = args.words
-    if before not in ([], ["status"]):
-        raise UserError(f"repro sweep {' '.join(args.words)}: wants one STUDY, or status STUDY")
+    if before not in ([], ["status"], ["table"]):
+        raise UserError(f"repro sweep {' '.join(args.words)}: wants one STUDY, or status STUDY, or table STUDY")
     path = studyfile.find(name)
     study = studyfile.load(path)
+    if before == ["table"]:
+        return _table(study)
     _require_optuna()
     if before:
         return _status(study, args.storage)
@@ -107,6 +110,15 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
     if not queue.is_done():
         print("the workers ended before the study; run the same command again to resume")
         return 1
+    return 0
+
+
+def _table(study: "Study") -> int:
+    """Write the table of the study's runs."""
+    from repro.studies import table
+
+    path, runs = table.write(study)
+    print(f"{runs} of {count(study.size, 'run')} in {shown(path)}")
     return 0
 
 

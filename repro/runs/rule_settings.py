@@ -27,6 +27,9 @@ class RuleSettings:
         choices=("printed", "swapped"),
     )
     clopath_rectified: bool = assumed(True, "Eq. 57 prints [v - v+] without its rectifier; Clopath et al. rectify both")
+    clopath_falls_off: bool = assumed(
+        False, "Eq. 57 as printed grows with v; true: zero from 2 v_th on, like the pseudo-derivative that it replaces"
+    )
     feedback: str = paper("random", "Eq. 49", choices=("random", "symmetric", "global"))
     feedback_variance: str = paper(
         "one_over_n", "Pattern generation task 1.1; one in task 1.3", choices=("one_over_n", "one")

@@ -46,7 +46,8 @@ def rule_of(settings: RuleSettings) -> Rule:
         raise UserError(f"evaluator=online keeps the full eligibility trace; for trace={settings.trace} use factored")
     if settings.evaluator == "online" and settings.feedback_time == "slice":
         raise UserError("evaluator=online cannot know later errors: feedback_time=slice needs evaluator=factored")
-    return EProp(Trace(settings.trace, settings.clopath_thresholds, settings.clopath_rectified))
+    clopath = settings.clopath_thresholds, settings.clopath_rectified, settings.clopath_falls_off
+    return EProp(Trace(settings.trace, *clopath))
 
 
 def feedback_of(settings: RuleSettings) -> Feedback:

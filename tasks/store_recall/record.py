@@ -24,10 +24,10 @@ def summary(series: Mapping[str, Any], config: StoreRecallConfig) -> Numbers:
     numbers = {"error": float(np.mean(errors[-last:])), "rate_hz": float(np.mean(series["rate_hz"][-last:]))}
     for measure in ("one_batch", "mean_of_20"):
         after = solved_after(errors, measure, config.solved_error)
-        numbers[f"iterations_{measure}"] = float(len(errors) if after is None else after)
+        reached = {"": float(len(errors) if after is None else after), "_at_least": float(after is None)}
+        numbers |= {f"iterations_{measure}{mark}": value for mark, value in reached.items()}
         if measure == config.solved_by:
-            numbers["iterations"] = numbers[f"iterations_{measure}"]
-            numbers["iterations_at_least"] = float(after is None)
+            numbers |= {f"iterations{mark}": value for mark, value in reached.items()}
     return numbers
 
 

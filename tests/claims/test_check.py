@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -9,7 +10,7 @@ from repro.claims.claim import load_claims
 from repro.claims.table import format_table
 from repro.claims.verdicts import RANK, read_verdicts, worse, write_verdicts
 from repro.errors import UserError
-from tests.claims.synthetic import TOLERANCES, around, judged, records
+from tests.claims.synthetic import HASHES, TOLERANCES, around, claims, judged, records
 
 VALUE = 'kind = "value"; variant = "a"; metric = "mse"; claimed = 0.01; tolerance = "mse"'
 BELOW = VALUE + '; relations = ["a < b"]'
@@ -226,10 +227,13 @@ def test_readings_and_causes_are_printed(tmp_path):
     (plain,) = judged(tmp_path, records({"a": around(0.03, 5)}), VALUE + "; readings = 0")
     assert missed.reason.endswith("; reading chosen among 12; the text leaves the loss open.")
     assert hit.reason.endswith("; reading chosen among 12.")
-    near = records({"a": around(0.01, 5)})
-    (some,), (alone,) = (judged(tmp_path, near, f"{row}; holds_in = {n}") for n in (5, 1))
-    assert some.reason.endswith("; holds in 5 of 12 readings.")
-    assert alone.reason.endswith("; holds in 1 of 12 readings: reading-dependent.")
+    (claim,) = claims(tmp_path, row)
+    counted = dataclasses.replace(claim, holds_in="holds in 5 of 12 readings")
+    (some,) = check([counted], records({"a": around(0.01, 5)}), HASHES)
+    assert some.reason.endswith("; holds in 5 of 12 readings.") and some.verdict == hit.verdict
+    assert "reading-dependent" not in format_table([some])
+    alone = dataclasses.replace(some, holds_in="holds in 1 of 12 readings: reading-dependent")
+    assert "reading-dependent (they hold in the chosen reading alone): c0" in format_table([alone])
     assert "reading" not in plain.reason
 
 

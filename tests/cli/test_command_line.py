@@ -94,7 +94,7 @@ def runs(results: Path, write: Callable[..., object]) -> Path:
 
 
 FIELDS = "id panel kind claimed tolerance observed low high n_seeds bound indicative verdict reason substitute_note"
-FIELDS += " statistic n_lost"
+FIELDS += " statistic n_lost holds_in"
 
 
 def test_check_without_torch(runs: Path) -> None:

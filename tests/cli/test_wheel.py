@@ -71,7 +71,12 @@ def test_the_library(site: Path, here: Path) -> None:
 
 
 def test_data_and_types_are_in_the_wheel(site: Path) -> None:
-    for name in ("paper_figures/claims.toml", "tasks/speech/timit_speakers.toml", "repro/py.typed"):
+    for name in (
+        "paper_figures/claims.toml",
+        "paper_figures/holds_in.json",
+        "tasks/speech/timit_speakers.toml",
+        "repro/py.typed",
+    ):
         assert (site / name).read_bytes() == (CHECKOUT / name).read_bytes()
 
 

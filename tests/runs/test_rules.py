@@ -41,8 +41,11 @@ MEANING: dict[str, tuple[dict[str, Any], Rule, Feedback]] = {
     ),
     "truncated": ({"trace": "truncated"}, EProp("truncated"), Feedback("random")),
     "clopath": (
-        {"trace": "clopath", "clopath_thresholds": "swapped", "clopath_rectified": False},
-        EProp(Trace("clopath", "swapped", False)),
+        {
+            **{"trace": "clopath", "clopath_thresholds": "swapped", "clopath_rectified": False},
+            **{"clopath_falls_off": True},
+        },
+        EProp(Trace("clopath", "swapped", False, True)),
         Feedback("random"),
     ),
 }

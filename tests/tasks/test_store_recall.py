@@ -153,6 +153,9 @@ def test_solved_by_one_batch_or_by_the_mean_of_twenty() -> None:
     assert found["iterations_mean_of_20"] == 19 + next(i for i, m in enumerate(mean) if m < 0.05)
     assert found["iterations"] == 10
     assert found["iterations_at_least"] == 0
+    assert (found["iterations_one_batch_at_least"], found["iterations_mean_of_20_at_least"]) == (0, 0)
+    once = summary(series | {"validation_error": np.array([0.5] * 30 + [0.04])}, CONFIG)
+    assert (once["iterations_one_batch_at_least"], once["iterations_mean_of_20_at_least"]) == (0, 1)
     never = summary(series | {"validation_error": np.full(46, 0.2)}, CONFIG)
     assert (never["iterations"], never["iterations_at_least"]) == (46, 1)
 

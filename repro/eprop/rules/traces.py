@@ -29,12 +29,14 @@ class Trace:
     ============  ==========================================================================================
 
     `clopath_thresholds` is "printed" (v- = v_th / 4, v+ = 0) or "swapped"; `clopath_rectified`: whether [v - v+] has
-    the rectifier that Eq. 57 does not print.
+    the rectifier that Eq. 57 does not print; `clopath_falls_off`: whether the factor is zero from v = 2 v_th on, where
+    the pseudo-derivative is zero too (as printed it grows with v).
     """
 
     kind: str = "full"
     clopath_thresholds: str = "printed"
     clopath_rectified: bool = True
+    clopath_falls_off: bool = False
 
     def __post_init__(self) -> None:
         """Raises UsageError for an unknown kind."""
@@ -87,6 +89,8 @@ class Trace:
         now = v - high
         if self.clopath_rectified:
             now = now.clamp(min=0)
+        if self.clopath_falls_off:
+            now = now * (v < 2 * neuron.v_th)
         blocked = refractory_mask(trajectory.z, neuron.refractory_steps, trajectory.before)
         return now * (v_hat - low).clamp(min=0) * ~blocked
 

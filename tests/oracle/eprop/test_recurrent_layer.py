@@ -169,15 +169,16 @@ def test_simplified_traces_are_their_sums(neuron: str, kind: str) -> None:
 
 @pytest.mark.parametrize("thresholds", ["printed", "swapped"])
 @pytest.mark.parametrize("rectified", [True, False])
-def test_the_clopath_rule_is_eq_57(thresholds: str, rectified: bool) -> None:
-    trace = Trace("clopath", thresholds, rectified)
+@pytest.mark.parametrize("falls_off", [False, True])
+def test_the_clopath_rule_is_eq_57(thresholds: str, rectified: bool, falls_off: bool) -> None:
+    trace = Trace("clopath", thresholds, rectified, falls_off)
     case = make("lif", EProp(trace=trace), x_learns=False)
     signal = wave(case.target.new_zeros(3, 60, N))
     z, _, v = written(case.layer, case.x)
     low, high = (0.0, V_TH / 4) if thresholds == "swapped" else (V_TH / 4, 0.0)
     decay = float(torch.exp(torch.tensor(-1 / 10.0, dtype=torch.float64)))
 
-    def summed(rectified: bool) -> dict[str, torch.Tensor]:
+    def summed(rectified: bool, falls_off: bool) -> dict[str, torch.Tensor]:
         found = {}
         for name, pre in {"w_in": case.x, "w_rec": nn.functional.pad(z, (0, 0, 1, -1))}.items():
             v_hat, z_hat = torch.zeros_like(v[:, 0]), torch.zeros_like(pre[:, 0])
@@ -190,15 +191,18 @@ def test_the_clopath_rule_is_eq_57(thresholds: str, rectified: bool) -> None:
                     silent = torch.where(z[:, t - 1] > 0, REFRACTORY - 1, (silent - 1).clamp(min=0))
                 now = v[:, t] - high
                 factor = (now.relu() if rectified else now) * (v_hat - low).relu() * (silent == 0)
+                if falls_off:
+                    factor = torch.where(v[:, t] < 2 * V_TH, factor, 0.0)
                 total += torch.einsum("bj,bi->ji", signal[:, t] * factor, z_hat)
             found[name] = total
         found["w_rec"].fill_diagonal_(0)
         return found
 
     found = of_layer((case.layer(case.x) * signal).sum(), case.layer)
-    assert_equal(found, summed(rectified))
+    assert_equal(found, summed(rectified, falls_off))
+    assert_differ(found, summed(rectified, not falls_off), "w_in", "w_rec")
     if thresholds == "swapped":  # where [v-hat - v-] has no lower bound, the two readings of v+ = 0 hardly differ
-        assert_differ(found, summed(not rectified), "w_in", "w_rec")
+        assert_differ(found, summed(not rectified, falls_off), "w_in", "w_rec")
     assert_differ(found, printed(case.layer, case.x, signal), "w_in", "w_rec")
 
 

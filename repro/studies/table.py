@@ -1,0 +1,123 @@
+"""Every run of a study as one line of a CSV file that is small enough to be committed: sweeps/tables/STUDY.csv.
+
+Columns: task, variant, seed, the study's keys, status, reason, the final metrics, the commit that trained the run, and
+the kind of machine. The runs themselves stay in results/studies, on the machine that made them: they are not records
+that were accepted, and they may be of any commit.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from repro.errors import UserError
+from repro.jobs.job import Job
+from repro.records import store
+from repro.records.files import read_bytes, write_atomically
+from repro.records.record import RunRecord
+from repro.runs.config import from_mapping
+from repro.runs.registry import get_task
+from repro.studies.spec import StudySpec
+
+FIRST, STATE, LAST = ("task", "variant", "seed"), ("status", "reason"), ("commit", "machine")
+STATUSES = ("finished", "failed", "unfinished")
+COMMIT_DIGITS = 12
+
+Row = dict[str, str]
+
+
+def path_of(study: StudySpec) -> Path:
+    """Where the table of a study lies."""
+    return store.HOME / "sweeps" / "tables" / f"{study.name}.csv"
+
+
+def rows_of(study: StudySpec, where: Path | None = None) -> list[Row]:
+    """A row for each run of the study that has a record below `where` (results/studies/STUDY/runs).
+
+    Runs of other settings, such as those of an older version of the study's file, are left out, and runs on other data
+    than the paper's. Raises UserError when a record cannot be read.
+    """
+    where = where or store.study_folder(study.name) / "runs"
+    records = [record for _, record in store.read_all(where, study.task)] if where.is_dir() else []
+    return [_row(job, record) for record in records if (job := _job(study, record))]
+
+
+def _job(study: StudySpec, record: RunRecord) -> Job | None:
+    """The job of the study that a record is of; None if it is of none."""
+    task = get_task(study.task)
+    if record.variant not in study.variants or record.seed not in study.seeds + study.best_seeds:
+        return None
+    config = from_mapping(task.config, record.config)
+    job = Job(tuple((key, getattr(config, key)) for key in study.grid), record.variant, record.seed)
+    known = all(value in study.grid[key] for key, value in job.point)
+    return job if known and config == task.resolve(job.variant, study.profile, study.overrides(job), {}) else None
+
+
+def _row(job: Job, record: RunRecord) -> Row:
+    """Numbers have seven digits: single precision has no more."""
+    of_job = {"task": record.task, "variant": job.variant, "seed": str(job.seed)}
+    return (
+        of_job
+        | {key: str(value) for key, value in job.point}
+        | {"status": record.status, "reason": record.reason}
+        | {name: f"{value:.7g}" for name, value in sorted(record.metrics.items())}
+        | {
+            "commit": record.git_commit[:COMMIT_DIGITS] + "+" * record.git_dirty,
+            "machine": record.machine or record.device,
+        }
+    )
+
+
+def write(study: StudySpec, path: Path | None = None) -> tuple[Path, int]:
+    """Write the table; its path, and how many runs it has. Rows of runs that are not on this machine stay.
+
+    Raises UserError when a record, or the table that is there, cannot be read.
+    """
+    path = path or path_of(study)
+    rows = {_identity(study, row): row for row in [*read(study, path), *rows_of(study)]}
+    metrics = sorted({name for row in rows.values() for name in row} - {*FIRST, *study.grid, *STATE, *LAST})
+    columns = [*FIRST, *study.grid, *STATE, *metrics, *LAST]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[key] for key in sorted(rows, key=lambda key: (study.variants.index(key[0]), *key[1:])))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.getvalue().encode())
+    return path, len(rows)
+
+
+def _identity(study: StudySpec, row: Mapping[str, str]) -> tuple[str, ...]:
+    return (row["variant"], *(row[key] for key in study.grid), f"{int(row['seed']):010d}")
+
+
+def read(study: StudySpec, path: Path | None = None) -> list[Row]:
+    """The rows of the table whose runs are of the study; none where there is no table.
+
+    Raises UserError when the file is not a table of this study.
+    """
+    path = path or path_of(study)
+    if not path.exists():
+        return []
+    try:
+        reader = csv.DictReader(io.StringIO(read_bytes(path).decode(), newline=""), strict=True, restkey="")
+        rows = list(reader)
+        _check(study, reader.fieldnames or (), rows)
+    except (ValueError, csv.Error) as error:
+        raise UserError(
+            f"{path} is not a table of {study.name} ({error}); `git checkout` restores what was committed"
+        ) from None
+    return [row for row in rows if row["variant"] in study.variants]
+
+
+def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> None:
+    """Raises ValueError where the columns, or the values of a line, are not those of the study."""
+    if missing := [name for name in (*FIRST, *study.grid, *STATE, *LAST) if name not in columns]:
+        raise ValueError(f"no column {missing[0]}")
+    known = {name: {str(value) for value in values} for name, values in study.grid.items()}
+    known |= {"task": {study.task}, "status": set(STATUSES)}
+    for number, row in enumerate(rows, 2):
+        if "" in row or None in row.values():
+            raise ValueError(f"line {number} has another number of columns than the head")
+        if wrong := [name for name, values in known.items() if row[name] not in values]:
+            raise ValueError(f"line {number}: {wrong[0]} = {row[wrong[0]][:50]!r}")
+        int(row["seed"])

@@ -1,0 +1,103 @@
+"""The table of a study's runs, made of records that were never trained."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro.errors import UserError
+from repro.jobs.job import Job
+from repro.runs.config import config_hash
+from repro.runs.registry import get_task
+from repro.studies import table
+from repro.studies.study import Study
+from tests.records.made_up import made_run
+
+
+def run_of(study: Study, root: Path, job: Job, **changes: Any) -> Path:
+    """The record that a job of the study would have."""
+    task = get_task(study.task)
+    config = task.resolve(job.variant, study.profile, study.overrides(job))
+    fields = {"task": task.name, "variant": job.variant, "config": dataclasses.asdict(config)}
+    fields |= {"config_hash": config_hash(config), "metrics": {"nmse": 0.1 + job.seed}}
+    return made_run(root, job.seed, **fields | changes)
+
+
+def test_a_row_has_the_study_s_keys(study: Study, tmp_path: Path) -> None:
+    job = study.search[-1]
+    run_of(study, tmp_path, job, git_commit="ab" * 20, git_dirty=True)
+    (row,) = table.rows_of(study, tmp_path)
+    assert row == {
+        "task": "pattern_generation", "variant": "e_prop_1", "seed": "101", "learning_rate": "0.003", "v_th": "0.9",
+        "status": "finished", "reason": "", "nmse": "101.1", "commit": "abababababab+", "machine": "a processor",
+    }  # fmt: skip
+
+
+def test_lost_runs_have_a_row_and_a_reason(study: Study, tmp_path: Path) -> None:
+    run_of(study, tmp_path, study.search[0], status="failed", reason="the loss is NaN, at once", metrics={})
+    (row,) = table.rows_of(study, tmp_path)
+    assert (row["status"], row["reason"], "nmse" in row) == ("failed", "the loss is NaN, at once", False)
+
+
+def test_runs_of_other_settings_are_left_out(study: Study, tmp_path: Path) -> None:
+    other = dataclasses.replace(study, settings={"dampening": 0.5})
+    more = dataclasses.replace(study, grid={**study.grid, "v_th": (0.5,)})
+    run_of(other, tmp_path, study.search[0])
+    run_of(more, tmp_path, Job((("learning_rate", 0.001), ("v_th", 0.5)), "e_prop_1", 100))
+    run_of(study, tmp_path, dataclasses.replace(study.search[0], seed=7))
+    assert table.rows_of(study, tmp_path) == []
+    assert len(table.rows_of(other, tmp_path)) == len(table.rows_of(more, tmp_path)) == 1  # control
+
+
+def test_rows_of_another_machine_stay(study: Study, results: Path, tmp_path: Path) -> None:
+    path, here = tmp_path / "table.csv", results / "studies" / study.name / "runs"
+    run_of(study, here, study.search[0])
+    assert table.write(study, path) == (path, 1)
+    first = table.read(study, path)
+    here.rename(tmp_path / "elsewhere")
+    run_of(study, here, study.search[1], machine="another")
+    run_of(study, here, study.search[2], status="failed", reason="a, b", metrics={})
+    assert table.write(study, path) == (path, 3)
+    assert table.read(study, path)[0] == first[0]
+    assert {row["machine"] for row in table.read(study, path)} == {"a processor", "another"}
+    before = path.read_bytes()
+    table.write(study, path)
+    assert path.read_bytes() == before
+
+
+def test_a_run_that_was_made_again_replaces_its_row(study: Study, results: Path, tmp_path: Path) -> None:
+    path, here = tmp_path / "table.csv", results / "studies" / study.name / "runs"
+    run_of(study, here, study.search[0])
+    table.write(study, path)
+    here.rename(tmp_path / "elsewhere")
+    run_of(study, here, study.search[0], metrics={"nmse": 0.5})
+    assert table.write(study, path) == (path, 1)
+    assert table.read(study, path)[0]["nmse"] == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("finished", "done", "line 2: status = 'done'"),
+        ("v_th", "vth", "no column v_th"),
+        (",0.4,", ",0.41,", "line 2: v_th = '0.41'"),
+        (",a processor", "", "line 2 has another number of columns"),
+        (",a processor", ",a,b", "line 2 has another number of columns"),
+        ("pattern_generation", "speech", "line 2: task = 'speech'"),
+        (",100,", ",some,", "invalid literal"),
+    ],
+)
+def test_a_file_that_is_no_table_of_the_study(
+    study: Study, results: Path, tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    path = tmp_path / "table.csv"
+    run_of(study, results / "studies" / study.name / "runs", study.search[0])
+    table.write(study, path)
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(UserError, match=why):
+        table.read(study, path)
+
+
+def test_no_runs_and_no_table(study: Study, tmp_path: Path) -> None:
+    assert table.read(study, tmp_path / "none.csv") == table.rows_of(study, tmp_path / "none") == []
