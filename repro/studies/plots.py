@@ -1,4 +1,4 @@
-"""A study as a picture: heatmaps over up to three numeric axes, or dots where the axes are choices."""
+"""A study as a picture: of a grid heatmaps over up to three numeric axes, or dots where the axes are choices."""
 
 import math
 from collections.abc import Sequence
@@ -26,10 +26,17 @@ INKS = (INK, "#0072b2", "#c84a00", "#009e73", "#661144", "#e69f00", "#56b4e9", G
 
 def draw(study: StudySpec, states: JobStates) -> dict[str, bytes]:
     """The picture as NAME -> bytes, SVG and PNG."""
-    rows = rank(study, states)
     with theme():
-        figure = _heatmaps(study, rows) if _is_numeric(study) else _dots(study, rows)
-        return render(figure, PICTURE)
+        return render(_figure(study, states), PICTURE)
+
+
+def _figure(study: StudySpec, states: JobStates) -> Figure:
+    if study.sampler:
+        from repro.studies.search_plots import search_figure  # imports Optuna
+
+        return search_figure(study, states)
+    rows = rank(study, states)
+    return _heatmaps(study, rows) if _is_numeric(study) else _dots(study, rows)
 
 
 def axes_of(study: StudySpec) -> list[str]:
@@ -105,12 +112,12 @@ def _paper_point(study: StudySpec, variant: str) -> dict[str, Value]:
 
 
 def _caption(study: StudySpec) -> str:
-    what = f"{study.name}: {study.metrics[0]}, mean over {len(study.seeds)} seeds"
+    what = f"{study.name}: {study.metrics[0]}, {study.objective} over {len(study.seeds)} seeds"
     return f"{what}; ≥ a lower bound, * fewer seeds, stopped: pruned; frame: the paper's"
 
 
 def _dots(study: StudySpec, rows: Sequence[Row]) -> Figure:
-    """One line per point: one dot per seed, or with [printed] the mean over the printed number."""
+    """One line per point: one dot per seed, or with [printed] their mean or median over the printed number."""
     drawn = rows[:MOST_ROWS]
     figure = Figure(figsize=(WIDTH, 0.9 + 0.17 * len(drawn)))
     axes = grid(figure, 1, 1, left=0.58 * WIDTH, right=0.15, top=0.45, bottom=0.4)[0, 0]

@@ -7,7 +7,6 @@ needs no state of its own, any worker may draw the next point, and one worker dr
 
 import math
 import random
-import warnings
 from collections.abc import Iterable, Mapping
 
 import optuna
@@ -20,15 +19,12 @@ from repro.jobs.ranges import Range
 from repro.runs.config import Value
 from repro.studies.ranking import Row, rank
 from repro.studies.spec import Sampler, StudySpec
+from repro.studies.trials import Choice, as_trials, in_order
 
 TRIES = 200  # to draw a point that is new; the second half at random
 RANDOM_POINTS = 4  # for each key, before TPE has enough to go by; at most ten in all, Optuna's default
-STATES = {"open": TrialState.RUNNING, "pruned": TrialState.PRUNED, "ended": TrialState.COMPLETE}
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-Space = Mapping[str, tuple[Value, ...] | Range]
+Space = Mapping[str, Choice]
 
 
 def draw_point(study: StudySpec, states: JobStates) -> Point | None:
@@ -51,11 +47,10 @@ def _hours(states: JobStates) -> float:
 
 def _new(study: StudySpec, sampler: Sampler, states: JobStates, known: list[Point]) -> Point | None:
     """A point that is not known yet."""
-    rows = rank(study, states)
-    choices = space(study, rows)
+    choices = space(study, rank(study, states))
     kinds = {key: _kind(choice) for key, choice in choices.items()}
-    inside = [row for row in rows if _is_inside(row.point, choices)]
-    trials = as_trials(study, sorted(inside, key=lambda row: known.index(row.point)), kinds)
+    inside = [row for row in in_order(study, states) if _is_inside(row.point, choices)]
+    trials = as_trials(study, inside, kinds)
     for attempt in range(TRIES):
         seed = random.Random(f"{sampler.seed} {len(known)} {attempt}").randrange(2**32)
         trials.sampler = optuna.samplers.RandomSampler(seed)
@@ -83,27 +78,7 @@ def space(study: StudySpec, rows: Iterable[Row]) -> Space:
     return {**fixed, **{key: choice.around(values[key]) for key, choice in study.ranges.items()}}  # type: ignore[arg-type]
 
 
-def as_trials(study: StudySpec, rows: Iterable[Row], kinds: Mapping[str, BaseDistribution]) -> optuna.Study:
-    """An Optuna study in memory that has a trial for each of these points: its value is the score."""
-    direction = "minimize" if study.printed else study.direction
-    trials = optuna.create_study(study_name=study.name, direction=direction)
-    trials.set_metric_names(["distance" if study.printed else f"{study.objective} {study.metrics[0]}"])
-    for row in rows:
-        cells = row.cells.values()
-        state = STATES["open" if any(c.open for c in cells) else "pruned" if any(c.pruned for c in cells) else "ended"]
-        value = row.score if state is TrialState.COMPLETE else None
-        params = dict(row.point)
-        trials.add_trial(optuna.trial.create_trial(state=state, value=value, params=params, distributions=dict(kinds)))
-    return trials
-
-
-def whole_space(study: StudySpec) -> dict[str, BaseDistribution]:
-    """The kind of each key's parameter, over all that is tried."""
-    choices: Space = {**study.grid, **study.ranges}
-    return {key: distribution(choice) for key, choice in choices.items()}
-
-
-def _kind(choice: tuple[Value, ...] | Range) -> BaseDistribution:
+def _kind(choice: Choice) -> BaseDistribution:
     """As the sampler draws it: from a list only what is in it."""
     return distribution(choice) if isinstance(choice, Range) else CategoricalDistribution(choice)
 
@@ -112,5 +87,5 @@ def _is_inside(point: Point, choices: Space) -> bool:
     return all(value in choices[key] for key, value in point)
 
 
-def _rounded(choice: tuple[Value, ...] | Range, value: Value) -> Value:
+def _rounded(choice: Choice, value: Value) -> Value:
     return choice.rounded(value) if isinstance(choice, Range) else value  # type: ignore[arg-type]
