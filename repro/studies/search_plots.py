@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from repro.drawing import GREY, INK, WARNING, WIDTH, grid, plain_log
 from repro.jobs.choices import distribution
@@ -23,6 +24,7 @@ COLUMNS = 3
 HEIGHT = 1.75  # inches, of a row of panels
 COLOUR_MAP = "YlGnBu"
 LIGHT = "#bbbbbb"
+MARGIN = 0.04  # of an axis, beyond its range
 
 
 def search_figure(study: StudySpec, states: JobStates) -> Figure:
@@ -70,7 +72,7 @@ def _history(study: StudySpec, axes: Axes, rows: Sequence[Row]) -> None:
             at.append(number)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.step(at, known, where="post", color=WARNING)
-    axes.set(xlabel="point", ylabel=_score(study), title="history and best so far", xlim=(0.5, len(rows) + 0.5))
+    axes.set(xlabel="point", ylabel=_score(study), title="history and best so far", xlim=(0.5, max(len(rows), 1) + 0.5))
 
 
 def _importances(axes: Axes, parts: dict[str, float]) -> None:
@@ -112,8 +114,7 @@ def _slice(study: StudySpec, rows: Sequence[Row], key: str, axes: Axes) -> None:
         axes.axvline(float(usual), color=GREY, linewidth=0.6, linestyle=":")
     _dots(study, axes, [float(value) for value in values], drawn)
     axes.set(xlabel=key, ylabel=_score(study))
-    if _axis(study, key) is not None:
-        _scale(study, axes, key, "x")
+    _scale(study, axes, key, "x")
 
 
 def _dots(study: StudySpec, axes: Axes, xs: Sequence[float], rows: Sequence[Row]) -> None:
@@ -126,16 +127,26 @@ def _dots(study: StudySpec, axes: Axes, xs: Sequence[float], rows: Sequence[Row]
     axes.scatter(xs, [row.score for row in rows], s=12, facecolor=faces, edgecolor=INK, linewidth=0.7, zorder=2)
 
 
-def _axis(study: StudySpec, key: str) -> bool | None:
-    """Whether a key's axis is logarithmic; None where it has no numbers."""
+def _axis(study: StudySpec, key: str) -> FloatDistribution | IntDistribution | None:
+    """The numbers of a key's axis; None where it has none."""
     choices: dict[str, Choice] = {**study.grid, **study.ranges}
-    return getattr(distribution(choices[key]), "log", None)
+    kind = distribution(choices[key])
+    return kind if isinstance(kind, FloatDistribution | IntDistribution) else None
 
 
 def _scale(study: StudySpec, axes: Axes, key: str, which: str) -> None:
-    if _axis(study, key):
-        axes.set(**{f"{which}scale": "log"})
+    """Let an axis span all that may be tried, so that empty parts can be seen."""
+    kind = _axis(study, key)
+    if kind is None:
+        return
+    low, high = float(kind.low), float(kind.high)
+    if kind.log:
+        margin = (high / low) ** MARGIN
+        axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
         plain_log(axes.xaxis if which == "x" else axes.yaxis)
+    else:
+        margin = MARGIN * (high - low or 1)
+        axes.set(**{f"{which}lim": (low - margin, high + margin)})
 
 
 def _usual_value(study: StudySpec, key: str) -> Value | None:

@@ -128,7 +128,7 @@ def _study(name: str, file: StudyFile) -> Study:
         require_different(getattr(file, key) or (), key)
     if file.best and file.best_seeds is None:
         raise UserError(f"best_seeds is missing: wants {SEEDS}")
-    task, pruning = get_task(file.task), file.pruning
+    task, pruning, sampler = get_task(file.task), file.pruning, _sampler(file)
     grid = {key: checked_values(task, key, values) for key, values in _by_field(task, file.grid, "grid").items()}
     ranges, spread = _ranges(task, file)
     _check_keys(file, grid, {**ranges, **spread})
@@ -149,7 +149,7 @@ def _study(name: str, file: StudyFile) -> Study:
         printed=file.printed,
         objective=file.objective,
         ranges=ranges,
-        sampler=_sampler(file),
+        sampler=sampler,
     )
     check(study, task)
     return study
@@ -166,7 +166,9 @@ def _ranges(task: Task, file: StudyFile) -> tuple[dict[str, Range], dict[str, tu
         if drawn:
             ranges[key] = values
         elif line.values is None:
-            raise UserError(f"ranges.{key}.values is missing: a grid wants their number; [sampler] draws without it")
+            raise UserError(
+                f"ranges.{key}.values is missing: a grid wants their number; random and tpe draw without it"
+            )
         elif line.first:
             raise UserError(f"ranges.{key}.first: is for the samplers random and tpe")
         else:
