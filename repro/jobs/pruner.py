@@ -11,7 +11,8 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from repro.jobs.job import Job, Pruning
+from repro.jobs.job import Pruning
+from repro.jobs.trials import job_of
 
 
 def pruner(rule: Pruning) -> optuna.pruners.BasePruner:
@@ -62,7 +63,7 @@ class SameSeedHyperband(optuna.pruners.BasePruner):
 
     def bracket(self, trial: FrozenTrial) -> int:
         """The bracket of a trial's point, by a hash: each has a share of the points."""
-        place = binascii.crc32(repr(_job(trial).point).encode()) % sum(self.shares)
+        place = binascii.crc32(repr(job_of(trial).point).encode()) % sum(self.shares)
         return next(at for at, end in enumerate(itertools.accumulate(self.shares)) if place < end)
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
@@ -71,11 +72,7 @@ class SameSeedHyperband(optuna.pruners.BasePruner):
 
         def get_trials(deepcopy: bool = False) -> list[FrozenTrial]:
             every = study.get_trials(deepcopy=deepcopy)
-            return [other for other in every if (_job(other).seed, self.bracket(other)) == ours]
+            return [other for other in every if (job_of(other).seed, self.bracket(other)) == ours]
 
         view: Any = SimpleNamespace(get_trials=get_trials, direction=self.direction, _storage=study._storage)
         return self.brackets[ours[1]].prune(view, trial)
-
-
-def _job(trial: FrozenTrial) -> Job:
-    return Job.of(trial.system_attrs["fixed_params"])

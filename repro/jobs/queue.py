@@ -24,12 +24,12 @@ from collections.abc import Iterator, Mapping
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from repro.jobs.choices import distribution, suggest
 from repro.jobs.job import Job, JobList, JobState, JobStates
 from repro.jobs.storage import filling, open_study
+from repro.jobs.trials import JOB, distribution, job_of, suggest
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-JOB, LEASE, METRICS, WHY = "job", "lease", "metrics", "why"
+LEASE, METRICS, WHY = "lease", "metrics", "why"
 STATES = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running", TrialState.PRUNED: "pruned"}
 TRANSIENT = (optuna.exceptions.StorageInternalError, OSError)
 
@@ -78,7 +78,7 @@ class Queue:
         """The state of each job that has a live trial."""
         states: dict[Job, JobState] = {}
         for trial in self.trials(*LIVE):
-            states.setdefault(_job_of(trial), _state_of(trial))
+            states.setdefault(job_of(trial), _state_of(trial))
         return states
 
     def fill(self) -> JobStates:
@@ -112,7 +112,7 @@ class Queue:
                 if any(t.number < trial.number and t.user_attrs[JOB] == key for t in self.trials(*LIVE)):
                     self._fail(trial.number, "enqueued twice")
                     continue
-                return self._started(optuna.Trial(self.optuna, identity), _job_of(trial))
+                return self._started(optuna.Trial(self.optuna, identity), job_of(trial))
             except optuna.exceptions.UpdateFinishedTrialError:
                 continue  # another worker was given it too (SQLite does that), and is done with it
         return None
@@ -224,7 +224,3 @@ def _state_of(trial: FrozenTrial) -> JobState:
     ended = "lost" if metrics is None else "finished"
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
     return JobState(STATES.get(trial.state, ended), metrics or {}, seconds)
-
-
-def _job_of(trial: FrozenTrial) -> Job:
-    return Job.of(trial.system_attrs["fixed_params"])

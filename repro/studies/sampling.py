@@ -13,9 +13,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
-from repro.jobs.choices import distribution
 from repro.jobs.job import JobStates, Point
 from repro.jobs.ranges import Range
+from repro.jobs.trials import distribution
 from repro.runs.config import Value
 from repro.studies.ranking import Row, rank
 from repro.studies.spec import Sampler, StudySpec

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from repro.drawing import GREY, INK, WARNING, WIDTH, grid, plain_log
-from repro.jobs.choices import distribution
 from repro.jobs.job import JobStates
+from repro.jobs.trials import distribution
 from repro.runs.config import Value
 from repro.runs.registry import get_task
 from repro.studies.ranking import Row

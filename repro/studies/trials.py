@@ -11,9 +11,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from repro.jobs.choices import distribution
 from repro.jobs.job import JobStates
 from repro.jobs.ranges import Range
+from repro.jobs.trials import distribution
 from repro.runs.config import Value
 from repro.studies.ranking import Row, rank
 from repro.studies.spec import StudySpec

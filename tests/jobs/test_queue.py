@@ -18,8 +18,9 @@ from optuna.trial import TrialState
 
 from repro.errors import Busy, RunFailed, UserError
 from repro.jobs.job import Job
-from repro.jobs.queue import JOB, LIVE, Queue, TakenOver, Timing
+from repro.jobs.queue import LIVE, Queue, TakenOver, Timing
 from repro.jobs.storage import _mend
+from repro.jobs.trials import JOB
 from repro.jobs.worker import Report, serve
 from repro.records.store import study_folder
 from repro.studies.study import Study
@@ -353,3 +354,15 @@ def test_four_workers_search(write: Callable[[str], Path], url: str | None) -> N
     assert_each_once(queues[0])
     assert not queues[0].trials(TrialState.FAIL)
     assert all(state.seconds > 0 for state in states.values())
+
+
+def test_a_trial_with_other_settings_is_refused(study: Study) -> None:
+    Queue(study, None, FAST).fill()
+    journal = study_folder(study.name) / "journal.log"
+    text = journal.read_text()
+    assert text.count('"v_th":0.61') == 4
+    journal.write_text(text.replace('"v_th":0.61', '"v_th":0.62', 1))
+    with pytest.raises(UserError, match=r"the queue is damaged: trial \d+ has not the settings of its run \(learning_"):
+        Queue(study, None, FAST).states()
+    journal.write_text(text)  # control
+    assert len(Queue(study, None, FAST).states()) == 12

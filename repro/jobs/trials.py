@@ -1,14 +1,30 @@
-"""How Optuna stores the values of a setting: numbers as numbers, so that its plots have numeric axes."""
+"""How Optuna's trials keep jobs: numbers as numbers, so that its plots have numeric axes."""
 
 from collections.abc import Sequence
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
+from repro.errors import UserError
+from repro.jobs.job import Job
 from repro.jobs.ranges import Range
 from repro.runs.config import Value
 
+JOB = "job"  # the attribute of a trial with its job in words
 DECADE = 10  # positive numbers that span this factor are drawn on a log axis
+
+
+def job_of(trial: FrozenTrial) -> Job:
+    """The job that a trial was enqueued for. Raises UserError where its parameters are not those of its words."""
+    words = trial.user_attrs.get(JOB)
+    try:
+        job = Job.of(trial.system_attrs["fixed_params"])
+    except (KeyError, AttributeError):
+        job = None
+    if job is None or str(job) != words:
+        raise UserError(f"the queue is damaged: trial {trial.number} has not the settings of its run ({words})")
+    return job
 
 
 def distribution(choice: Sequence[Value] | Range) -> BaseDistribution:
