@@ -86,12 +86,11 @@ def checked_minutes(text: str) -> float:
     return float(text)
 
 
-def add_logger(parser: argparse.ArgumentParser) -> None:
+def add_logger(parser: argparse.ArgumentParser, default: str = "wandb by default, where it is installed") -> None:
     """Add `--logger`: a tuple of names, None where it is not given."""
     parser.add_argument(
         "--logger",
         metavar="LIST",
         type=parse_loggers,
-        help="what mirrors the run: wandb, tensorboard, csv, several such as wandb,csv, or none; "
-        "wandb by default, where it is installed",
+        help=f"what mirrors the run: wandb, tensorboard, csv, several such as wandb,csv, or none; {default}",
     )

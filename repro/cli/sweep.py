@@ -1,17 +1,22 @@
 """`repro sweep`: serve a study with some workers; `sweep status`: how far it is; `sweep table`: all its runs."""
 
 import argparse
+import functools
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import checked_int
+from repro.cli.arguments import add_logger, checked_int
 from repro.errors import UserError
 from repro.jobs.processes import as_one_interrupt
 from repro.records import store
+from repro.records.loggers import check_shared_id
+from repro.runs.bootstrap import check_possible
+from repro.runs.registry import get_task
 from repro.text import LiveLine, count, duration, shown
 
 if TYPE_CHECKING:
+    from repro.jobs.job import Job
     from repro.studies.study import Study
 
 BEST = 3
@@ -20,7 +25,7 @@ STOPPED = "stopped; run the same command again to resume"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.usage = "repro sweep [-h] [status | table] STUDY [--workers N] [--storage URL]"
+    parser.usage = "repro sweep [-h] [status | table] STUDY [--workers N] [--storage URL] [--device D] [--logger LIST]"
     parser.add_argument(
         "words",
         metavar="STUDY",
@@ -41,6 +46,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="where the queue is kept: any Optuna storage, such as sqlite:///FILE, or the path of a journal file "
         "(default: a journal in results/studies/STUDY, a folder that machines may share)",
     )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
+    add_logger(parser, default="none by default, unless WANDB_MODE is set")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -54,14 +61,14 @@ def execute(args: argparse.Namespace) -> int:
     path = studyfile.find(name)
     study = studyfile.load(path)
     if before == ["table"]:
-        return _table(study)
+        return _table(study, args.storage)
     _require_optuna()
     if before:
         return _status(study, args.storage)
     store.require_writable(store.study_folder(study.name))
     if args.worker:
-        return _work(study, args.storage)
-    return _sweep(study, path, args.workers, args.storage)
+        return _work(study, args)
+    return _sweep(study, path, args)
 
 
 def _require_optuna() -> None:
@@ -73,24 +80,34 @@ def _require_optuna() -> None:
         ) from None
 
 
-def _work(study: "Study", url: str | None) -> int:
+def _work(study: "Study", args: argparse.Namespace) -> int:
     """Serve the study's queue as one worker process."""
     from repro.jobs.queue import Queue
-    from repro.jobs.worker import serve
+    from repro.jobs.worker import serve, train
 
     # Ctrl-C reaches every process of a terminal, and our parent asks us to end as well.
     with as_one_interrupt(signal.SIGINT, signal.SIGTERM, message=STOPPED):
-        serve(Queue(study, url))
+        serve(Queue(study, args.storage), functools.partial(train, device=args.device, loggers=args.logger))
     return 0
 
 
-def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
+def _options(args: argparse.Namespace) -> list[str]:
+    """The options of the worker processes."""
+    storage = ("--storage", args.storage) if args.storage else ()
+    loggers = () if args.logger is None else ("--logger", ",".join(args.logger) or "none")
+    return [*storage, "--device", args.device, *loggers]
+
+
+def _sweep(study: "Study", path: Path, args: argparse.Namespace) -> int:
     from repro.jobs.queue import Queue
     from repro.jobs.workers import run_workers
     from repro.studies import report
     from repro.studies.summary import announcement, best
 
-    queue = Queue(study, url)
+    check_possible(get_task(study.task), args.device, None)
+    if "wandb" in (args.logger or ()):
+        check_shared_id(study.size)
+    queue = Queue(study, args.storage)
     states = queue.fill()
     left = study.size - sum(state.is_over for state in states.values())
     print(announcement(study, states))
@@ -99,7 +116,8 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
     else:
         screen = LiveLine()
         try:
-            run_workers(queue, path, min(workers, max(left, 1)), url, screen, lambda states: best(study, states, 1))
+            workers = min(args.workers, max(left, 1))
+            run_workers(queue, path, workers, _options(args), screen, lambda states: best(study, states, 1))
         except KeyboardInterrupt:
             screen.clear()
             raise KeyboardInterrupt(STOPPED) from None
@@ -113,11 +131,19 @@ def _sweep(study: "Study", path: Path, workers: int, url: str | None) -> int:
     return 0
 
 
-def _table(study: "Study") -> int:
+def _table(study: "Study", url: str | None) -> int:
     """Write the table of the study's runs."""
     from repro.studies import table
 
-    path, runs = table.write(study)
+    pruned: list[Job] = []
+    if study.pruning:  # a pruned run has no record: only the queue knows it
+        _require_optuna()
+        from repro.jobs.queue import Queue
+        from repro.jobs.storage import begun
+
+        states = Queue(study, url).states() if begun(study, url) else {}
+        pruned = [job for job, state in states.items() if state.name == "pruned"]
+    path, runs = table.write(study, pruned=pruned)
     print(f"{runs} of {count(study.size, 'run')} in {shown(path)}")
     return 0
 

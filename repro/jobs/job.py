@@ -4,8 +4,9 @@ import abc
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from repro.jobs.ranges import Range
 from repro.runs.config import Value
 
 Direction = Literal["minimize", "maximize"]
@@ -14,10 +15,12 @@ Point = tuple[tuple[str, Value], ...]  # (key, value) for each key of the grid
 
 @dataclasses.dataclass(frozen=True)
 class Pruning:
-    """A run is stopped early if the best of its `metric` (of a training batch) so far is worse than the median of what
-    finished runs of the same seed had reached by then.
+    """When a run is stopped early, by a `metric` of a training batch: it is compared with runs of the same seed.
 
-    It is looked at after iteration `first` and each `every` iterations from there, once there are `finished` such runs.
+    It is looked at after iteration `first` and each `every` iterations from there. "median": it is stopped if its best
+    so far is worse than the median of what finished runs had reached by then, once there are `finished` of them.
+    "hyperband": one run in `factor` goes on after iteration `first`, after `factor` times that, and so on up to
+    `last`; some points begin with a later one of these.
     """
 
     metric: str
@@ -25,6 +28,9 @@ class Pruning:
     first: int
     every: int
     finished: int
+    rule: Literal["median", "hyperband"] = "median"
+    last: int = 0
+    factor: int = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +40,12 @@ class Job:
     point: Point
     variant: str
     seed: int
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> "Job":
+        """The job with these `params`, whose order is that of the point's keys."""
+        point = tuple((key, value) for key, value in params.items() if key not in ("variant", "seed"))
+        return cls(point, params["variant"], params["seed"])
 
     @property
     def params(self) -> dict[str, Value]:
@@ -47,10 +59,12 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class JobState:
-    """The state of a job: `name` is waiting, running, finished, pruned, or lost (it ended without a result)."""
+    """The state of a job: `name` is waiting, running, finished, pruned, or lost (it ended without a result); `seconds`
+    are those of the attempt that ended it."""
 
     name: str
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -86,13 +100,8 @@ class JobList(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def choices(self) -> Mapping[str, Sequence[Value]]:
+    def choices(self) -> Mapping[str, Sequence[Value] | Range]:
         """Key of `Job.params` -> the values that there may be."""
-
-    @property
-    @abc.abstractmethod
-    def all_jobs(self) -> list[Job]:
-        """Every run that there may be."""
 
     @property
     def worst(self) -> float:

@@ -1,11 +1,23 @@
 """Which runs are stopped early."""
 
+import binascii
+import itertools
+import math
 import statistics
+from types import SimpleNamespace
+from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from repro.jobs.job import Pruning
+from repro.jobs.trials import job_of
+
+
+def pruner(rule: Pruning) -> optuna.pruners.BasePruner:
+    """The pruner of a rule."""
+    return SameSeedPruner(rule) if rule.rule == "median" else SameSeedHyperband(rule)
 
 
 class SameSeedPruner(optuna.pruners.BasePruner):
@@ -32,3 +44,35 @@ class SameSeedPruner(optuna.pruners.BasePruner):
     def _best(self, trial: FrozenTrial, step: int) -> float:
         values = [value for at, value in trial.intermediate_values.items() if at <= step]
         return min(values) if self.rule.direction == "minimize" else max(values)
+
+
+class SameSeedHyperband(optuna.pruners.BasePruner):
+    """Hyperband (Li et al. 2018) among the runs of one seed: several successive halvings, each of which begins later.
+
+    A point is in the same bracket with all of its seeds. Optuna's class compares all runs, in the study's direction.
+    """
+
+    def __init__(self, rule: Pruning) -> None:
+        self.direction = StudyDirection.MINIMIZE if rule.direction == "minimize" else StudyDirection.MAXIMIZE
+        number = int(math.log(rule.last / rule.first, rule.factor) + 1e-9) + 1
+        rest = [number - 1 - bracket for bracket in range(number)]
+        self.shares = [math.ceil(number * rule.factor**s / (s + 1)) for s in rest]  # as in Optuna: of points
+        self.brackets = [
+            optuna.pruners.SuccessiveHalvingPruner(rule.first, rule.factor, bracket) for bracket in range(number)
+        ]
+
+    def bracket(self, trial: FrozenTrial) -> int:
+        """The bracket of a trial's point, by a hash: each has a share of the points."""
+        place = binascii.crc32(repr(job_of(trial).point).encode()) % sum(self.shares)
+        return next(at for at, end in enumerate(itertools.accumulate(self.shares)) if place < end)
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the trial is not among the best 1 / factor of its seed and bracket."""
+        ours = (trial.params["seed"], self.bracket(trial))
+
+        def get_trials(deepcopy: bool = False) -> list[FrozenTrial]:
+            every = study.get_trials(deepcopy=deepcopy)
+            return [other for other in every if (job_of(other).seed, self.bracket(other)) == ours]
+
+        view: Any = SimpleNamespace(get_trials=get_trials, direction=self.direction, _storage=study._storage)
+        return self.brackets[ours[1]].prune(view, trial)

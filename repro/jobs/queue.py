@@ -25,10 +25,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from repro.jobs.job import Job, JobList, JobState, JobStates
-from repro.jobs.storage import open_study
+from repro.jobs.storage import filling, open_study
+from repro.jobs.trials import JOB, distribution, job_of, suggest
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-JOB, LEASE, METRICS, WHY = "job", "lease", "metrics", "why"
+LEASE, METRICS, WHY = "lease", "metrics", "why"
 STATES = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running", TrialState.PRUNED: "pruned"}
 TRANSIENT = (optuna.exceptions.StorageInternalError, OSError)
 
@@ -64,10 +65,9 @@ class Queue:
 
     def __init__(self, study: JobList, url: str | None = None, timing: Timing | None = None) -> None:
         """Raises UserError when the storage cannot be used, or holds another study of that name."""
-        self.study, self.timing = study, timing or Timing()
+        self.study, self.url, self.timing = study, url, timing or Timing()
         self.optuna, self.storage = open_study(study, url)
         self.worker = worker_name(os.getpid())
-        self._jobs = {str(job): job for job in study.all_jobs}
         self._seen: dict[int, tuple[object, float]] = {}  # trial -> its mark, and when we first saw it
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
@@ -78,15 +78,19 @@ class Queue:
         """The state of each job that has a live trial."""
         states: dict[Job, JobState] = {}
         for trial in self.trials(*LIVE):
-            states.setdefault(self._jobs[trial.user_attrs[JOB]], _state_of(trial))
+            states.setdefault(job_of(trial), _state_of(trial))
         return states
 
     def fill(self) -> JobStates:
         """Enqueue what is wanted and has no live trial; return the states of the rest."""
         states = self.states()
-        for job in self.study.wanted(states):
-            if job not in states:
-                self.optuna.enqueue_trial(job.params, user_attrs={JOB: str(job)})
+        if all(job in states for job in self.study.wanted(states)):
+            return states
+        with filling(self.study, self.url):
+            states = self.states()  # another process may have filled it since
+            for job in self.study.wanted(states):
+                if job not in states:
+                    self.optuna.enqueue_trial(job.params, user_attrs={JOB: str(job)})
         return states
 
     def is_done(self) -> bool:
@@ -108,15 +112,16 @@ class Queue:
                 if any(t.number < trial.number and t.user_attrs[JOB] == key for t in self.trials(*LIVE)):
                     self._fail(trial.number, "enqueued twice")
                     continue
-                return self._started(optuna.Trial(self.optuna, identity), self._jobs[key])
+                return self._started(optuna.Trial(self.optuna, identity), job_of(trial))
             except optuna.exceptions.UpdateFinishedTrialError:
                 continue  # another worker was given it too (SQLite does that), and is done with it
         return None
 
     def _started(self, trial: optuna.Trial, job: Job) -> Attempt:
         """Suggest a trial's parameters, so that Optuna stores them."""
-        for key, choices in self.study.choices.items():
-            trial.suggest_categorical(key, choices)
+        before = next((other.distributions for other in self.trials() if other.distributions), {})
+        for key, choice in self.study.choices.items():
+            suggest(trial, key, before.get(key) or distribution(choice))  # a study has one kind of each
         return Attempt(job, trial)
 
     @contextlib.contextmanager
@@ -217,4 +222,5 @@ class Queue:
 def _state_of(trial: FrozenTrial) -> JobState:
     metrics = trial.user_attrs.get(METRICS)
     ended = "lost" if metrics is None else "finished"
-    return JobState(STATES.get(trial.state, ended), metrics or {})
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    return JobState(STATES.get(trial.state, ended), metrics or {}, seconds)

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock, JournalRedisBackend
+from optuna.storages.journal import (
+    JournalFileBackend,
+    JournalFileOpenLock,
+    JournalFileSymlinkLock,
+    JournalRedisBackend,
+)
 
 from repro.errors import UserError
 from repro.jobs.job import JobList
-from repro.jobs.pruner import SameSeedPruner
+from repro.jobs.pruner import pruner
 from repro.records import store
 
 FILE = "study file"  # the study attribute that keeps what the runs are
@@ -41,7 +46,7 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
         options: dict[str, Any] = {
             "storage": storage,
             "sampler": optuna.samplers.RandomSampler(),
-            "pruner": SameSeedPruner(study.pruning) if study.pruning else optuna.pruners.NopPruner(),
+            "pruner": pruner(study.pruning) if study.pruning else optuna.pruners.NopPruner(),
             "study_name": study.name,
         }
         try:  # creating one that exists writes in a journal, and reading should write nothing
@@ -51,12 +56,29 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
         known = opened.user_attrs.get(FILE)
         if known is None:
             opened.set_user_attr(FILE, study.fingerprint)
+            opened.set_metric_names([study.metrics[0]])
     if known not in (None, study.fingerprint):
         raise UserError(
             f"study {study.name} was begun with other runs than its file names now: rename the file, or delete "
             f"{_file(study, url) or f'the study in {url}'} (runs that are finished are read, not trained again)"
         )
     return opened, storage
+
+
+@contextlib.contextmanager
+def filling(study: JobList, url: str | None) -> Iterator[None]:
+    """One process at a time, where the queue is a file: none enqueues what another one has just enqueued."""
+    path = _file(study, url)
+    if path is None:
+        yield
+        return
+    lock = JournalFileOpenLock(f"{path.absolute()}.filling")
+    lock.acquire()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(RuntimeError):  # taken away by a process that held us for dead
+            lock.release()
 
 
 def _file(study: JobList, url: str | None) -> Path | None:

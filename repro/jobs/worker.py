@@ -1,7 +1,7 @@
 """One worker: takes jobs from a study's queue until every one is done. Torch is imported with the first job."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 
@@ -9,14 +9,17 @@ from repro.errors import Busy, RunFailed, unknown
 from repro.jobs.job import Job, JobList
 from repro.jobs.queue import Attempt, Queue, TakenOver
 from repro.records import store
+from repro.records.record import Device
 from repro.runs.registry import get_task
 
 Report = Callable[[int, float], bool]
 Objective = Callable[[JobList, Job, Report], Mapping[str, float]]  # raises RunFailed, TrialPruned
 
 
-def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
-    """Train one run below the study's folder, or read its record; its final metrics.
+def train(
+    study: JobList, job: Job, report: Report, device: Device = "cpu", loggers: Sequence[str] | None = None
+) -> Mapping[str, float]:
+    """Train one run below the study's folder, or read its record; its final metrics. `loggers` mirror it.
 
     Raises RunFailed when training was lost, TrialPruned when it was stopped early, UserError for a metric that is not
     there.
@@ -38,7 +41,9 @@ def train(study: JobList, job: Job, report: Report) -> Mapping[str, float]:
             job.seed,
             study.overrides(job),
             where,
+            device,
             callbacks=callbacks,
+            loggers=loggers,
         )
     return record.metrics
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from repro.jobs.job import JobStates, count_over, counts
@@ -33,18 +33,23 @@ class WorkerProcess:
 
 
 def run_workers(
-    queue: Queue, path: Path, workers: int, url: str | None, screen: LiveLine, best: Callable[[JobStates], str]
+    queue: Queue,
+    path: Path,
+    workers: int,
+    options: Sequence[str],
+    screen: LiveLine,
+    best: Callable[[JobStates], str],
 ) -> None:
     """Run the workers of the study file `path` until the last one has ended; none outlives it, and no job stays theirs.
 
-    `best` gives the best result so far, in words.
+    `options` are those of their command line; `best` gives the best result so far, in words.
     """
     running: list[WorkerProcess] = []
     names: list[str] = []
     try:
         with as_one_interrupt(signal.SIGTERM), stopping(running):
             for index in range(workers):
-                running.append(_start(queue, path, index, url))
+                running.append(_start(queue, path, index, options))
                 names.append(running[-1].name)
             progress = ProgressReporter(queue, screen, best)
             while running:
@@ -59,11 +64,12 @@ def run_workers(
             queue.release(name)
 
 
-def _start(queue: Queue, path: Path, index: int, url: str | None) -> WorkerProcess:
+def _start(queue: Queue, path: Path, index: int, options: Sequence[str]) -> WorkerProcess:
     logs = store.study_folder(queue.study.name) / "logs" / f"{worker_name(os.getpid())}-{index}"
-    command = repro("sweep", str(path), "--worker", *(("--storage", url) if url else ()))
+    command = repro("sweep", str(path), "--worker", *options)
     # W&B gets no runs that only serve to choose settings, unless the user says so.
-    return WorkerProcess(start(command, logs, WANDB_MODE="disabled"), logs)
+    quiet = "--logger" not in options
+    return WorkerProcess(start(command, logs, WANDB_MODE="disabled") if quiet else start(command, logs), logs)
 
 
 def _ended(queue: Queue, worker: WorkerProcess, screen: LiveLine) -> None:

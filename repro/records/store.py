@@ -3,7 +3,7 @@
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
 results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights                           (committed)
 results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
-results/studies/STUDY/                      queue, runs/, logs/, table, picture                     (ignored by git)
+results/studies/STUDY/                      queue, runs/, logs/, tables, points, picture             (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """
 
@@ -17,6 +17,7 @@ from repro.records.sums import verify
 
 VERDICTS = "verdicts.json"
 QUEUE, TABLE, PICTURE = "journal.log", "table.md", "landscape"  # of a study; the picture's kind is appended
+POINTS = "points.log"  # of a study: its points as Optuna's trials
 CHECKOUT = Path(__file__).parents[2]  # where the package is installed: a checkout, or a folder of packages
 PYPROJECT, PROJECT = CHECKOUT / "pyproject.toml", "eprop-repro"
 

@@ -1,7 +1,7 @@
 """Faults that pydantic names, as one sentence: which key, what it is, and what is right."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -33,12 +33,15 @@ def fault(error: pydantic.ValidationError, data: Mapping[str, Any], model: type[
 
 
 def _model_of(model: type[BaseModel], path: list[Any]) -> type[BaseModel] | None:
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         models = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
         inner = next((kind for kind in models if issubclass(kind, BaseModel)), None)
         if inner is None:
             return None
+        if get_origin(annotation) is dict:
+            next(parts, None)  # a key of the table, whose values are models
         model = inner
     return model
 

@@ -1,4 +1,4 @@
-"""A study as a picture: heatmaps over up to three numeric axes, or dots where the axes are choices."""
+"""A study as a picture: of a grid heatmaps over up to three numeric axes, or dots where the axes are choices."""
 
 import math
 from collections.abc import Sequence
@@ -26,10 +26,17 @@ INKS = (INK, "#0072b2", "#c84a00", "#009e73", "#661144", "#e69f00", "#56b4e9", G
 
 def draw(study: StudySpec, states: JobStates) -> dict[str, bytes]:
     """The picture as NAME -> bytes, SVG and PNG."""
-    rows = rank(study, states)
     with theme():
-        figure = _heatmaps(study, rows) if _is_numeric(study) else _dots(study, rows)
-        return render(figure, PICTURE)
+        return render(_figure(study, states), PICTURE)
+
+
+def _figure(study: StudySpec, states: JobStates) -> Figure:
+    if study.sampler:
+        from repro.studies.search_plots import search_figure  # imports Optuna
+
+        return search_figure(study, states)
+    rows = rank(study, states)
+    return _heatmaps(study, rows) if _is_numeric(study) else _dots(study, rows)
 
 
 def axes_of(study: StudySpec) -> list[str]:
@@ -52,7 +59,7 @@ def _heatmaps(study: StudySpec, rows: Sequence[Row]) -> Figure:
     panels = grid(
         figure, len(study.variants), len(columns), left=0.7, right=0.15, top=0.45, bottom=0.4, between=(0.35, 0.7)
     )
-    means = [cell.mean for row in rows for cell in row.cells.values() if math.isfinite(cell.mean)]
+    means = [cell.centre for row in rows for cell in row.cells.values() if math.isfinite(cell.centre)]
     shade = Normalize(min(means, default=0.0), max(means, default=1.0))
     for variant, across in zip(study.variants, panels, strict=True):
         for value, axes in zip(columns, across, strict=True):
@@ -74,7 +81,7 @@ def _heatmap(study: StudySpec, axes: Axes, rows: Sequence[Row], variant: str, sh
         point = dict(row.point)
         x, y = across.index(point[keys[-1]]), up.index(point[keys[-2]]) if len(keys) > 1 else 0
         cell = row.cells[variant]
-        mean = cell.mean
+        mean = cell.centre
         colour = colormaps[COLOUR_MAP](float(shade(mean))) if math.isfinite(mean) else "#f2f2f2"
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.6))
         dark = math.isfinite(mean) and shade(mean) > 0.6
@@ -92,9 +99,9 @@ def _heatmap(study: StudySpec, axes: Axes, rows: Sequence[Row], variant: str, sh
 def _inside(cell: Cell) -> str:
     if not cell.values:
         return "stopped" if cell.pruned else ""
-    if not math.isfinite(cell.mean):
+    if not math.isfinite(cell.centre):
         return "lost"
-    return ("≥ " if cell.bounds else "") + f"{cell.mean:.3g}" + ("*" if cell.pruned or cell.open else "")
+    return ("≥ " if cell.bounds else "") + f"{cell.centre:.3g}" + ("*" if cell.pruned or cell.open else "")
 
 
 def _paper_point(study: StudySpec, variant: str) -> dict[str, Value]:
@@ -105,18 +112,18 @@ def _paper_point(study: StudySpec, variant: str) -> dict[str, Value]:
 
 
 def _caption(study: StudySpec) -> str:
-    what = f"{study.name}: {study.metrics[0]}, mean over {len(study.seeds)} seeds"
+    what = f"{study.name}: {study.metrics[0]}, {study.objective} over {len(study.seeds)} seeds"
     return f"{what}; ≥ a lower bound, * fewer seeds, stopped: pruned; frame: the paper's"
 
 
 def _dots(study: StudySpec, rows: Sequence[Row]) -> Figure:
-    """One line per point: one dot per seed, or with [printed] the mean over the printed number."""
+    """One line per point: one dot per seed, or with [printed] their mean or median over the printed number."""
     drawn = rows[:MOST_ROWS]
     figure = Figure(figsize=(WIDTH, 0.9 + 0.17 * len(drawn)))
     axes = grid(figure, 1, 1, left=0.58 * WIDTH, right=0.15, top=0.45, bottom=0.4)[0, 0]
     for y, row in enumerate(drawn):
         for variant, cell in row.cells.items():
-            xs = [cell.mean / study.printed[variant]] if study.printed else cell.values
+            xs = [cell.centre / study.printed[variant]] if study.printed else cell.values
             good = [x for x in xs if math.isfinite(x)]
             ink, face = _ink(study, variant), "white" if cell.bounds else _ink(study, variant)
             axes.scatter(good, [y] * len(good), s=14, facecolor=face, edgecolor=ink, linewidth=0.8)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from repro.jobs.job import Job, JobState, JobStates, Point
-from repro.studies.spec import StudySpec
+from repro.studies.spec import Objective, StudySpec
 
 AT_LEAST = "_at_least"  # METRIC_at_least is 1.0 in the record of a run whose METRIC is only a lower bound
 
@@ -22,11 +22,14 @@ class Cell:
     bounds: int
     pruned: int
     open: int
+    objective: Objective = "mean"
 
     @property
-    def mean(self) -> float:
-        """Mean over seeds; NaN without any."""
-        return statistics.fmean(self.values) if self.values else math.nan
+    def centre(self) -> float:
+        """Mean or median over seeds, as the study has it; NaN without any."""
+        if not self.values:
+            return math.nan
+        return statistics.median(self.values) if self.objective == "median" else statistics.fmean(self.values)
 
     @property
     def spread(self) -> float:
@@ -54,9 +57,10 @@ class Row:
 def rank(study: StudySpec, states: JobStates) -> list[Row]:
     """A row for each point and metric, by the number of seeds without a result and then by score.
 
-    The score is the mean over variants and seeds, or with [printed] the sum over variants of |log(mean / printed)|.
+    The score is the mean over variants of the mean or median over seeds; or with [printed] the sum over variants of
+    |log(that / printed)|.
     """
-    rows = [_row(study, states, point, metric) for point in study.points for metric in study.metrics]
+    rows = [_row(study, states, point, metric) for point in study.points_in(states) for metric in study.metrics]
     return sorted(rows, key=lambda row: (row.lacking, _cost(study, row.score)))
 
 
@@ -78,13 +82,14 @@ def _cell(study: StudySpec, states: Sequence[JobState | None], metric: str) -> C
         sum(state.metrics.get(metric + AT_LEAST, 0) > 0 for state in over),
         sum(state.name == "pruned" for state in known),
         sum(not state.is_over for state in known) + len(states) - len(known),
+        study.objective,
     )
 
 
 def _score(study: StudySpec, cells: Mapping[str, Cell]) -> float:
     if study.printed:
-        return sum(_distance(cell.mean, study.printed[variant]) for variant, cell in cells.items())
-    return statistics.fmean(cell.mean for cell in cells.values())
+        return sum(_distance(cell.centre, study.printed[variant]) for variant, cell in cells.items())
+    return statistics.fmean(cell.centre for cell in cells.values())
 
 
 def _distance(ours: float, printed: float) -> float:

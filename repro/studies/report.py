@@ -1,25 +1,31 @@
-"""A study as a table: a row a point, the best first."""
+"""A study as files: a table with a row a point, the best first; the picture; and what Optuna reads."""
 
 import math
 from pathlib import Path
 
 from repro.drawing import save
 from repro.jobs.job import JobStates, settings_text
-from repro.records.store import TABLE
+from repro.records.store import POINTS, TABLE
 from repro.studies.plots import draw
 from repro.studies.ranking import Cell, Row, rank
 from repro.studies.spec import StudySpec
 
 
 def write(study: StudySpec, states: JobStates, out: Path) -> list[Path]:
-    """Write table.md, landscape.svg and landscape.png into a folder. Raises UserError when that cannot be done."""
-    return save({TABLE: table(study, states).encode(), **draw(study, states)}, out)
+    """Write table.md, points.log and the picture into a folder. Raises UserError when that cannot be done."""
+    from repro.studies.trials import in_order, journal  # imports Optuna
+
+    files = {
+        TABLE: table(study, states).encode(),
+        POINTS: journal(study, in_order(study, states)),
+    }
+    return save({**files, **draw(study, states)}, out)
 
 
 def table(study: StudySpec, states: JobStates) -> str:
-    """A Markdown page with a table: score, mean and standard deviation over the search's seeds and over fresh ones."""
+    """A Markdown page with a table: score, objective and standard deviation over seeds, and over fresh ones."""
     rows = rank(study, states)
-    keys = list(study.grid)
+    keys = study.keys
     metrics = ["metric"] if len(study.metrics) > 1 else []
     scores = [_score_name(study)] if _score_name(study) else []
     fresh = [f"{variant}, fresh seeds" for variant in study.variants] if study.best_seeds else []
@@ -49,7 +55,7 @@ def cell_text(cell: Cell) -> str:
     notes = [f"{n} {what}" for n, what in ((cell.pruned, "stopped early"), (cell.open, "to come")) if n]
     lost = sum(not math.isfinite(value) for value in cell.values)
     notes += [f"{lost} lost"] if lost else []
-    text = "" if not cell.values or lost else ("≥ " if cell.bounds else "") + number(cell.mean)
+    text = "" if not cell.values or lost else ("≥ " if cell.bounds else "") + number(cell.centre)
     text += "" if math.isnan(cell.spread) else f" ± {cell.spread:.2g}"
     return " ".join(filter(None, [text, f"({', '.join(notes)})" if notes else ""]))
 
@@ -76,12 +82,25 @@ def _score_name(study: StudySpec) -> str:
 
 
 def _legend(study: StudySpec) -> str:
-    seeds = f"Task {study.task}, profile {study.profile}; mean ± standard deviation over seeds {_list(study.seeds)}"
+    over = f"{study.objective} ± standard deviation over seeds {_list(study.seeds)}"
+    seeds = f"Task {study.task}, profile {study.profile}; {over}"
     fresh = f", the best {study.best} again with seeds {_list(study.best_seeds)}" if study.best_seeds else ""
     order = "" if study.printed else f" Best means: {study.direction}."
-    ranked = " Distance: the sum over variants of |log(mean / paper)|." if study.printed else order
+    ranked = f" Distance: the sum over variants of |log({study.objective} / paper)|." if study.printed else order
     fixed = f" Settings: {settings_text(study.settings.items())}." if study.settings else ""
-    return f"{seeds}{fresh}.{fixed}{ranked} ≥: a seed that did not reach it counts as the run's length, a lower bound."
+    drawn = f" Points: {how_drawn(study)}." if study.sampler else ""
+    bound = "≥: a seed that did not reach it counts as the run's length, a lower bound."
+    return f"{seeds}{fresh}.{fixed}{drawn}{ranked} {bound}"
+
+
+def how_drawn(study: StudySpec) -> str:
+    """ "8 first ones, then 12 by tpe (seed 0)"; "30 by random (seed 0), at most 10 hours of runs"."""
+    sampler = study.sampler
+    if not sampler:
+        return f"{len(study.points)} of a grid"
+    first = f"{len(study.points)} first ones, then " if study.points else ""
+    hours = f", at most {sampler.hours:g} hours of runs" if sampler.hours else ""
+    return f"{first}{sampler.points} by {sampler.name} (seed {sampler.seed}){hours}"
 
 
 def _list(seeds: tuple[int, ...]) -> str:

@@ -1,22 +1,43 @@
-"""What a study is: points of a grid, variants and seeds, and how the points are compared. No torch, no Optuna."""
+"""What a study is: points, variants and seeds, and how the points are compared. No torch, no Optuna."""
 
 import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-from repro.jobs.job import Direction, Job, JobList, Point, Pruning
+from repro.jobs.job import Direction, Job, JobList, JobStates, Point, Pruning
+from repro.jobs.ranges import Range
 from repro.runs.config import Value
+
+Objective = Literal["mean", "median"]
+NO_PART_OF_RUNS = ("name", "about", "best", "metrics", "printed", "objective", "sampler")
+LATER = {
+    "rule": "median",
+    "last": 0,
+    "factor": 3,
+}  # keys of [pruning] that are newer than some queues, as those mean them
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """How a search draws points: at most so many, none after runs have taken so many `hours` together."""
+
+    name: Literal["random", "tpe"]
+    points: int
+    hours: float | None
+    seed: int
 
 
 @dataclasses.dataclass(frozen=True)
 class StudySpec(JobList):
     """A study file that has been checked.
 
-    `settings` hold for every run, `grid` maps a key to the values that are tried. `metrics` are alternatives: readings
-    of one and the same run. With `printed` (variant -> the paper's number) points are ranked by their distance from it.
-    The `best` points are run again with `best_seeds`, which no other run of the study or of the task's profiles has.
+    `settings` hold for every run, `grid` and `ranges` map a key to what is tried. Without a `sampler` each combination
+    of the grid's values is a point; with one, points are drawn. `metrics` are alternatives: readings of one and the
+    same run. With `printed` (variant -> the paper's number) points are ranked by their distance from it, else by the
+    `objective` over seeds. The `best` points are run again with `best_seeds`, which no other run of the study or of the
+    task's profiles has.
     """
 
     name: str
@@ -33,11 +54,26 @@ class StudySpec(JobList):
     direction: Direction
     pruning: Pruning | None
     printed: Mapping[str, float]
+    objective: Objective = "mean"
+    ranges: Mapping[str, Range] = dataclasses.field(default_factory=dict)
+    sampler: Sampler | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The settings in which points differ."""
+        return [*self.grid, *self.ranges]
 
     @property
     def points(self) -> list[Point]:
-        """Every combination of the grid's values, the last key changing fastest."""
-        return [tuple(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+        """The points known beforehand, the last key changing fastest: the grid's, with first values of any ranges."""
+        tried = {**self.grid, **{key: values.first for key, values in self.ranges.items()}}
+        if self.sampler and not any(values.first for values in self.ranges.values()):
+            return []
+        return [tuple(zip(tried, values, strict=True)) for values in itertools.product(*tried.values())]
+
+    def points_in(self, states: JobStates) -> list[Point]:
+        """All points so far: those known beforehand, and those that have been drawn, in this order."""
+        return list(dict.fromkeys([*self.points, *(job.point for job in states)]))
 
     def jobs(self, points: Iterable[Point], seeds: Iterable[int]) -> list[Job]:
         """The runs of some points: first each point with the first seed, so that half a study shows the whole grid."""
@@ -46,23 +82,23 @@ class StudySpec(JobList):
 
     @property
     def search(self) -> list[Job]:
-        """The runs that find the best points."""
+        """The runs of the points that are known beforehand."""
         return self.jobs(self.points, self.seeds)
 
     @property
+    def most_points(self) -> int:
+        """How many points there are at most."""
+        return len(self.points) + (self.sampler.points if self.sampler else 0)
+
+    @property
     def size(self) -> int:
-        """How many runs there are in all."""
-        return len(self.search) + self.best * len(self.variants) * len(self.best_seeds)
+        """How many runs there are in all, at most."""
+        return (self.most_points * len(self.seeds) + self.best * len(self.best_seeds)) * len(self.variants)
 
     @property
-    def all_jobs(self) -> list[Job]:
-        """Every run that there may be."""
-        return self.jobs(self.points, self.seeds + self.best_seeds)
-
-    @property
-    def choices(self) -> dict[str, tuple[Value, ...]]:
+    def choices(self) -> dict[str, tuple[Value, ...] | Range]:
         """Key of `Job.params` -> the values that there may be."""
-        return {**self.grid, "variant": self.variants, "seed": self.seeds + self.best_seeds}
+        return {**self.grid, **self.ranges, "variant": self.variants, "seed": self.seeds + self.best_seeds}
 
     def prunes(self, job: Job) -> bool:
         """Whether a run may be stopped early."""
@@ -74,8 +110,14 @@ class StudySpec(JobList):
 
     @property
     def fingerprint(self) -> str:
-        """What must not change while a study is under way; how points are ranked may."""
+        """What must not change while a study is under way; how points are drawn and ranked may."""
         fixed: dict[str, Any] = dataclasses.asdict(self)
-        for key in ("name", "about", "best", "metrics", "printed"):
+        for key in NO_PART_OF_RUNS:
             del fixed[key]
+        if not self.ranges:
+            del fixed["ranges"]
+        if self.pruning:
+            for key, before in LATER.items():
+                if fixed["pruning"][key] == before:
+                    del fixed["pruning"][key]
         return json.dumps(fixed)

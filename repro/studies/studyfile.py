@@ -1,27 +1,28 @@
 """From a study's TOML file to a `Study`: every key, type and range is checked here, before anything is written."""
 
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from repro.errors import UserError, unknown
 from repro.jobs.job import Direction, Pruning
+from repro.jobs.ranges import Range
 from repro.records.files import read_toml
 from repro.records.store import HOME
 from repro.records.validation import Strict, fault
-from repro.runs.config import Value, field_name, parse_value, provenance
+from repro.runs.config import Value, field_name
 from repro.runs.registry import get_task
 from repro.runs.task import Task
+from repro.studies.checks import MOST_RUNS, check
+from repro.studies.spec import Objective, Sampler
 from repro.studies.study import Study
-from repro.text import shortened
+from repro.studies.values import checked_range, checked_setting, checked_values, require_different
 
 STUDIES = HOME / "sweeps"
-MOST_RUNS = 100_000
 LARGEST_SEED = 2**31 - 1
 
 Text = Annotated[str, StringConstraints(pattern=r"\S", max_length=10_000)]
@@ -31,9 +32,11 @@ Metrics = Annotated[list[Metric], BeforeValidator(lambda v: [v] if isinstance(v,
 Seeds = Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], Field(min_length=1)]
 Setting = bool | int | float | str
 Positive = Annotated[float, Field(gt=0)]
+Number = int | float
 
 A_NAME, A_METRIC = "a name, or a list of names", "a metric's name: small letters, digits and _ only"
 SEEDS, DIRECTIONS = "a list of seeds such as [100, 101, 102]", "minimize or maximize"
+WHOLE, GRID = "a whole number from 1 up", "a list of values (no nan, no inf) for each key"
 
 
 class PruningTable(Strict):
@@ -41,9 +44,31 @@ class PruningTable(Strict):
 
     metric: Metric = Field(description=A_METRIC)
     direction: Direction = Field("minimize", description=DIRECTIONS)
-    first: int = Field(ge=1, description="a whole number from 1 up")
-    every: int = Field(ge=1, description="a whole number from 1 up")
-    finished: int = Field(5, ge=1, description="a whole number from 1 up")
+    rule: Literal["median", "hyperband"] = Field("median", description="median or hyperband")
+    first: int = Field(ge=1, description=WHOLE)
+    every: int = Field(ge=1, description=WHOLE)
+    finished: int = Field(5, ge=1, description=WHOLE)
+    last: int = Field(0, ge=0, description="a whole number from 0 up")
+    factor: int = Field(3, ge=2, le=100, description="a whole number from 2 to 100")
+
+
+class RangeTable(Strict):
+    """A line of [ranges]."""
+
+    low: Number = Field(description="a number")
+    high: Number = Field(description="a number")
+    log: bool = Field(False, description="true or false")
+    values: int | None = Field(None, ge=2, le=1000, description="a whole number from 2 to 1000")
+    first: Annotated[list[Number], Field(min_length=1)] | None = Field(None, description="a list of numbers")
+
+
+class SamplerTable(Strict):
+    """[sampler] of a study file."""
+
+    name: Literal["grid", "random", "tpe"] = Field(description="grid, random or tpe")
+    points: int | None = Field(None, ge=1, le=MOST_RUNS, description=WHOLE)
+    hours: Positive | None = Field(None, description="a number above 0")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="a whole number from 0 up")
 
 
 class StudyFile(Strict):
@@ -54,14 +79,17 @@ class StudyFile(Strict):
     variants: Names = Field(description=A_NAME)
     profile: Text = Field(description="a text in quotes")
     settings: dict[str, Setting] = Field({}, description="a number, a text in quotes, true or false")
-    grid: dict[str, Annotated[list[Setting], Field(min_length=1)]] = Field(
-        min_length=1, description="a list of values (no nan, no inf) for each key"
+    grid: dict[str, Annotated[list[Setting], Field(min_length=1)]] = Field({}, description=GRID)
+    ranges: dict[str, RangeTable] = Field(
+        {}, description="a table such as {low = 0.2, high = 2.0, log = true} for each key"
     )
+    sampler: SamplerTable | None = Field(None, description="a table of its keys")
     seeds: Seeds = Field(description=SEEDS)
     best: int = Field(0, ge=0, description="a whole number from 0 up")
     best_seeds: Seeds | None = Field(None, description=SEEDS)
     metric: Metrics = Field(description=A_METRIC)
     direction: Direction = Field("minimize", description=DIRECTIONS)
+    objective: Objective = Field("mean", description="mean or median (over seeds)")
     pruning: PruningTable | None = Field(None, description="a table of its keys")
     printed: dict[str, Positive] = Field({}, description="a number above 0")
 
@@ -97,18 +125,21 @@ def _study(name: str, file: StudyFile) -> Study:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"the file's name {name!r} names the study: letters, digits, _ . - only")
     for key in ("variants", "seeds", "best_seeds", "metric"):
-        _different(getattr(file, key) or (), key)
+        require_different(getattr(file, key) or (), key)
     if file.best and file.best_seeds is None:
         raise UserError(f"best_seeds is missing: wants {SEEDS}")
-    task, pruning = get_task(file.task), file.pruning
+    task, pruning, sampler = get_task(file.task), file.pruning, _sampler(file)
+    grid = {key: checked_values(task, key, values) for key, values in _by_field(task, file.grid, "grid").items()}
+    ranges, spread = _ranges(task, file)
+    _check_keys(file, grid, {**ranges, **spread})
     study = Study(
         name=name,
         about=file.about,
         task=task.name,
         variants=tuple(file.variants),
         profile=file.profile,
-        settings={key: _setting(task, key, value) for key, value in _by_field(task, file.settings, "settings").items()},
-        grid={key: _values(task, key, values) for key, values in _by_field(task, file.grid, "grid").items()},
+        settings={k: checked_setting(task, k, v) for k, v in _by_field(task, file.settings, "settings").items()},
+        grid={**grid, **spread},
         seeds=tuple(file.seeds),
         best=file.best,
         best_seeds=tuple(file.best_seeds or ()),
@@ -116,74 +147,57 @@ def _study(name: str, file: StudyFile) -> Study:
         direction=file.direction,
         pruning=Pruning(**pruning.model_dump()) if pruning else None,
         printed=file.printed,
+        objective=file.objective,
+        ranges=ranges,
+        sampler=sampler,
     )
-    _check_seeds(study, task)
-    _check_runs(study, task)
-    _check_ranking(study)
+    check(study, task)
     return study
 
 
-def _check_seeds(study: Study, task: Task) -> None:
-    test = {seed for profile in task.profiles.values() for seed in profile.seeds}
-    for key, seeds, others, whose in (
-        ("seeds", study.seeds, test, f"{task.name}'s profiles, which are kept for the test"),
-        ("best_seeds", study.best_seeds, test, f"{task.name}'s profiles, which are kept for the test"),
-        ("best_seeds", study.best_seeds, set(study.seeds), "`seeds`: the best are run again with fresh ones"),
-    ):
-        if shared := sorted(others.intersection(seeds)):
-            raise UserError(f"{key}: {shared[0]} is also a seed of {whose}")
+def _ranges(task: Task, file: StudyFile) -> tuple[dict[str, Range], dict[str, tuple[Value, ...]]]:
+    """The ranges of a sampler; for a grid, values that are evenly spaced over them."""
+    drawn = file.sampler is not None and file.sampler.name != "grid"
+    ranges, spread = {}, {}
+    for key, line in _by_field(task, file.ranges, "ranges").items():
+        values = checked_range(task, key, line.low, line.high, line.log, line.first or ())
+        if drawn and line.values:
+            raise UserError(f"ranges.{key}.values: is for a grid; {file.sampler.name} draws numbers")  # type: ignore[union-attr]
+        if drawn:
+            ranges[key] = values
+        elif line.values is None:
+            raise UserError(
+                f"ranges.{key}.values is missing: a grid wants their number; random and tpe draw without it"
+            )
+        elif line.first:
+            raise UserError(f"ranges.{key}.first: is for the samplers random and tpe")
+        else:
+            spread[key] = values.spread(line.values)
+    return ranges, spread
 
 
-def _check_runs(study: Study, task: Task) -> None:
-    """Every run's config can be made, and there are not too many."""
-    if study.best_seeds and not study.best:
-        raise UserError("best_seeds without best: best is the number of points that are run again")
-    number = math.prod(len(values) for values in study.grid.values())
-    if number * len(study.variants) * len(study.seeds) > MOST_RUNS:
-        raise UserError(f"the grid has {number} points: more than {MOST_RUNS} runs in all")
-    if study.best > number:
-        raise UserError(f"best = {study.best}: the grid has only {number} points")
-    if both := sorted(set(study.grid) & set(study.settings)):
-        raise UserError(f"{both[0]} is both in [grid] and in [settings]")
-    for job in study.jobs(study.points, study.seeds[:1]):
-        config = task.resolve(job.variant, study.profile, study.overrides(job))
-        if study.pruning and study.pruning.first > getattr(config, "iterations", math.inf):
-            raise UserError(f"pruning.first = {study.pruning.first}: a run has only {config.iterations} iterations")
+def _check_keys(file: StudyFile, grid: Mapping[str, Any], ranges: Mapping[str, Any]) -> None:
+    if not grid and not ranges:
+        raise UserError(f"grid {'= {}' if 'grid' in file.model_fields_set else 'is missing'}: wants {GRID}")
+    if both := sorted(set(grid) & set(ranges)):
+        raise UserError(f"{both[0]} is both in [grid] and in [ranges]")
 
 
-def _check_ranking(study: Study) -> None:
-    if study.printed and (unmatched := sorted(set(study.printed) ^ set(study.variants))):
-        raise UserError(f"[printed] and variants name different variants: {unmatched[0]} is in one of them only")
-    if study.pruning and (study.printed or len(study.variants) > 1):
-        raise UserError(
-            "[pruning] holds runs against each other: it wants one variant, and no [printed], which needs every result"
-        )
+def _sampler(file: StudyFile) -> Sampler | None:
+    table = file.sampler
+    if table is None or table.name == "grid":
+        if table and (table.points or table.hours):
+            raise UserError("[sampler] grid takes every point: points and hours are for random and tpe")
+        return None
+    if table.points is None:
+        raise UserError(f"sampler.points is missing: wants {WHOLE}, the most that are drawn")
+    if len(file.metric) > 1:
+        raise UserError("[sampler] wants one metric: what is drawn next depends on it")
+    return Sampler(table.name, table.points, table.hours, table.seed)
 
 
 def _by_field(task: Task, table: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A table of config values with the fields' names of today."""
     fields = [field_name(task.config, name) for name in table]
-    _different(fields, key)
+    require_different(fields, key)
     return dict(zip(fields, table.values(), strict=True))
-
-
-def _values(task: Task, key: str, values: list[Setting]) -> tuple[Value, ...]:
-    checked = tuple(_setting(task, key, value) for value in values)
-    _different(checked, f"grid.{key}")
-    return checked
-
-
-def _setting(task: Task, key: str, value: Any) -> Value:
-    """A value of the task's config, of the field's type and within its limits."""
-    kind = type(provenance(task.config)[key].introduced)
-    if not (type(value) is kind or (kind is float and type(value) is int)):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}[kind]
-        raise UserError(f"{key} = {shortened(repr(value))}: wants {wanted}")
-    return parse_value(task.config, key, str(value))
-
-
-def _different(values: Iterable[Any], key: str) -> None:
-    seen = list(values)
-    for i, value in enumerate(seen):
-        if value in seen[:i]:
-            raise UserError(f"{key}: {shortened(repr(value))} is given twice")

@@ -1,8 +1,8 @@
 """Every run of a study as one line of a CSV file that is small enough to be committed: sweeps/tables/STUDY.csv.
 
-Columns: task, variant, seed, the study's keys, status, reason, the final metrics, the commit that trained the run, and
-the kind of machine. The runs themselves stay in results/studies, on the machine that made them: they are not records
-that were accepted, and they may be of any commit.
+Columns: task, variant, seed, the study's keys, status (finished, failed, unfinished or pruned), reason, the final
+metrics, the commit that trained the run, and the kind of machine. The runs themselves stay in results/studies, on the
+machine that made them: they are not records that were accepted, and they may be of any commit.
 """
 
 import csv
@@ -20,7 +20,7 @@ from repro.runs.registry import get_task
 from repro.studies.spec import StudySpec
 
 FIRST, STATE, LAST = ("task", "variant", "seed"), ("status", "reason"), ("commit", "machine")
-STATUSES = ("finished", "failed", "unfinished")
+STATUSES = ("finished", "failed", "unfinished", "pruned")
 COMMIT_DIGITS = 12
 
 Row = dict[str, str]
@@ -48,17 +48,15 @@ def _job(study: StudySpec, record: RunRecord) -> Job | None:
     if record.variant not in study.variants or record.seed not in study.seeds + study.best_seeds:
         return None
     config = from_mapping(task.config, record.config)
-    job = Job(tuple((key, getattr(config, key)) for key in study.grid), record.variant, record.seed)
-    known = all(value in study.grid[key] for key, value in job.point)
+    job = Job(tuple((key, getattr(config, key)) for key in study.keys), record.variant, record.seed)
+    known = all(value in study.choices[key] for key, value in job.point)
     return job if known and config == task.resolve(job.variant, study.profile, study.overrides(job), {}) else None
 
 
 def _row(job: Job, record: RunRecord) -> Row:
     """Numbers have seven digits: single precision has no more."""
-    of_job = {"task": record.task, "variant": job.variant, "seed": str(job.seed)}
     return (
-        of_job
-        | {key: str(value) for key, value in job.point}
+        _of_job(record.task, job)
         | {"status": record.status, "reason": record.reason}
         | {name: f"{value:.7g}" for name, value in sorted(record.metrics.items())}
         | {
@@ -68,15 +66,22 @@ def _row(job: Job, record: RunRecord) -> Row:
     )
 
 
-def write(study: StudySpec, path: Path | None = None) -> tuple[Path, int]:
+def _of_job(task: str, job: Job) -> Row:
+    return {"task": task} | {key: str(value) for key, value in job.params.items()}
+
+
+def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()) -> tuple[Path, int]:
     """Write the table; its path, and how many runs it has. Rows of runs that are not on this machine stay.
+
+    `pruned` runs were stopped early and have no record, so their rows have no metrics.
 
     Raises UserError when a record, or the table that is there, cannot be read.
     """
     path = path or path_of(study)
-    rows = {_identity(study, row): row for row in [*read(study, path), *rows_of(study)]}
-    metrics = sorted({name for row in rows.values() for name in row} - {*FIRST, *study.grid, *STATE, *LAST})
-    columns = [*FIRST, *study.grid, *STATE, *metrics, *LAST]
+    stopped = [_of_job(study.task, job) | dict.fromkeys(STATE, "") | {"status": "pruned"} for job in pruned]
+    rows = {_identity(study, row): row for row in [*read(study, path), *stopped, *rows_of(study)]}
+    metrics = sorted({name for row in rows.values() for name in row} - {*FIRST, *study.keys, *STATE, *LAST})
+    columns = [*FIRST, *study.keys, *STATE, *metrics, *LAST]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -87,7 +92,7 @@ def write(study: StudySpec, path: Path | None = None) -> tuple[Path, int]:
 
 
 def _identity(study: StudySpec, row: Mapping[str, str]) -> tuple[str, ...]:
-    return (row["variant"], *(row[key] for key in study.grid), f"{int(row['seed']):010d}")
+    return (row["variant"], *(row[key] for key in study.keys), f"{int(row['seed']):010d}")
 
 
 def read(study: StudySpec, path: Path | None = None) -> list[Row]:
@@ -111,13 +116,15 @@ def read(study: StudySpec, path: Path | None = None) -> list[Row]:
 
 def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """Raises ValueError where the columns, or the values of a line, are not those of the study."""
-    if missing := [name for name in (*FIRST, *study.grid, *STATE, *LAST) if name not in columns]:
+    if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST) if name not in columns]:
         raise ValueError(f"no column {missing[0]}")
     known = {name: {str(value) for value in values} for name, values in study.grid.items()}
     known |= {"task": {study.task}, "status": set(STATUSES)}
     for number, row in enumerate(rows, 2):
         if "" in row or None in row.values():
             raise ValueError(f"line {number} has another number of columns than the head")
-        if wrong := [name for name, values in known.items() if row[name] not in values]:
+        wrong = [name for name, values in known.items() if row[name] not in values]
+        wrong += [name for name, values in study.ranges.items() if float(row[name]) not in values]
+        if wrong:
             raise ValueError(f"line {number}: {wrong[0]} = {row[wrong[0]][:50]!r}")
         int(row["seed"])

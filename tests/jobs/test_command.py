@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from repro.cli.main import main
 from repro.jobs.queue import Queue
 from repro.records.store import read_all
+from repro.studies import table
 from repro.studies.studyfile import STUDIES, load
 from tests.cli.test_command_line import HEAVY, repro
-from tests.studies.conftest import FAST, GOOD
+from tests.studies.conftest import FAST, GOOD, SEARCH
 
 SMALL = GOOD.replace("[0.4, 0.61, 0.9]", "[0.4]")
 LONG = SMALL.replace("[grid]", "[settings]\niterations = 100000\n[grid]")
@@ -29,8 +31,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def start(path: Path, workers: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "repro", "sweep", str(path), "--workers", str(workers)]
+def start(path: Path, workers: int, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "repro", "sweep", str(path), "--workers", str(workers), *options]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     # Tests that were started in the background ignore Ctrl-C, and so would all that they start.
     return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
@@ -60,11 +62,12 @@ def test_a_study_with_a_worker_killed(
     assert queue.is_done()
     folder = results / "studies" / "a_try"
     assert sorted(p.name for p in folder.iterdir()) == [
-        *("journal.log", "landscape.png", "landscape.svg", "logs", "runs", "table.md")
+        *("journal.log", "landscape.png", "landscape.svg", "logs", "points.log", "runs", "table.md")
     ]
     records = [record for _, record in read_all(folder / "runs")]
     assert sorted(record.seed for record in records) == [100, 100, 101, 101, 200]
     assert (folder / "table.md").read_text().count("\n| 0.00") == 2
+    assert len(table.rows_of(load(path))) == len(records)
     before = (folder / "table.md").read_bytes()
     assert main(["sweep", str(path)]) == 0  # nothing left: no process is started
     assert "nothing to train: every run is done" in capsys.readouterr().out
@@ -101,6 +104,48 @@ def test_a_run_is_pruned_and_leaves_no_record(results: Path, write: Callable[[st
     records = [record for _, record in read_all(results / "studies" / "a_try" / "runs")]
     assert 1e-6 not in {record.config["learning_rate"] for record in records}
     assert sorted(record.seed for record in records) == [100, 100, 200]
+
+
+def test_a_search_with_two_workers_and_a_logger(results: Path, write: Callable[[str], Path]) -> None:
+    path = write(
+        SEARCH.replace("points = 12", "points = 5").replace("[ranges]", "best = 1\nbest_seeds = [200]\n[ranges]")
+    )
+    process = start(path, 2, "--logger", "csv", "--device", "cpu")
+    said, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert "a_try: 5 points (5 by tpe (seed 0)) x 2 seeds, then the best 1 with 1 fresh" in said
+    queue = Queue(load(path))
+    assert len(queue.states()) == 11 and queue.is_done()
+    assert not queue.trials(TrialState.FAIL)
+    runs = results / "studies" / "a_try" / "runs"
+    assert len(list(runs.rglob("metrics.csv"))) == 11
+    assert len(read_all(runs)) == 11
+
+
+def test_control_a_sweep_has_no_logger(results: Path, write: Callable[[str], Path]) -> None:
+    process = start(write(SMALL), 1)
+    process.communicate(timeout=120)
+    assert not list(results.rglob("metrics.csv"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--logger", "wnadb"], "unknown logger 'wnadb'; did you mean wandb?"),
+        (["--device", "cudda"], "unknown --device 'cudda'; did you mean cuda?"),
+        (["--device", "cuda"], "--device cuda: torch finds no GPU here; use --device cpu"),
+    ],
+)
+def test_a_logger_or_device_that_is_not_there(
+    results: Path, write: Callable[[str], Path], capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    import torch
+
+    if words[-1] == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["sweep", str(write(SMALL)), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not results.exists(), "nothing is written"
 
 
 def test_status(results: Path, write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Runs that fall behind are stopped, and only those."""
 
+import dataclasses
 from collections.abc import Mapping
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 
 from repro.errors import UserError
 from repro.jobs.job import Job, Pruning
+from repro.jobs.pruner import SameSeedHyperband
 from repro.jobs.queue import Queue
 from repro.jobs.worker import Report, serve
 from repro.studies.study import Study
@@ -82,3 +84,39 @@ def test_the_callback_looks_when_it_should() -> None:
         after(8, error=0.25)
     with pytest.raises(UserError, match="unknown training metric 'error' of \\[pruning\\]; did you mean errors"):
         after(9, errors=0.1)
+
+
+HYPERBAND = Pruning("error", "minimize", first=2, every=2, finished=5, rule="hyperband", last=6, factor=3)
+
+
+def grown(study: Study) -> Study:
+    """Nine thresholds at each of two learning rates."""
+    grid = {"learning_rate": (0.001, 0.003), "v_th": tuple(0.1 * step for step in range(1, 10))}
+    return changed(study, grid=grid, pruning=HYPERBAND, best=0, best_seeds=())
+
+
+def test_hyperband_stops_the_slow_ones_of_each_seed(study: Study) -> None:
+    jobs = pruned(grown(study))
+    assert {job.seed for job in jobs} == {100, 101}, "the seed that is hard for all keeps some"
+    assert len(jobs) < len(grown(study).search)
+    stopped = [float(dict(job.point)["v_th"]) for job in jobs]
+    kept = [float(dict(job.point)["v_th"]) for job in grown(study).search if job not in jobs]
+    assert sum(stopped) / len(stopped) > sum(kept) / len(kept)
+
+
+def test_hyperband_goes_by_its_own_direction(study: Study) -> None:
+    up = changed(grown(study), pruning=dataclasses.replace(HYPERBAND, direction="maximize"))
+    stopped = [float(dict(job.point)["v_th"]) for job in pruned(up)]
+    kept = [float(dict(job.point)["v_th"]) for job in up.search if job not in pruned(up)]
+    assert stopped and sum(stopped) / len(stopped) < sum(kept) / len(kept)
+
+
+def test_a_point_has_one_bracket(study: Study) -> None:
+    queue = Queue(grown(study), None, FAST)
+    serve(queue, learn)
+    rule = SameSeedHyperband(HYPERBAND)
+    brackets: dict[object, set[int]] = {}
+    for trial in queue.trials():
+        brackets.setdefault((trial.params["learning_rate"], trial.params["v_th"]), set()).add(rule.bracket(trial))
+    assert all(len(each) == 1 for each in brackets.values())
+    assert set.union(*brackets.values()) == {0, 1}

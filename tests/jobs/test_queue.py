@@ -1,5 +1,6 @@
 """Each job is done once, whatever workers do at the same time, and whichever of them dies."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -12,16 +13,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from repro.errors import Busy, RunFailed, UserError
 from repro.jobs.job import Job
-from repro.jobs.queue import JOB, LIVE, Queue, TakenOver, Timing
+from repro.jobs.queue import LIVE, Queue, TakenOver, Timing
 from repro.jobs.storage import _mend
+from repro.jobs.trials import JOB
 from repro.jobs.worker import Report, serve
 from repro.records.store import study_folder
 from repro.studies.study import Study
-from tests.studies.conftest import FAST
+from repro.studies.studyfile import load
+from tests.studies.conftest import FAST, SEARCH
 
 STORAGES = ("journal", "sqlite")
 RUNNING = TrialState.RUNNING
@@ -294,3 +298,71 @@ def test_reading_a_study_writes_nothing(results: Path, study: Study) -> None:
     before = journal.read_bytes()
     Queue(study).states()
     assert journal.read_bytes() == before
+
+
+def test_numbers_are_stored_as_numbers(study: Study, url: str | None) -> None:
+    study = dataclasses.replace(study, variants=("e_prop_1", "bptt"))
+    queue = Queue(study, url, FAST)
+    serve(queue, easy)
+    assert queue.optuna.metric_names == ["nmse"]
+    trial = queue.trials(TrialState.COMPLETE)[0]
+    kinds = {key: type(kind).__name__ for key, kind in trial.distributions.items()}
+    assert kinds == {
+        **{"learning_rate": "FloatDistribution", "v_th": "FloatDistribution"},
+        **{"variant": "CategoricalDistribution", "seed": "IntDistribution"},
+    }
+    assert (trial.distributions["v_th"].low, trial.distributions["v_th"].high) == (0.4, 0.9)
+
+
+def test_a_queue_with_texts_for_numbers_goes_on(study: Study, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As queues were before: Optuna refuses two kinds of one parameter."""
+    queue = Queue(study, url, FAST)
+    queue.fill()
+    with monkeypatch.context() as patch:
+        patch.setattr("repro.jobs.queue.distribution", lambda choice: CategoricalDistribution(tuple(choice)))
+        attempt = queue.take()
+    assert attempt is not None
+    queue.finish(attempt, {"nmse": 1.0})
+    serve(Queue(study, url, FAST), easy)
+    assert_each_once(queue)
+
+
+def test_processes_that_fill_at_once_enqueue_each_job_once(study: Study, url: str | None) -> None:
+    queues = [Queue(study, url, dataclasses.replace(FAST, stale=60.0)) for _ in range(8)]
+    together(*(queue.fill for queue in queues))
+    assert set(counted(queues[0]).values()) == {1}
+    together(*(lambda queue=queue: serve(queue, easy) for queue in queues))
+    assert_each_once(queues[0])
+    assert not queues[0].trials(TrialState.FAIL)
+
+
+def test_control_without_the_lock_jobs_are_enqueued_twice(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repro.jobs.queue.filling", lambda study, url: contextlib.nullcontext())
+    queues = [Queue(study, None, FAST) for _ in range(8)]
+    together(*(queue.fill for queue in queues))
+    assert max(counted(queues[0]).values()) > 1
+
+
+def test_four_workers_search(write: Callable[[str], Path], url: str | None) -> None:
+    """No point is drawn twice, none too many, and no attempt is given up."""
+    study = load(write(SEARCH))
+    patient = dataclasses.replace(FAST, stale=60.0)  # a worker may wait long for SQLite's lock
+    queues = [Queue(study, url, patient) for _ in range(4)]
+    together(*(lambda queue=queue: serve(queue, easy) for queue in queues))
+    states = queues[0].states()
+    assert len(study.points_in(states)) == 12 and len(states) == study.size == 24
+    assert_each_once(queues[0])
+    assert not queues[0].trials(TrialState.FAIL)
+    assert all(state.seconds > 0 for state in states.values())
+
+
+def test_a_trial_with_other_settings_is_refused(study: Study) -> None:
+    Queue(study, None, FAST).fill()
+    journal = study_folder(study.name) / "journal.log"
+    text = journal.read_text()
+    assert text.count('"v_th":0.61') == 4
+    journal.write_text(text.replace('"v_th":0.61', '"v_th":0.62', 1))
+    with pytest.raises(UserError, match=r"the queue is damaged: trial \d+ has not the settings of its run \(learning_"):
+        Queue(study, None, FAST).states()
+    journal.write_text(text)  # control
+    assert len(Queue(study, None, FAST).states()) == 12

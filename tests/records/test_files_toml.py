@@ -1,5 +1,6 @@
 """Study files, claims and verdicts with seeded damage: one sentence, or an object of the same meaning."""
 
+import dataclasses
 import json
 import random
 import tomllib
@@ -16,7 +17,7 @@ from repro.records.store import VERDICTS
 from repro.studies import studyfile
 from repro.studies.studyfile import STUDIES
 
-STUDY = studyfile.STUDIES / "store_recall_threshold.toml"
+MOST = [STUDIES / "store_recall_threshold.toml", STUDIES / "store_recall_search.toml", CLAIMS]  # damaged most often
 TOKENS = [
     *(
         "nan",
@@ -61,7 +62,15 @@ def study_as_written(data: dict[str, Any], study: Any) -> None:
     """A study has what its file has."""
     assert (study.about, study.task, study.profile) == (data["about"], data["task"], data["profile"])
     assert list(study.seeds) == data["seeds"] and all(type(seed) is int for seed in study.seeds)
-    assert {key: list(values) for key, values in study.grid.items()} == data["grid"]
+    assert {key: list(values) for key, values in study.grid.items()} == data.get("grid", {})
+    ranges = {key: (line["low"], line["high"], line.get("log", False)) for key, line in data.get("ranges", {}).items()}
+    assert {key: (each.low, each.high, each.log) for key, each in study.ranges.items()} == ranges
+    assert {key: list(each.first) for key, each in study.ranges.items()} == {
+        key: line.get("first", []) for key, line in data.get("ranges", {}).items()
+    }
+    sampler = {"seed": 0, "hours": None} | data["sampler"] if "sampler" in data else None
+    assert (dataclasses.asdict(study.sampler) if study.sampler else None) == sampler
+    assert study.objective == data.get("objective", "mean")
     assert dict(study.settings) == data.get("settings", {})
     assert (study.best, list(study.best_seeds)) == (data.get("best", 0), data.get("best_seeds") or [])
     assert dict(study.printed) == data.get("printed", {})
@@ -99,7 +108,7 @@ def test_damage_is_a_sentence_or_harmless(
 ) -> None:
     chance, refused, path = random.Random(11), 0, tmp_path / source.name
     text = source.read_text()
-    for number in range(200 if source in (STUDY, CLAIMS) else 60):
+    for number in range(200 if source in MOST else 60):
         data = damaged(text, chance)
         path.write_bytes(data)
         try:

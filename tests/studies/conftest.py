@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,22 @@ best_seeds = [200]
 [grid]
 learning_rate = [0.001, 0.003]
 v_th = [0.4, 0.61, 0.9]
+"""
+SEARCH = """\
+about = "a try"
+task = "pattern_generation"
+variants = "e_prop_1"
+profile = "smoke"
+metric = "nmse"
+seeds = [100, 101]
+
+[ranges]
+v_th = {low = 0.2, high = 2.0, log = true}
+learning_rate = {low = 1e-4, high = 1e-2, log = true}
+
+[sampler]
+name = "tpe"
+points = 12
 """
 
 
@@ -55,5 +72,6 @@ def study(results: Path, write: Callable[[], Path]) -> Study:
     return load(write())
 
 
-def changed(study: Study, **changes: object) -> Study:
+def changed(study: Any, **changes: object) -> Any:
+    """A study, or a part of one, with other values."""
     return dataclasses.replace(study, **changes)

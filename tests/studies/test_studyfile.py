@@ -1,7 +1,9 @@
 """Every mistake in a study file is one sentence that names it, and nothing is written."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -9,7 +11,7 @@ from repro.cli.main import main
 from repro.errors import UserError
 from repro.studies import studyfile
 from repro.studies.study import Study
-from tests.studies.conftest import GOOD
+from tests.studies.conftest import GOOD, SEARCH
 
 PRUNING = '\n[pruning]\nmetric = "nmse"\nfirst = 4\nevery = 2\n'
 BAD = {
@@ -49,21 +51,141 @@ BAD = {
     "pruning too late": ("[grid]", PRUNING.replace("4", "13") + "[grid]", "a run has only 12 iterations"),
     "pruning, unknown": ("[grid]", PRUNING.replace("every", "evry") + "[grid]", "unknown key 'evry' of [pruning]"),
 }
+V_TH = "{low = 0.2, high = 2.0, log = true}"
+HYPERBAND = '\n[pruning]\nrule = "hyperband"\nmetric = "nmse"\nfirst = 2\nevery = 2\n'
+BAD_SEARCH = {
+    "a limit missing": ("low = 0.2, ", "", "ranges.v_th.low is missing: wants a number"),
+    "a key too many": (
+        "log = true}\nlearning",
+        "logg = true}\nlearning",
+        "unknown key 'logg' of [ranges]; did you mean log",
+    ),
+    "no table": (V_TH, "[0.2, 2.0]", "ranges.v_th = [0.2, 2.0]: wants a table such as {low = 0.2"),
+    "a text as a limit": ("low = 0.2", 'low = "0.2"', "ranges.v_th.low = '0.2': wants a number"),
+    "not a number": ("low = 0.2", "low = nan", "ranges.v_th.low = nan: wants a number"),
+    "limits that changed places": ("low = 0.2", "low = 3", "ranges.v_th: low = 3 wants to be below high = 2.0"),
+    "a log scale from zero": ("v_th = {low = 0.2", "rate_cost = {low = 0", "ranges.rate_cost: low = 0: a log scale"),
+    "a limit out of range": ("low = 0.2", "low = -1", "v_th=-1.0: v_th lies between"),
+    "a range of choices": ("v_th", "trace", "ranges.trace: trace is no number; [grid] takes a list of its values"),
+    "a part of a whole": ("v_th = {low = 0.2", "n_rec = {low = 1.5", "n_rec = 1.5: wants a whole number"),
+    "an unknown key": ("v_th", "vth", "unknown key 'vth' of PatternGenerationConfig; did you mean v_th?"),
+    "grid and range": ("[ranges]", "[grid]\nv_th = [0.5]\n[ranges]", "v_th is both in [grid] and in [ranges]"),
+    "settings and range": (
+        "[ranges]",
+        "[settings]\nv_th = 0.5\n[ranges]",
+        "v_th is both in [ranges] and in [settings]",
+    ),
+    "no ranges": (SEARCH[SEARCH.index("[ranges]") : SEARCH.index("[sampler]")], "", "grid is missing: wants a list"),
+    "values of a sampler": ("high = 2.0", "high = 2.0, values = 4", "ranges.v_th.values: is for a grid; tpe draws"),
+    "no values of a grid": ('"tpe"\npoints = 12', '"grid"', "ranges.v_th.values is missing: a grid wants their number"),
+    "points of a grid": (
+        '"tpe"',
+        '"grid"',
+        "[sampler] grid takes every point: points and hours are for random and tpe",
+    ),
+    "first without the other": (
+        "high = 2.0",
+        "high = 2.0, first = [1]",
+        "ranges.learning_rate.first is missing: v_th has",
+    ),
+    "first outside": (
+        "high = 2.0",
+        "high = 2.0, first = [3]",
+        "ranges.v_th.first: 3.0 is not between low = 0.2 and high",
+    ),
+    "first twice": ("high = 2.0", "high = 2.0, first = [1, 1]", "ranges.v_th.first: 1.0 is given twice"),
+    "first of none": ("high = 2.0", "high = 2.0, first = []", "ranges.v_th.first = []: wants a list of numbers"),
+    "an unknown sampler": ('"tpe"', '"tpo"', "sampler.name = 'tpo': wants grid, random or tpe"),
+    "no budget": ("points = 12", "", "sampler.points is missing: wants a whole number from 1 up"),
+    "no hours": ("points = 12", "points = 12\nhours = 0", "sampler.hours = 0: wants a number above 0"),
+    "a sampler's seed": ("points = 12", "points = 12\nseed = -1", "sampler.seed = -1: wants a whole number from 0 up"),
+    "too many runs": ("points = 12", "points = 90000", "the search has 90000 points: more than 100000 runs in all"),
+    "more points than numbers": (
+        SEARCH[SEARCH.index("v_th") : SEARCH.index("[sampler]")],
+        "n_rec = {low = 1, high = 9}\n",
+        "sampler.points = 12: there are only 9 points to draw",
+    ),
+    "best of few": ("[ranges]", "best = 13\nbest_seeds = [200]\n[ranges]", "best = 13: the search has only 12 points"),
+    "two metrics": ('"nmse"', '["nmse", "mse"]', "[sampler] wants one metric: what is drawn next depends on it"),
+    "an objective": ("seeds", 'objective = "middle"\nseeds', "objective = 'middle': wants mean or median"),
+    "hyperband without an end": ("[ranges]", HYPERBAND + "[ranges]", "pruning.last = 0: hyperband wants a run's last"),
+    "an end without hyperband": ("[ranges]", PRUNING + "last = 12\n[ranges]", "pruning.last is for the rule hyperband"),
+    "an unknown rule": (
+        "[ranges]",
+        PRUNING + 'rule = "mean"\n[ranges]',
+        "pruning.rule = 'mean': wants median or hyperband",
+    ),
+}
 
 
 @pytest.mark.parametrize("mistake", BAD)
 def test_a_mistake_is_one_sentence(
     results: Path, write: Callable[..., Path], capsys: pytest.CaptureFixture[str], mistake: str
 ) -> None:
-    before, after, said = BAD[mistake]
-    assert before in GOOD
-    path = write(GOOD.replace(before, after))
+    _refused(write, capsys, GOOD, *BAD[mistake])
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("mistake", BAD_SEARCH)
+def test_a_mistake_in_a_search_is_one_sentence(
+    results: Path, write: Callable[..., Path], capsys: pytest.CaptureFixture[str], mistake: str
+) -> None:
+    _refused(write, capsys, SEARCH, *BAD_SEARCH[mistake])
+    assert not results.exists()
+
+
+def _refused(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str], good: str, before: str, after: str, said: str
+) -> None:
+    assert before in good
+    path = write(good.replace(before, after))
     assert main(["sweep", str(path)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith(f"repro: error: {path}") and printed.err.count("\n") == 1
     assert said in printed.err
-    assert not results.exists()
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_damaged_search_is_refused_in_a_sentence_or_good(
+    results: Path, write: Callable[..., Path], seed: int
+) -> None:
+    random = Random(seed)
+    text = list(SEARCH)
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(len(text))
+        text[at : at + random.randint(0, 2)] = random.choice(["", "-", "9", "e", "[", "}", '"', "\n", "= ", "true"])
+    try:
+        assert studyfile.load(write("".join(text))).size > 0
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+def test_ranges_of_a_grid_are_evenly_spaced(write: Callable[..., Path]) -> None:
+    text = SEARCH.replace("log = true}", "log = true, values = 3}").replace('"tpe"\npoints = 12', '"grid"')
+    study = studyfile.load(write(text))
+    assert study.grid == {"v_th": (0.2, 0.6325, 2.0), "learning_rate": (1e-4, 1e-3, 1e-2)}
+    assert (study.sampler, study.ranges, len(study.points)) == (None, {}, 9)
+    without = studyfile.load(write(text[: text.index("[sampler]")]))
+    assert without.grid == study.grid
+    whole = SEARCH[: SEARCH.index("v_th")] + "n_rec = {low = 3, high = 6, values = 10}\n"
+    assert studyfile.load(write(whole)).grid == {"n_rec": (3, 4, 5, 6)}
+
+
+def test_how_a_search_is_drawn_may_change(write: Callable[..., Path]) -> None:
+    """A study that is under way can be given more points; not other ranges."""
+    one = studyfile.load(write(SEARCH)).fingerprint
+    more = SEARCH.replace("points = 12", "points = 20").replace('"tpe"', '"random"')
+    assert studyfile.load(write(more)).fingerprint == one
+    assert studyfile.load(write(SEARCH.replace("0.2", "0.1"))).fingerprint != one
+
+
+def test_studies_begun_before_ranges_go_on(study: Study, write: Callable[..., Path]) -> None:
+    """Their queues keep a fingerprint, which has none of the newer keys."""
+    keys = ["task", "variants", "profile", "settings", "grid", "seeds", "best_seeds", "direction", "pruning"]
+    assert list(json.loads(study.fingerprint)) == keys
+    pruned = studyfile.load(write(GOOD + PRUNING))
+    assert list(json.loads(pruned.fingerprint)["pruning"]) == ["metric", "direction", "first", "every", "finished"]
 
 
 @pytest.mark.parametrize(

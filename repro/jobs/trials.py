@@ -1,0 +1,54 @@
+"""How Optuna's trials keep jobs: numbers as numbers, so that its plots have numeric axes."""
+
+from collections.abc import Sequence
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from repro.errors import UserError
+from repro.jobs.job import Job
+from repro.jobs.ranges import Range
+from repro.runs.config import Value
+
+JOB = "job"  # the attribute of a trial with its job in words
+DECADE = 10  # positive numbers that span this factor are drawn on a log axis
+
+
+def job_of(trial: FrozenTrial) -> Job:
+    """The job that a trial was enqueued for. Raises UserError where its parameters are not those of its words."""
+    words = trial.user_attrs.get(JOB)
+    try:
+        job = Job.of(trial.system_attrs["fixed_params"])
+    except (KeyError, AttributeError):
+        job = None
+    if job is None or str(job) != words:
+        raise UserError(f"the queue is damaged: trial {trial.number} has not the settings of its run ({words})")
+    return job
+
+
+def distribution(choice: Sequence[Value] | Range) -> BaseDistribution:
+    """The kind of parameter that a value of a list or a range is."""
+    if isinstance(choice, Range):
+        return _of_numbers(choice.low, choice.high, choice.log)
+    numbers = [value for value in choice if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(choice):
+        return CategoricalDistribution(tuple(choice))
+    low, high = min(numbers), max(numbers)
+    return _of_numbers(low, high, log=low > 0 and high >= DECADE * low)
+
+
+def _of_numbers(low: float, high: float, log: bool) -> BaseDistribution:
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log and low >= 1)
+    return FloatDistribution(low, high, log=log and low > 0)
+
+
+def suggest(trial: optuna.Trial, key: str, kind: BaseDistribution) -> None:
+    """Ask a trial for a parameter that was enqueued, so that Optuna stores it."""
+    if isinstance(kind, FloatDistribution):
+        trial.suggest_float(key, kind.low, kind.high, log=kind.log)
+    elif isinstance(kind, IntDistribution):
+        trial.suggest_int(key, kind.low, kind.high, log=kind.log)
+    elif isinstance(kind, CategoricalDistribution):
+        trial.suggest_categorical(key, kind.choices)
