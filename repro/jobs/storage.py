@@ -41,7 +41,7 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
 
     Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
     """
-    with _as_sentence(url or str(store.study_folder(study.name))):
+    with _as_sentence(url or str(study.folder)):
         storage = _storage(study, url)
         options: dict[str, Any] = {
             "storage": storage,
@@ -56,7 +56,8 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
         known = opened.user_attrs.get(FILE)
         if known is None:
             opened.set_user_attr(FILE, study.fingerprint)
-            opened.set_metric_names([study.metrics[0]])
+            if study.metrics:
+                opened.set_metric_names([study.metrics[0]])
     if known not in (None, study.fingerprint):
         raise UserError(
             f"study {study.name} was begun with other runs than its file names now: rename the file, or delete "
@@ -83,7 +84,7 @@ def filling(study: JobList, url: str | None) -> Iterator[None]:
 
 def _file(study: JobList, url: str | None) -> Path | None:
     if url is None:
-        return store.study_folder(study.name) / store.QUEUE
+        return study.folder / store.QUEUE
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
     return None if "://" in url else Path(url)
