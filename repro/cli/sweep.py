@@ -88,7 +88,7 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
     files = report.write(study, states, study.folder)
     print(best(study, states, BEST))
     print(f"written: {', '.join(shown(file) for file in files)}")
-    return exit_status(queue, args.minutes)
+    return exit_status(queue)
 
 
 def _table(study: "Study", url: str | None) -> int:
