@@ -1,7 +1,11 @@
-"""The one exception that a user should ever see: a sentence naming what is wrong and what would be right."""
+"""How a command may end other than well, and the exit status of each. A user sees one sentence, never a traceback."""
 
 import difflib
 from collections.abc import Iterable
+
+FINISHED, FAILED, BAD_INPUT, PRUNED = 0, 1, 2, 3  # exit statuses; what a run was (PRUNED: only a study stops it early)
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on, now or later
+INTERRUPTED = 130  # by Ctrl-C
 
 
 class UserError(Exception):
@@ -9,11 +13,19 @@ class UserError(Exception):
 
 
 class Busy(UserError):
-    """Another process is training this very run."""
+    """Another process is training this very run. Exit status 75: it is not a failure."""
 
 
 class RunFailed(Exception):
     """A training run that ended without a result (NaN, dead network); its record says why. Exit status 1."""
+
+
+class RunPruned(Exception):
+    """A study stopped the run early, because others were ahead of it. Exit status 3."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM, or SIGUSR1 as a cluster sends before a time limit). Exit status 75."""
 
 
 def unknown(what: str, name: str, known: Iterable[str], of: str = "") -> UserError:

@@ -69,28 +69,37 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-class LiveLine:
-    """Lines that stay, and on a terminal one line below them that is rewritten in place."""
+class LiveLines:
+    """Lines that stay, and on a terminal some lines below them that are rewritten in place."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         """Write to `stream` (standard output)."""
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
+        self._height = 0  # of what is shown now
 
     def say(self, line: str) -> None:
         """Write a line that stays."""
         self.clear()
         print(line, file=self.stream, flush=True)
 
-    def show(self, line: str) -> None:
-        """Rewrite the live line; nothing in a log."""
+    def show(self, *lines: str) -> None:
+        """Rewrite the live lines; nothing in a log. The first ones give way where the terminal is not high enough."""
         if self.live:
-            width = shutil.get_terminal_size().columns - 1
-            self.stream.write(f"\r\x1b[K{line[:width]}")
+            size = shutil.get_terminal_size()
+            fit = [line[: size.columns - 1] for line in lines[-(size.lines - 1) :]]
+            self.stream.write(f"{self._to_top()}{chr(10).join(fit)}")
             self.stream.flush()
+            self._height = len(fit)
 
     def clear(self) -> None:
-        """Take the live line away."""
+        """Take the live lines away."""
         if self.live:
-            self.stream.write("\r\x1b[K")
+            self.stream.write(self._to_top())
             self.stream.flush()
+            self._height = 0
+
+    def _to_top(self) -> str:
+        """Moves to the beginning of the first live line, and erases from there."""
+        up = f"\x1b[{self._height - 1}A" if self._height > 1 else ""
+        return f"\r{up}\x1b[J"

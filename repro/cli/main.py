@@ -1,7 +1,8 @@
 """The command line, `repro COMMAND`.
 
-Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status: 2 for bad input, 1 for a
-run that failed, 130 for Ctrl-C. Imports only the module of the command that is given, and neither torch nor pandas.
+Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status (`repro.errors`): 2 for
+bad input, 1 for a run that failed, 75 where the same command goes on later, 130 for Ctrl-C. Imports only the module of
+the command that is given, and neither torch nor pandas.
 """
 
 import argparse
@@ -10,11 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from repro import __version__
+from repro import __version__, errors
 from repro.cli.arguments import Parser
 from repro.eprop.errors import UsageError
-from repro.errors import RunFailed, UserError
+from repro.errors import Busy, RunFailed, RunPruned, Terminated, UserError
 from repro.text import table
 
 # Characters that cannot be printed; the last are bytes that are not UTF-8.
@@ -32,6 +34,7 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "migrate": ("migrate", "turn records of an older schema into those of this version"),
     "list": ("listing", "tasks, variants, profiles, claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
+    "work": ("work", "join the queue of a figure or a study, from any machine"),
     "pack": ("pack", "write runs into one file, for another machine"),
     "import": ("importing", "take runs over: of a file that `pack` wrote, or of W&B"),
     "publish": ("publish", "send figures and verdicts to W&B, or make its dashboard"),
@@ -75,25 +78,31 @@ def build_parser(argv: Sequence[str]) -> Parser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status."""
+def main(argv: Sequence[str] | None = None, callbacks: Sequence[Any] = ()) -> int:
+    """Run one command line and return its exit status. `callbacks` watch the training of `repro run`."""
     _open_streams()
     try:
-        return _dispatch(sys.argv[1:] if argv is None else argv)
+        return _dispatch(sys.argv[1:] if argv is None else argv, callbacks)
+    except Busy as error:
+        return _print_error(f"repro: {error}", errors.UNFINISHED)
     except (UserError, UsageError) as error:
-        return _print_error(f"repro: error: {error}", 2)
+        return _print_error(f"repro: error: {error}", errors.BAD_INPUT)
     except RunFailed as error:
-        return _print_error(f"repro: error: {error}", 1)
+        return _print_error(f"repro: error: {error}", errors.FAILED)
+    except RunPruned as stop:
+        return _print_error(f"repro: {stop}", errors.PRUNED)
     except KeyboardInterrupt as stop:
-        return _print_error(f"repro: {str(stop) or 'interrupted'}", 130)
+        status = errors.UNFINISHED if isinstance(stop, Terminated) else errors.INTERRUPTED
+        return _print_error(f"repro: {str(stop) or 'interrupted'}", status)
     except BrokenPipeError:  # `repro list claims | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        return _print_error(f"repro: error: cannot read or write{where}: {error.strerror or error}", 2)
+        return _print_error(f"repro: error: cannot read or write{where}: {error.strerror or error}", errors.BAD_INPUT)
     except MemoryError:
-        return _print_error("repro: error: not enough memory; run fewer processes at a time, or a smaller network", 2)
+        sentence = "not enough memory; run fewer processes at a time, or a smaller network"
+        return _print_error(f"repro: error: {sentence}", errors.BAD_INPUT)
 
 
 def _open_streams() -> None:
@@ -104,12 +113,12 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open as long as the process
 
 
-def _dispatch(argv: Sequence[str]) -> int:
+def _dispatch(argv: Sequence[str], callbacks: Sequence[Any]) -> int:
     for word in argv:
         if re.search(CONTROL, word):
             raise UserError(f"the argument {word!r} has characters that cannot be printed; leave them out")
     parser = build_parser(argv)
-    args, rest = parser.parse_known_args(argv)
+    args, rest = parser.parse_known_args(argv, argparse.Namespace(callbacks=callbacks))
     if rest:
         getattr(args, "parser", parser).error(f"unrecognized arguments: {rest[0]}")
     if not hasattr(args, "execute"):

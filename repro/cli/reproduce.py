@@ -1,29 +1,25 @@
 """`repro reproduce`: all runs of a figure, then the figure and its verdicts. What `make figN` calls."""
 
 import argparse
-import math
 import shutil
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from repro.cli.arguments import add_logger, checked_int, checked_minutes, parse_list, parse_seeds
+from repro.cli.arguments import checked_int, parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
-from repro.cli.run_worker import RESUME, serve
-from repro.errors import UserError
-from repro.jobs.plan import STARTUP_SECONDS, PlannedRun, makespan, plan
-from repro.jobs.pool import NOT_BEGUN, Pool, RunEnd, Words, run_words
-from repro.jobs.processes import repro, thread_notes
+from repro.cli.serving import AGAIN, WORKER, add_options, open_queue, time_limit, train
+from repro.errors import FAILED, FINISHED, UNFINISHED, UserError
+from repro.jobs.figure_runs import FigureRuns, job_of_run
+from repro.jobs.job import Job, JobStates
+from repro.jobs.plan import STARTUP_SECONDS, PlannedRun, Words, makespan, plan, run_words
+from repro.jobs.training import headline, record_of
 from repro.records import store
 from repro.records.loggers import check_shared_id
 from repro.runs import registry
 from repro.runs.bootstrap import check_possible
 from repro.runs.task import Task
-from repro.text import LiveLine, count, duration, megabytes, shown, table
-
-UNFINISHED = 75  # exit status; EX_TEMPFAIL of sysexits.h
-AGAIN = "run the same command again to resume"
+from repro.text import count, duration, megabytes, shown, table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -46,72 +42,70 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=2,
         help="runs at a time (default 2)",
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cpu (default) or cuda")
     parser.add_argument(
         "--panels", metavar="LIST", type=parse_list, help="train what these need and draw them, such as 2a,2b"
     )
-    add_logger(parser)
-    parser.add_argument(
-        "--minutes",
-        metavar="M",
-        type=checked_minutes,
-        help="stop after so many minutes: each run with the iteration it is in, and with a checkpoint; "
-        "exit status 75 where runs are left: run the same command again to resume",
-    )
+    add_options(parser, "wandb by default, where it is installed")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
 
-def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequence[str] = ()) -> int:
+def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequence[str] = WORKER) -> int:
     """Plan, train what is missing, draw, judge.
 
     Returns 1 when a run failed, whatever the verdicts; else 75 when runs are left because the minutes are over.
     `words` and `worker` replace the command lines of the runs and of the workers.
     """
-    if args.worker:
-        return serve()
-    until = math.inf if args.minutes is None else time.time() + 60 * args.minutes
+    until = time_limit(args.minutes)
     tasks = tasks_behind(args.figure, args.panels)
-    jobs = plan(tasks, args.profile, args.seeds)
+    runs = plan(tasks, args.profile, args.seeds)
     root = store.require_writable(store.folder("runs"))
-    missing = [job for job in jobs if not job.finished]
+    missing = [run for run in runs if not run.finished]
     if missing and not args.dry_run:
         for task in tasks:
             check_possible(task, args.device, args.minutes)
-    print("\n".join([announcement(args.figure, args.profile, jobs, args.jobs, root), *data_lines(tasks)]))
+    print("\n".join([announcement(args.figure, args.profile, runs, args.jobs, root), *data_lines(tasks)]))
     if args.dry_run:
         print(itemised(missing), end="")
         return 0
-    check_shared_id(len(missing))
-    command = worker or repro("reproduce", args.figure, "--worker")
-    pool = Pool(command, words or run_words(args.device, args.logger), args.jobs, until)
-    return _report(args, jobs, _train(pool, missing))
+    ends = []
+    if missing:
+        check_shared_id(len(missing))
+        jobs = FigureRuns(args.figure, args.profile, missing)
+        queue = open_queue(jobs, args.storage)
+        workers = "--jobs", min(args.jobs, len(missing))
+        words = words or run_words(args.device, args.logger)
+        train(queue, words, workers, until, [job_of_run(run) for run in missing], command=worker)
+        ends = [_end(run, queue.states(), queue.broken) for run in missing]
+    return _report(args, len(runs), ends)
 
 
-def _train(pool: Pool, missing: Sequence[PlannedRun]) -> list[RunEnd]:
-    """Train these runs; how each ended."""
-    screen = LiveLine()
-    for line in thread_notes("--jobs", min(pool.size, len(missing))):
-        screen.say(line)
-    try:
-        return pool.run_all(missing, screen)
-    except KeyboardInterrupt:
-        screen.clear()
-        raise KeyboardInterrupt(RESUME) from None
+def _end(run: PlannedRun, states: JobStates, broken: Mapping[Job, str]) -> tuple[str, str, str]:
+    """A run; finished, failed, unfinished or not begun; its headline metric, why it failed, or how far it is."""
+    job, record = job_of_run(run), record_of(run)
+    state = states.get(job)
+    if job in broken:
+        return str(run), "failed", broken[job]
+    if state and state.name == "lost":
+        return str(run), "failed", state.reason
+    if state and state.name == "finished":
+        return str(run), "finished", headline(run, state.metrics)
+    if record and record.status == "unfinished":
+        return str(run), "unfinished", record.reason
+    return str(run), "not begun", ""
 
 
-def _report(args: argparse.Namespace, jobs: Sequence[PlannedRun], ends: Sequence[RunEnd]) -> int:
-    """Draw and judge what is there, print what is left, and return the exit status."""
-    number = Counter(end.state for end in ends)
-    failed, left = number["failed"], number["unfinished"] + number[NOT_BEGUN]
-    if failed + number[NOT_BEGUN] < len(jobs):
+def _report(args: argparse.Namespace, runs: int, ends: Sequence[tuple[str, str, str]]) -> int:
+    """Draw and judge what is there, print what is left (`ends` are of missing runs), and return the exit status."""
+    number = Counter(state for _, state, _ in ends)
+    failed, left = number["failed"], number["unfinished"] + number["not begun"]
+    if failed + number["not begun"] < runs:
         conclude(args.figure, args.panels)
     if failed:
-        print(f"\n{count(failed, 'run')} of {len(jobs)} failed; `repro runs` prints why; this command retries them")
+        print(f"\n{count(failed, 'run')} of {runs} failed; `repro runs` prints why; this command retries them")
     if left:
-        print(f"\n{table([(str(end.job), end.state, end.detail) for end in ends])}")
-        print(f"{args.minutes:g} min are over, {left} of {count(len(jobs), 'run')} unfinished: {AGAIN}")
-    return 1 if failed else UNFINISHED if left else 0
+        print(f"\n{table(ends)}")
+        print(f"{args.minutes:g} min are over, {left} of {count(runs, 'run')} unfinished: {AGAIN}")
+    return FAILED if failed else UNFINISHED if left else FINISHED
 
 
 def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]:
@@ -124,17 +118,17 @@ def tasks_behind(figure: str, panels: Sequence[str] | None = None) -> list[Task]
     return [task for task in tasks if panels is None or set(panels) & set(task.panels)]
 
 
-def announcement(figure: str, profile: str, jobs: Sequence[PlannedRun], workers: int, root: Path) -> str:
+def announcement(figure: str, profile: str, runs: Sequence[PlannedRun], workers: int, root: Path) -> str:
     """Finished runs, missing runs, and the expected time and disk space."""
-    missing = [job for job in jobs if not job.finished]
+    missing = [run for run in runs if not run.finished]
     where = shown(root)
     if not missing:
-        return f"nothing to train: {len(jobs)} of {len(jobs)} finished in {where}"
-    seconds = [job.seconds for job in missing]
-    space = megabytes(sum(job.megabytes for job in missing))
+        return f"nothing to train: {len(runs)} of {len(runs)} finished in {where}"
+    seconds = [run.seconds for run in missing]
+    space = megabytes(sum(run.megabytes for run in missing))
     total = STARTUP_SECONDS + makespan(seconds, workers)
     clock = f"{duration(total)}, {workers} at a time ({duration(sum(seconds))} of one core)"
-    done = f"{len(jobs) - len(missing)} of {count(len(jobs), 'run')} finished"
+    done = f"{len(runs) - len(missing)} of {count(len(runs), 'run')} finished"
     lines = [
         f"{figure}, profile {profile}: {done}; {len(missing)} to train",
         f"expected: about {clock}, and {space} in {where} ({megabytes(_free(root))} free)",
@@ -150,9 +144,9 @@ def data_lines(tasks: Sequence[Task]) -> list[str]:
     return [f"data: {task.substitute()}; {why[task.name]}" for task in tasks if task.substitute()]
 
 
-def itemised(jobs: Sequence[PlannedRun]) -> str:
-    """One line per job, in the order in which they would be trained."""
-    rows = [(job.task, job.variant, f"seed {job.seed}", f"about {duration(job.seconds)}") for job in jobs]
+def itemised(runs: Sequence[PlannedRun]) -> str:
+    """One line per run, in the order in which they would be trained."""
+    rows = [(run.task, run.variant, f"seed {run.seed}", f"about {duration(run.seconds)}") for run in runs]
     return f"\n{table(rows)}\n" if rows else ""
 
 

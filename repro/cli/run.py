@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from repro.cli.arguments import add_logger, checked_int, checked_minutes, parse_settings
-from repro.errors import UserError
+from repro.errors import UNFINISHED, UserError
+from repro.jobs.processes import TO_END, as_one_interrupt
 from repro.records import store
 from repro.runs.config import config_hash, field_name
 from repro.runs.registry import get_task
@@ -43,7 +45,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Train, unless the run is finished. Raises UserError for bad input (before torch is imported), RunFailed."""
+    """Train, unless the run is finished; 75 when it is unfinished.
+
+    Raises UserError for bad input (before torch is imported), RunFailed, Busy, and RunPruned from a callback.
+    """
     overrides = parse_settings(args.set)
     task = get_task(args.task)
     variant = args.variant or _only_variant(task)
@@ -58,16 +63,16 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     from repro.runs.run import run
 
-    with _interrupt_as_sentence():
+    with _interrupt_as_sentence(), _asked_to_end():
         record = run(
-            *(task, variant, args.profile, args.seed, overrides, args.out, args.device),
+            *(task, variant, args.profile, args.seed, overrides, args.out, args.device, args.callbacks),
             minutes=args.minutes,
             loggers=args.logger,
         )
     metrics = ", ".join(f"{key} {value:.3g}" for key, value in record.metrics.items())
     came = f"{record.status}, {record.reason}" if record.reason else record.status
     print(f"{title}: {came}, {metrics} ({shown(folder)})")
-    return 0
+    return UNFINISHED if record.status == "unfinished" else 0
 
 
 def _only_variant(task: Task) -> str:
@@ -87,5 +92,11 @@ def _interrupt_as_sentence() -> Iterator[None]:
     """Ctrl-C during training, or a request to end."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command resumes where it stopped") from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)("interrupted; the same command resumes where it stopped") from None
+
+
+def _asked_to_end() -> contextlib.AbstractContextManager[object]:
+    """A request to end, as an interrupt; in a worker it is one already."""
+    is_worker = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    return contextlib.nullcontext() if is_worker else as_one_interrupt(*TO_END)

@@ -1,13 +1,17 @@
-"""A worker of `repro reproduce`: trains one run after the other without importing torch and Lightning again."""
+"""A worker: trains one run after the other without importing torch and Lightning again.
+
+`python -m repro.cli.run_worker`, started by `repro reproduce`, `sweep` and `work`.
+"""
 
 import math
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from repro.jobs.processes import as_one_interrupt
+from repro.jobs.processes import TO_END, as_one_interrupt
 from repro.jobs.run_process import GOES_ON, Order, Orders
 
 RESUME = "stopped; the same command resumes each run where it stopped"
@@ -20,26 +24,31 @@ def serve() -> int:
     Returns the exit status of the process. An exception of a run that the command line does not expect is raised again.
     """
     # Ctrl-C reaches every process of a terminal, and our parent asks us to end as well.
-    with as_one_interrupt(signal.SIGINT, signal.SIGTERM, message=RESUME):
+    with as_one_interrupt(signal.SIGINT, *TO_END, message=RESUME) as came:
         try:
             orders = Orders()
             while True:
-                status = _train(orders.take())
-                orders.report(status)
-                if status not in GOES_ON:
+                status = _train(orders.take(), orders.ask)
+                orders.ended(status)
+                if status not in GOES_ON or came():
                     return status
         except KeyboardInterrupt:  # between two runs
             return 0
 
 
-def _train(order: Order) -> int:
+def _train(order: Order, ask: Callable[[int, float], bool]) -> int:
     """The exit status of `repro WORDS`, run in this process."""
     from repro.cli.main import main
     from repro.runs.isolation import isolated
 
     _write_to(order.log)
+    callbacks = []
+    if order.pruning:
+        from repro.jobs.pruning_callback import PruningCallback
+
+        callbacks = [PruningCallback(order.pruning, ask)]
     with isolated():
-        return main([*order.words, *_minutes(order.until)])
+        return main([*order.words, *_minutes(order.until)], callbacks)
 
 
 def _minutes(until: float) -> tuple[str, ...]:
@@ -56,3 +65,7 @@ def _write_to(log: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
+
+
+if __name__ == "__main__":
+    sys.exit(serve())

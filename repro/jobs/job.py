@@ -1,11 +1,14 @@
-"""Jobs of a queue: their states, and the list of all jobs. No torch, no Optuna."""
+"""Jobs of a queue: their states, attempts at them, and the list of all jobs. No torch, no Optuna."""
 
 import abc
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
+from repro.errors import unknown
+from repro.jobs.plan import PlannedRun
 from repro.jobs.ranges import Range
 from repro.runs.config import Value
 
@@ -59,12 +62,13 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class JobState:
-    """The state of a job: `name` is waiting, running, finished, pruned, or lost (it ended without a result); `seconds`
-    are those of the attempt that ended it."""
+    """The state of a job: `name` is waiting, running, finished, pruned, or lost (it ended without a result, for a
+    `reason`); `seconds` are those of the attempt that ended it."""
 
     name: str
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+    reason: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -75,18 +79,36 @@ class JobState:
 JobStates = Mapping[Job, JobState]
 
 
+class TakenOver(Exception):
+    """The queue has given our job to another process, because our lease had not been renewed for too long."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """A job that this process holds; `key` is the queue's own mark of it."""
+
+    job: Job
+    key: Any = None
+
+
 class JobList(abc.ABC):
-    """What a queue asks of a list of jobs, such as a study.
+    """What a queue asks of a list of jobs, such as a study, or the runs of a figure.
 
     `metrics` are what the runs must have, and `direction` is whether a small or a large first one is good.
+    `keeps_lost`: whether a run that was lost is a result; else it is a failure, which a new command tries again.
     """
 
     name: str
-    task: str
     profile: str
     metrics: tuple[str, ...]
     direction: Direction
     pruning: Pruning | None
+    keeps_lost: ClassVar[bool]
+
+    @property
+    @abc.abstractmethod
+    def folder(self) -> Path:
+        """Where the queue lies, if it is a file."""
 
     @property
     @abc.abstractmethod
@@ -117,8 +139,28 @@ class JobList(abc.ABC):
         """Whether the run may be stopped early."""
 
     @abc.abstractmethod
-    def overrides(self, job: Job) -> dict[str, str]:
-        """The settings of a run as `--set` would take them."""
+    def run_of(self, job: Job) -> PlannedRun:
+        """The run that a job is."""
+
+    def title(self, job: Job) -> str:
+        """The run in a few words: "v_th=0.5 e_prop_1 seed 100"."""
+        return f"{settings_text(job.point)} {job.variant} seed {job.seed}"
+
+    def makes(self, job: Job) -> bool:
+        """Whether this process makes a job of the queue: another command may have put it there."""
+        return True
+
+    def value(self, job: Job, metrics: Mapping[str, float]) -> float:
+        """What Optuna is told of a run. Raises UserError where the run lacks a metric."""
+        for name in self.metrics:
+            if name not in metrics:
+                raise unknown("metric", name, metrics, of=self.run_of(job).task)
+        return finite_or(metrics[self.metrics[0]], self.worst)
+
+
+def finite_or(value: float, other: float) -> float:
+    """The value, or `other` where it is not a finite number."""
+    return value if math.isfinite(value) else other
 
 
 def settings_text(items: Iterable[tuple[str, Value]]) -> str:
@@ -131,8 +173,8 @@ def count_over(states: JobStates) -> int:
     return sum(state.is_over for state in states.values())
 
 
-def counts(jobs: JobList, states: JobStates) -> str:
-    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"."""
+def counts(size: int, states: JobStates) -> str:
+    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"; `size` is how many runs there are, 0 where nobody knows."""
     names = [state.name for state in states.values()]
 
     def of(*kinds: str) -> str:
@@ -140,4 +182,4 @@ def counts(jobs: JobList, states: JobStates) -> str:
 
     ended, going = of("pruned", "lost"), of("running", "waiting")
     notes = (f" ({ended})" if ended else "") + (f", {going}" if going else "")
-    return f"{count_over(states)} of {jobs.size} done{notes}"
+    return f"{count_over(states)} of {max(size, len(states))} done{notes}"

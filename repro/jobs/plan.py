@@ -2,7 +2,7 @@
 
 import dataclasses
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,15 @@ STARTUP_SECONDS = 7.0  # Python, torch and Lightning: once for each worker
 RUN_SECONDS = 1.0  # network, data and Trainer of a run, and its record
 
 
+Words = Callable[["PlannedRun"], list[str]]  # the command line that trains a run, without the program's name
+
+
 @dataclasses.dataclass(frozen=True)
 class PlannedRun:
-    """One run of a plan: its settings, its folder, whether it is finished, its expected time and disk space."""
+    """One run of a plan: its settings, its folder, whether it is finished, its expected time and disk space.
+
+    `settings` are what `--set` would take; the folder lies below `root`, or in results/runs.
+    """
 
     task: str
     variant: str
@@ -28,6 +34,8 @@ class PlannedRun:
     seconds: float
     megabytes: float
     headline: str
+    settings: tuple[tuple[str, str], ...] = ()
+    root: Path | None = None
 
     def __str__(self) -> str:
         """ "pattern_generation e_prop_1 seed 0"."""
@@ -48,13 +56,37 @@ def plan(tasks: Iterable[Task], profile: str, seeds: Sequence[int] | None = None
     return sorted(runs, key=lambda run: -run.seconds)
 
 
-def planned_run(task: Task, variant: str, profile: str, seed: int) -> PlannedRun:
+def planned_run(
+    task: Task,
+    variant: str,
+    profile: str,
+    seed: int,
+    settings: Mapping[str, str] | None = None,
+    root: Path | None = None,
+) -> PlannedRun:
     """One run, looked up on disk."""
-    config = task.resolve(variant, profile)
-    folder = store.run_folder(task.name, variant, config_hash(config), seed)
-    seconds = expected_seconds(task, variant, config)
-    space = task.megabytes * min(relative_work(task, variant, config), 1.0)
-    return PlannedRun(task.name, variant, profile, seed, folder, is_finished(folder), seconds, space, task.headline)
+    settings = settings or {}
+    config = task.resolve(variant, profile, settings)
+    folder = store.run_folder(task.name, variant, config_hash(config), seed, root or "runs")
+    return PlannedRun(
+        *(task.name, variant, profile, seed, folder, is_finished(folder)),
+        seconds=expected_seconds(task, variant, config),
+        megabytes=task.megabytes * min(relative_work(task, variant, config), 1.0),
+        headline=task.headline,
+        settings=tuple(settings.items()),
+        root=root,
+    )
+
+
+def run_words(device: str, loggers: Sequence[str] | None = None) -> Words:
+    """The command line of a run on a device, with these loggers (None: the default ones)."""
+    return lambda run: [
+        *("run", run.task, "--variant", run.variant, "--profile", run.profile),
+        *("--seed", str(run.seed), "--device", device),
+        *(() if loggers is None else ("--logger", ",".join(loggers) or "none")),
+        *(word for key, value in run.settings for word in ("--set", f"{key}={value}")),
+        *(() if run.root is None else ("--out", str(run.root))),
+    ]
 
 
 def expected_seconds(task: Task, variant: str, config: Any) -> float:

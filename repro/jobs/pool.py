@@ -1,146 +1,160 @@
-"""Trains planned runs in worker processes, a few at a time; a run that fails does not stop the rest."""
+"""Trains the jobs of a queue in worker processes, a few at a time; a run that fails does not stop the rest.
+
+This process alone talks to the queue. Its workers only train: they get orders over a link (`repro.jobs.run_process`).
+"""
 
 import contextlib
 import dataclasses
 import math
-import signal
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
 
-from repro.errors import UserError
-from repro.jobs.plan import PlannedRun, makespan
-from repro.jobs.processes import as_one_interrupt, stopping, why_it_ended
-from repro.jobs.run_process import FAILED, GOES_ON, Order, RunProcess
-from repro.records.record import LOG, RunRecord, has_record, read_record
-from repro.text import LiveLine, duration, shown
+from repro.errors import INTERRUPTED, UNFINISHED
+from repro.jobs.job import Job, TakenOver
+from repro.jobs.plan import Words
+from repro.jobs.processes import TO_END, as_one_interrupt, stopping, why_it_ended
+from repro.jobs.run_process import Order, Report, RunProcess
+from repro.jobs.training import Training
+from repro.records.record import LOG
 
-POLL_SECONDS = 0.1
+if TYPE_CHECKING:
+    from repro.jobs.display import Display
+    from repro.jobs.memory_queue import MemoryQueue
+    from repro.jobs.queue import Queue
 
-NOT_BEGUN = "not begun"
-
-Words = Callable[[PlannedRun], list[str]]  # the command line that trains a run, without the program's name
-
-
-class RunEnd(NamedTuple):
-    """How a run of the plan ended: "finished", "unfinished", "failed" or NOT_BEGUN; its headline metric, how far it is,
-    or why it failed."""
-
-    job: PlannedRun
-    state: str
-    detail: str = ""
-
-
-@dataclasses.dataclass
-class Child:
-    """A job, its worker, and its exit status once it has ended; `elapsed` is in seconds, and is fixed then."""
-
-    job: PlannedRun
-    worker: RunProcess
-    started: float
-    elapsed: float = 0.0
-    status: int | None = None
-
-    def has_ended(self) -> bool:
-        """Poll the worker and update `elapsed`."""
-        self.elapsed = time.monotonic() - self.started
-        self.status = self.worker.status()
-        return self.status is not None
-
-    def end(self) -> RunEnd:
-        """How it ended, by its exit status and its record."""
-        record = _record(self.job)
-        if self.status == 0 and record and record.status == "finished":
-            value = record.metrics.get(self.job.headline)
-            return RunEnd(self.job, "finished", "" if value is None else f"{self.job.headline} {value:.3g}")
-        if self.status == 0 and record and record.status == "unfinished":
-            return RunEnd(self.job, "unfinished", record.reason)
-        if self.status == FAILED and record and record.status == "failed":
-            return RunEnd(self.job, "failed", record.reason)
-        return RunEnd(self.job, "failed", why_it_ended(self.status or 0, self.job.folder))
-
-    def line(self) -> str:
-        """The same in one phrase."""
-        _, state, detail = self.end()
-        if state == "finished":
-            return f"finished in {duration(self.elapsed)}" + (f", {detail}" if detail else "")
-        log = f" (log: {shown(self.job.folder / LOG)})" if state == "failed" else ""
-        return f"{state} after {duration(self.elapsed)}: {detail}{log}"
-
-
-def _record(job: PlannedRun) -> RunRecord | None:
-    """The record of a job; None where there is none that can be read."""
-    with contextlib.suppress(UserError):
-        return read_record(job.folder) if has_record(job.folder) else None
-    return None
+LOOK_SECONDS = 0.5
+MOST_DEATHS = 3  # of the process that trains one run: then it is taken to kill its process each time
 
 
 @dataclasses.dataclass
 class Pool:
-    """Workers that train the runs of a plan, at most `size` at a time.
+    """Workers that train the jobs of a queue, at most `size` at a time.
 
-    `command` starts a worker; no run begins after the time `until` (that of time.time()).
+    `command` starts a worker, `words` are its orders. No run begins after the time `until` (that of time.time()). Jobs
+    that cannot be made here (bad input, a full disk) are left out of the queue's view.
     """
 
+    queue: "Queue | MemoryQueue"
     command: Sequence[str]
     words: Words
     size: int
     until: float = math.inf
     processes: list[RunProcess] = dataclasses.field(default_factory=list)
     idle: list[RunProcess] = dataclasses.field(default_factory=list)
+    trainings: list[Training] = dataclasses.field(default_factory=list)
+    _renewed: float = -math.inf
+    _looked: float = -math.inf
 
-    def run_all(self, jobs: Sequence[PlannedRun], screen: LiveLine) -> list[RunEnd]:
-        """Run every job in order, one line as each ends; return how each ended.
+    def run_all(self, display: "Display", again: Collection[Job] = ()) -> None:
+        """Train until every job has ended, here or elsewhere, or the time is over; make jobs that had ended `again`.
 
-        A KeyboardInterrupt (Ctrl-C, or SIGTERM) stops the workers and is raised again.
+        A KeyboardInterrupt (Ctrl-C, or a request to end) stops the workers and is raised again. Raises UserError where
+        a run lacks a metric of the study.
         """
-        waiting = list(jobs)
-        running: list[Child] = []
-        ended: list[Child] = []
-        with as_one_interrupt(signal.SIGTERM), stopping(self.processes):
-            while running or (waiting and time.time() < self.until):
-                while waiting and len(running) < self.size and time.time() < self.until:
-                    running.append(self._begin(waiting.pop(0)))
-                time.sleep(POLL_SECONDS)
-                for child in [child for child in running if child.has_ended()]:
-                    running.remove(child)
-                    ended.append(child)
-                    self._take_back(child)
-                    screen.say(f"[{len(ended)}/{len(jobs)}] {child.job}: {child.line()}")
-                if running:
-                    screen.show(_progress(ended, running, waiting, self.size))
-        return [*(child.end() for child in ended), *(RunEnd(job, NOT_BEGUN) for job in waiting)]
+        self.queue.fill(again)
+        display.begin(self.queue.states())
+        with as_one_interrupt(*TO_END), self._leaving_nothing(display), stopping(self.processes):
+            while True:
+                self._keep()
+                if time.monotonic() - self._looked >= self.queue.timing.poll:
+                    self._begin()
+                    display.show(self.queue.states(), self.trainings)
+                    if not self.trainings and (self._time_is_over() or self.queue.is_done()):
+                        return
+                    self._looked = time.monotonic()
+                self._wait()
+                for training in [training for training in self.trainings if training.worker]:
+                    self._look_at(training, display)
 
-    def _begin(self, job: PlannedRun) -> Child:
+    @contextlib.contextmanager
+    def _leaving_nothing(self, display: "Display") -> Iterator[None]:
+        """At the end no job stays ours."""
+        try:
+            yield
+        finally:
+            display.clear()
+            for training in self.trainings:
+                self.queue.give_up(training.attempt, "interrupted")
+
+    def _time_is_over(self) -> bool:
+        return time.time() >= self.until
+
+    def _keep(self) -> None:
+        """Keep our jobs ours, and take note of processes that died elsewhere."""
+        if time.monotonic() - self._renewed >= self.queue.timing.renew:
+            self._renewed = time.monotonic()
+            self.queue.renew([training.attempt for training in self.trainings])
+            self.queue.reap()
+
+    def _begin(self) -> None:
+        """Give orders: to runs that waited for another process, then to new ones."""
+        for training in self.trainings:
+            if training.worker is None:
+                self._give(training)
+        while len(self.trainings) < self.size and not self._time_is_over():
+            self.queue.fill()
+            attempt = self.queue.take()
+            if attempt is None:
+                return
+            training = Training(attempt, self.queue.jobs.run_of(attempt.job))
+            self.trainings.append(training)
+            self._give(training)
+
+    def _give(self, training: Training) -> None:
         """Give a run to an idle worker, or to a new one."""
         self.processes[:] = [worker for worker in self.processes if worker.lives()]
         self.idle = [worker for worker in self.idle if worker.lives()]
         if not self.idle:
-            self.idle.append(RunProcess(self.command, job.folder))
+            self.idle.append(RunProcess(self.command, training.run.folder))
             self.processes.append(self.idle[-1])
-        worker = self.idle.pop()
-        worker.give(Order(self.words(job), job.folder / LOG, self.until))
-        return Child(job, worker, time.monotonic())
+        training.worker = self.idle.pop()
+        jobs, run = self.queue.jobs, training.run
+        pruning = jobs.pruning if jobs.prunes(training.attempt.job) else None
+        training.worker.give(Order(self.words(run), run.folder / LOG, self.until, pruning))
 
-    def _take_back(self, child: Child) -> None:
-        """Keep the worker of a run that has ended, unless it ends with it."""
-        if child.status in GOES_ON and child.worker.lives():
-            self.idle.append(child.worker)
+    def _wait(self) -> None:
+        """Until a worker has something to say, or for a moment."""
+        links = [training.worker.link for training in self.trainings if training.worker]
+        pause = min(LOOK_SECONDS, self.queue.timing.poll)
+        if links:
+            wait(links, pause)
+        else:
+            time.sleep(pause)
 
+    def _look_at(self, training: Training, display: "Display") -> None:
+        """Answer what the worker has reported, or see how its run has ended."""
+        worker = training.worker
+        message = worker.message() if worker else None
+        if worker is None or message is None:
+            return
+        if isinstance(message, Report):
+            worker.answer(self.queue.report(training.attempt, *message))
+            return
+        training.worker, self._looked = None, -math.inf
+        died = message < 0 or (message in (UNFINISHED, INTERRUPTED) and not worker.lives())
+        if died and training.deaths < MOST_DEATHS - 1:
+            training.deaths += 1
+            display.say(f"{training.run}: {why_it_ended(message, training.run.folder)}; begun again")
+        elif died or message != UNFINISHED or self._time_is_over():
+            self._settle(training, message, display)
+        if worker.lives():
+            self.idle.append(worker)
 
-def run_words(device: str, loggers: Sequence[str] | None = None) -> Words:
-    """The command line of a run on a device, with these loggers (None: the default ones)."""
-    chosen = () if loggers is None else ("--logger", ",".join(loggers) or "none")
-    return lambda job: [
-        *("run", job.task, "--variant", job.variant, "--profile", job.profile),
-        *("--seed", str(job.seed), "--device", device, *chosen),
-    ]
-
-
-def _progress(ended: list[Child], running: list[Child], waiting: list[PlannedRun], workers: int) -> str:
-    now = ", ".join(f"{child.job.variant} seed {child.job.seed} ({duration(child.elapsed)})" for child in running)
-    expected, spent = sum(child.job.seconds for child in ended), sum(child.elapsed for child in ended)
-    pace = max([spent / expected if ended else 1.0, *(child.elapsed / child.job.seconds for child in running)])
-    left = [pace * child.job.seconds - child.elapsed for child in running] + [pace * job.seconds for job in waiting]
-    total = len(ended) + len(running) + len(waiting)
-    return f"{len(ended)} of {total} done, about {duration(makespan(left, workers))} left; running: {now}"
+    def _settle(self, training: Training, status: int, display: "Display") -> None:
+        """Tell the queue how an attempt ended. One that another process has taken over is left to that one."""
+        attempt, end = training.attempt, training.end(status)
+        with contextlib.suppress(TakenOver):
+            if end.state == "finished":
+                self.queue.finish(attempt, end.metrics)
+            elif end.state == "pruned":
+                self.queue.prune(attempt)
+            elif end.state == "lost":
+                self.queue.lose(attempt, end.detail)
+            else:
+                self.queue.give_up(attempt, end.detail)
+        if end.state == "broken":
+            self.queue.broken[attempt.job] = end.detail
+        self.trainings.remove(training)
+        display.ended(training, training.line(end))

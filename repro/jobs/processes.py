@@ -5,17 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from repro.errors import Terminated
 from repro.records.record import LOG
 from repro.records.status import last_log_line
 from repro.runs.bootstrap import ONE_THREAD, cores
 from repro.text import count
 
 GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
+TO_END = (signal.SIGTERM, signal.SIGUSR1)  # what asks a process to end: Slurm sends either before a time limit
 
 
 class HasProcess(Protocol):
@@ -76,10 +78,11 @@ def stopping(running: Sequence[HasProcess]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def as_one_interrupt(*signals: int, message: str = "") -> Iterator[None]:
+def as_one_interrupt(*signals: int, message: str = "") -> Iterator[Callable[[], bool]]:
     """The first of these signals is a KeyboardInterrupt with that message; those that follow are ignored.
 
-    The handler remembers whether one came: Lightning puts handlers back that it has replaced, also after the first.
+    It is `Terminated` where the signal is not Ctrl-C's. Yields a function that returns whether one came. The handler
+    remembers it: Lightning puts handlers back that it has replaced, also after the first.
     """
     came = False
 
@@ -87,11 +90,11 @@ def as_one_interrupt(*signals: int, message: str = "") -> Iterator[None]:
         nonlocal came
         if not came:
             came = True
-            raise KeyboardInterrupt(message)
+            raise (KeyboardInterrupt if signum == signal.SIGINT else Terminated)(message)
 
     before = [signal.signal(number, interrupt) for number in signals]
     try:
-        yield
+        yield lambda: came
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)

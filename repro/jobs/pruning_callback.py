@@ -1,12 +1,11 @@
-"""The callback that lets a study stop a run early; it uses a report function, not Optuna's storage."""
+"""The callback that lets a study stop a run early; it asks a function, so that training needs no Optuna."""
 
 from collections.abc import Callable
 from typing import Any
 
-import optuna
 import pytorch_lightning as pl
 
-from repro.errors import unknown
+from repro.errors import RunPruned, unknown
 from repro.jobs.job import Pruning
 
 
@@ -18,7 +17,7 @@ class PruningCallback(pl.Callback):
         self.rule, self.report = rule, report
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        """Raises TrialPruned to end the run, UserError when training has no such metric."""
+        """Raises RunPruned to end the run, UserError when training has no such metric."""
         metrics, done = outputs["metrics"], trainer.global_step
         if self.rule.metric not in metrics:
             raise unknown("training metric", self.rule.metric, metrics, of="[pruning]")
@@ -26,4 +25,4 @@ class PruningCallback(pl.Callback):
             return  # it ends by itself, with a result
         since = done - self.rule.first
         if since >= 0 and since % self.rule.every == 0 and self.report(done, float(metrics[self.rule.metric])):
-            raise optuna.TrialPruned
+            raise RunPruned(f"stopped early, after {done} iterations: others were ahead of it")

@@ -38,7 +38,7 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, An
     Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
     """
     url = location(url)
-    where = shown(url or str(store.study_folder(study.name)))
+    where = shown(url or str(study.folder))
     with _as_sentence(where):
         storage = PatientStorage(_storage(study, url), where)
         options: dict[str, Any] = {
@@ -54,7 +54,8 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, An
         known = opened.user_attrs.get(FILE)
         if known is None:
             opened.set_user_attr(FILE, study.fingerprint)
-            opened.set_metric_names([study.metrics[0]])
+            if study.metrics:
+                opened.set_metric_names([study.metrics[0]])
     if known not in (None, study.fingerprint):
         raise UserError(
             f"study {study.name} was begun with other runs than its file names now: rename the file, or delete "
@@ -96,7 +97,7 @@ def location(url: str | None) -> str | None:
 
 def _file(study: JobList, url: str | None) -> Path | None:
     if url is None:
-        return store.study_folder(study.name) / store.QUEUE
+        return study.folder / store.QUEUE
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
     return None if "://" in url else Path(url)

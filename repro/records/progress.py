@@ -37,7 +37,7 @@ class Progress:
         left = self.iterations - self.iteration
         slow = 10 * self.seconds_left / left if left > 0 and math.isfinite(self.seconds_left) else 0
         fresh = abs(time.time() - self.time) < SILENCE_SECONDS + slow
-        return fresh and (self.host != socket.gethostname() or _exists(self.pid))
+        return fresh and (self.host != socket.gethostname() or process_exists(self.pid))
 
 
 def write_progress(folder: Path, iteration: int, iterations: int, metrics: Mapping[str, float], left: float) -> None:
@@ -75,7 +75,8 @@ def _checked(data: Any) -> Progress:
     return Progress(done, iterations, metrics, left, data["host"], pid, float(data["time"]))
 
 
-def _exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
+    """Whether this machine has a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

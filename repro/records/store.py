@@ -3,7 +3,8 @@
 results/runs/TASK/VARIANT-HASH/seed-N/      record, arrays, journal, checkpoint, lock, log          (ignored by git)
 results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights                           (committed)
 results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
-results/studies/STUDY/                      queue, runs/, logs/, tables, points, picture             (ignored by git)
+results/studies/STUDY/                      queue, runs/, table, points, picture                     (ignored by git)
+results/queues/FIGURE-PROFILE/              queue of a figure's runs                                 (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
 """
 
@@ -104,6 +105,11 @@ def find_runs(names: Sequence[str | Path]) -> list[Path]:
 def study_folder(name: str) -> Path:
     """Where the files of a study lie."""
     return ROOT / "studies" / name
+
+
+def queue_folder(name: str) -> Path:
+    """Where the queue of a figure's runs lies."""
+    return ROOT / "queues" / name
 
 
 def figures_folder() -> Path:

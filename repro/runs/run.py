@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from repro.eprop.errors import NotFiniteError, UsageError
-from repro.errors import Busy, RunFailed, UserError
+from repro.errors import Busy, RunFailed, Terminated, UserError
 from repro.records.loggers import default_loggers
 from repro.records.record import LOCK, RECORD, Device, RunRecord, has_record, read_record
 from repro.records.store import run_folder
@@ -51,8 +51,8 @@ def run(
     make that record of the checkpoint that is there. A second call resumes an unfinished run from its checkpoint.
     `loggers` (names in `repro.records.loggers`; None: the default ones) mirror the run; one that fails is left out.
     Raises UserError for bad input (nothing is written then), Busy when another process trains this very run, RunFailed
-    when training failed (its record has the reason), KeyboardInterrupt when it was interrupted (the record is then of
-    an unfinished run, if there is a checkpoint).
+    when training failed (its record has the reason), KeyboardInterrupt when it was interrupted, and `Terminated` when
+    it was asked to end (the record is then of an unfinished run, if there is a checkpoint).
     """
     config = task.resolve(variant, profile, overrides)
     rules = learning_rules(config, seed)  # refuses what has no meaning before anything is written
@@ -127,10 +127,11 @@ def _train(
         raise RunFailed(f"{run.identity}: {error}") from None
     except TimeLimitReached:
         return run.record_unfinished()
-    except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of an interrupt, and of a request to end
+    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes an exit of an interrupt, which is its context
         if (run.folder / LAST).exists():
             run.record_unfinished()
-        raise KeyboardInterrupt from None
+        asked_to_end = isinstance(stop.__context__ or stop, Terminated)
+        raise (Terminated if asked_to_end else KeyboardInterrupt) from None
     metrics, arrays = run.task.load("summary")(recorder.series, run.config), recorder.arrays()
     for observer in observers:
         numbers, drawn = observer.results(trainer, module)

@@ -4,11 +4,15 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from repro.jobs.job import Direction, Job, JobList, JobStates, Point, Pruning
+from repro.jobs.plan import PlannedRun, planned_run
 from repro.jobs.ranges import Range
+from repro.records import store
 from repro.runs.config import Value
+from repro.runs.registry import get_task
 
 Objective = Literal["mean", "median"]
 NO_PART_OF_RUNS = ("name", "about", "best", "metrics", "printed", "objective", "sampler")
@@ -55,6 +59,7 @@ class StudySpec(JobList):
     pruning: Pruning | None
     printed: Mapping[str, float]
     objective: Objective = "mean"
+    keeps_lost: ClassVar[bool] = True
     ranges: Mapping[str, Range] = dataclasses.field(default_factory=dict)
     sampler: Sampler | None = None
 
@@ -103,6 +108,16 @@ class StudySpec(JobList):
     def prunes(self, job: Job) -> bool:
         """Whether a run may be stopped early."""
         return self.pruning is not None and job.seed in self.seeds
+
+    @property
+    def folder(self) -> Path:
+        """Where queue, runs, table and picture lie."""
+        return store.study_folder(self.name)
+
+    def run_of(self, job: Job) -> PlannedRun:
+        """The run that a job is, below the study's folder."""
+        overrides, root = self.overrides(job), self.folder / "runs"
+        return planned_run(get_task(self.task), job.variant, self.profile, job.seed, overrides, root)
 
     def overrides(self, job: Job) -> dict[str, str]:
         """The settings of a run as `--set` would take them."""

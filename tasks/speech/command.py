@@ -8,7 +8,7 @@ from pathlib import Path
 from repro.errors import UserError
 from repro.records.files import write_atomically
 from repro.records.store import require_writable
-from repro.text import LiveLine, duration, shown
+from repro.text import LiveLines, duration, shown
 from tasks.speech.config import TASK
 from tasks.speech.corpus import RATE, Corpus, Utterance, count_samples, find_utterances, read_phones
 from tasks.speech.source import REMEMBERED, data_folder
@@ -51,7 +51,7 @@ def _timit(args: argparse.Namespace) -> None:
 
 def _seconds_of_audio(utterances: Sequence[Utterance]) -> float:
     """Seconds of audio in all. Raises UserError for the first file in which anything is wrong."""
-    line, samples = LiveLine(), 0
+    line, samples = LiveLines(), 0
     for done, utterance in enumerate(utterances):
         if done % 100 == 0:
             line.show(f"checked {done} of {len(utterances)} utterances")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from repro.errors import UserError
 from repro.records.store import require_writable
-from repro.text import LiveLine, shown
+from repro.text import LiveLines, shown
 from tasks.word_prediction.data_location import data_here, download_folder, own_text_folder
 from tasks.word_prediction.encoding import Corpus
 from tasks.word_prediction.own_text import own_text, prepare
@@ -73,7 +73,7 @@ def _already_there(folder: Path) -> Corpus | None:
 
 def _download(url: str) -> bytes:
     """The bytes at an address. Raises UserError where they do not come, or not all of them."""
-    line, parts = LiveLine(), []
+    line, parts = LiveLines(), []
     try:
         with urllib.request.urlopen(url, timeout=SILENCE_S) as response:
             size = int(response.headers.get("Content-Length") or 0)

@@ -23,4 +23,4 @@ def do(order: Order) -> int:
 if __name__ == "__main__":
     orders = Orders()
     while True:
-        orders.report(do(orders.take()))
+        orders.ended(do(orders.take()))

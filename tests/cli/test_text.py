@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.text import LiveLine, count, duration, megabytes, shown, table
+from repro.text import LiveLines, count, duration, megabytes, shown, table
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ class Terminal(io.StringIO):
     [(io.StringIO(), "done\n"), (Terminal(), "\r\x1b[Kat work\r\x1b[Kdone\n")],
 )
 def test_only_a_terminal_sees_the_live_line(stream: io.StringIO, written: str) -> None:
-    screen = LiveLine(stream)
+    screen = LiveLines(stream)
     screen.show("at work")
     screen.say("done")
     assert stream.getvalue() == written

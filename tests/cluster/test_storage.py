@@ -1,10 +1,11 @@
 """A queue in PostgreSQL: passwords stay secret, and a server that is away is waited for."""
 
+import contextlib
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from optuna.trial import TrialState
 
 from repro.errors import UserError
 from repro.jobs import patience
-from repro.jobs.job import Job
-from repro.jobs.queue import LIVE, Queue, Timing
+from repro.jobs.job import TakenOver
+from repro.jobs.queue import LIVE, Queue
+from repro.jobs.timing import Timing
 from repro.jobs.trials import JOB
-from repro.jobs.worker import Report, serve
 from repro.studies.study import Study
 from tests.cluster.postgres import PASSWORD, Postgres
 from tests.cluster.programs import free_ports
@@ -33,14 +34,23 @@ def queue(postgres: Postgres, study: Study, monkeypatch: pytest.MonkeyPatch) -> 
     queue.storage.delete_study(queue.optuna._study_id)
 
 
-def slow(study: Study, job: Job, report: Report) -> Mapping[str, float]:
-    time.sleep(0.5)
-    return {"nmse": sum(float(value) for _, value in job.point) + 1e-3 * job.seed}
+def serve(queue: Queue) -> None:
+    """Do jobs until all are done; each takes half a second."""
+    while not queue.is_done():
+        queue.reap()
+        queue.fill()
+        attempt = queue.take()
+        for _ in range(5):
+            time.sleep(queue.timing.poll)
+            queue.renew([attempt] if attempt else [])
+        if attempt:
+            with contextlib.suppress(TakenOver):
+                queue.finish(attempt, {"nmse": sum(float(value) for _, value in attempt.job.point)})
 
 
 def assert_each_once(queue: Queue) -> None:
-    jobs = queue.study.wanted(queue.states())
-    assert len(jobs) == queue.study.size and queue.is_done()
+    jobs = queue.jobs.wanted(queue.states())
+    assert len(jobs) == queue.jobs.size and queue.is_done()
     assert Counter(trial.user_attrs[JOB] for trial in queue.trials(*LIVE)) == Counter(map(str, jobs))
     assert not queue.trials(TrialState.RUNNING, TrialState.WAITING)
 
@@ -48,7 +58,7 @@ def assert_each_once(queue: Queue) -> None:
 def serve_together(study: Study, number: int, during: object = None) -> None:
     """So many workers, each in a thread; a function that is called while they are at work."""
     with ThreadPoolExecutor(number) as threads:
-        workers = [threads.submit(serve, Queue(study, None, QUICK), slow) for _ in range(number)]
+        workers = [threads.submit(serve, Queue(study, None, QUICK)) for _ in range(number)]
         if callable(during):
             time.sleep(0.7)
             during()
@@ -73,7 +83,7 @@ def test_control_an_impatient_worker_fails(
     postgres.stop()
     try:
         with pytest.raises(UserError, match="could not be reached") as caught:
-            serve(queue, slow)
+            serve(queue)
     finally:
         postgres.start()
     monkeypatch.undo()

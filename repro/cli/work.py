@@ -1,0 +1,75 @@
+"""`repro work QUEUE`: train runs of a queue that `reproduce` or `sweep` has begun, on this or any other machine."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from repro.cli.arguments import checked_int
+from repro.cli.reproduce import tasks_behind
+from repro.cli.serving import add_options, exit_status, require_optuna, time_limit, train
+from repro.cli.sweep import study_loggers
+from repro.errors import FINISHED, UserError
+from repro.jobs.figure_runs import FigureRuns
+from repro.jobs.job import counts
+from repro.jobs.plan import run_words
+from repro.records import store
+from repro.runs import registry
+from repro.runs.bootstrap import check_possible
+from repro.text import shown
+
+if TYPE_CHECKING:
+    from repro.jobs.job import JobList
+    from repro.runs.task import Task
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "queue",
+        metavar="QUEUE",
+        help="a figure and its profile, such as fig1-paper; or a study: a name in sweeps/, or the path of a .toml file",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=lambda text: checked_int("--workers", text, 1, 1024),
+        default=1,
+        help="runs at a time, one thread each (default 1)",
+    )
+    add_options(parser, "of a figure's runs wandb by default, where it is installed; of a study's none")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Train until the queue is empty or the time is over; 1 where a run failed, 75 where runs are left.
+
+    Raises UserError for a queue that nobody has begun.
+    """
+    require_optuna("`repro work`")
+    from repro.jobs.queue import Queue
+    from repro.jobs.storage import begun
+
+    until = time_limit(args.minutes)
+    jobs, tasks, begins = _job_list(args.queue)
+    for task in tasks:
+        check_possible(task, args.device, args.minutes)
+    if not begun(jobs, args.storage):
+        raise UserError(f"there is no queue {args.queue} in {args.storage or shown(jobs.folder)}; `{begins}` begins it")
+    store.require_writable(store.folder("runs"))
+    queue = Queue(jobs, args.storage)
+    loggers = args.logger if isinstance(jobs, FigureRuns) else study_loggers(args)
+    train(queue, run_words(args.device, loggers), ("--workers", args.workers), until)
+    print(counts(jobs.size, queue.states()))
+    status = exit_status(queue, args.minutes)
+    if status == FINISHED:
+        print(f"`{begins}` draws the result")
+    return status
+
+
+def _job_list(name: str) -> "tuple[JobList, list[Task], str]":
+    """The jobs of a queue, their tasks, and the command that begins the queue. Raises UserError for an unknown name."""
+    figure, _, profile = name.rpartition("-")
+    if figure in registry.entries(registry.FIGURES):
+        return FigureRuns(figure, profile), tasks_behind(figure), f"repro reproduce {figure} --profile {profile}"
+    from repro.studies import studyfile
+
+    study = studyfile.load(studyfile.find(name))
+    return study, [registry.get_task(study.task)], f"repro sweep {study.name}"
