@@ -23,8 +23,10 @@ PERMANENT = (
 
 
 def open_database(url: str) -> Any:
-    """Optuna's storage in a database. Workers that start at once may all try to make its tables, and all but one fail at
-    first. Raises UserError where the driver is not installed, or the database cannot be reached."""
+    """Optuna's storage in a database. Raises UserError where its driver is missing, or it cannot be reached.
+
+    Workers that start at once may all try to make its tables, and all but one fail at first.
+    """
     full, options = _engine(url)
     try:
         storage = patiently(
@@ -71,8 +73,12 @@ def exclusively(url: str, name: str) -> Iterator[None]:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({zlib.crc32(name.encode())})")
         return connection
 
-    with contextlib.closing(patiently(locked, shown(url), lambda: WAIT_SECONDS, _may_pass)):
+    connection = patiently(locked, shown(url), lambda: WAIT_SECONDS, _may_pass)
+    try:
         yield
+    finally:
+        with contextlib.suppress(sqlalchemy.exc.DBAPIError):  # the server was restarted: the lock is free
+            connection.close()
 
 
 def _parsed(url: str) -> Any:

@@ -20,8 +20,8 @@ Answer = TypeVar("Answer")
 class PatientStorage:
     """An Optuna storage each of whose calls is repeated until it gets through, or `patience` seconds are over.
 
-    A call that got through, and whose answer was lost, is made twice. The queue permits that: a job that is enqueued
-    twice is dropped once, an end that is reported twice is TakenOver, a trial that was taken and never leased is reaped.
+    A call that got through, and whose answer was lost, is made twice. The queue permits that: of a job that is enqueued
+    twice one is dropped, an end that is reported twice is TakenOver, a trial that was taken without a lease is reaped.
     """
 
     def __init__(self, storage: Any, where: str, patience: float = PATIENCE) -> None:

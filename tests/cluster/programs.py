@@ -20,7 +20,9 @@ def find(name: str) -> str | None:
 def missing(*names: str) -> str:
     """Which of these programs are not installed, as a sentence; "" where all are."""
     absent = [name for name in names if find(name) is None]
-    return f"not installed: {', '.join(absent)} (as root on Debian, `make test-cluster` installs them)" if absent else ""
+    return (
+        f"not installed: {', '.join(absent)} (as root on Debian, `make test-cluster` installs them)" if absent else ""
+    )
 
 
 def free_ports(number: int) -> list[int]:

@@ -143,7 +143,9 @@ def test_a_password_on_the_command_line_is_refused(study: Study, postgres: Postg
     assert PASSWORD not in str(caught.value) and "REPRO_STORAGE" in str(caught.value)
 
 
-def test_a_password_in_a_file(study: Study, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_a_file(
+    study: Study, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / ".pgpass"
     file.write_text(f"127.0.0.1:{postgres.port}:queue:lab:{PASSWORD}\n")
     file.chmod(0o600)
