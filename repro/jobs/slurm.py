@@ -61,7 +61,7 @@ class Submission:
     def _executor(self, wanted: Allocation, more: Mapping[str, str] | None = None) -> Any:
         submitit = _submitit()
 
-        class Executor(submitit.SlurmExecutor):  # type: ignore[misc, name-defined]
+        class Executor(submitit.SlurmExecutor):  # type: ignore[name-defined]
             """Makes scripts on machines without Slurm too."""
 
             @classmethod

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, Terminated, UserError

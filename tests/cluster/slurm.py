@@ -40,9 +40,9 @@ ReturnToService=2
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait={kill_wait}
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} State=UNKNOWN
-PartitionName=low Nodes={host} PriorityTier=1 Default=YES MaxTime=60
-PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF MaxTime=60
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=64000 State=UNKNOWN
+PartitionName=low Nodes={host} PriorityTier=1 Default=YES MaxTime=1000
+PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF MaxTime=1000
 """
 
 
