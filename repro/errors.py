@@ -7,6 +7,8 @@ FINISHED, FAILED, BAD_INPUT, PRUNED = 0, 1, 2, 3  # exit statuses; what a run wa
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on, now or later
 INTERRUPTED = 130  # by Ctrl-C
 
+LONGEST_NAME = 100  # of an unknown name, in a sentence
+
 
 class UserError(Exception):
     """Bad input (config, data, checkpoint, command line); the command line prints it and exits with status 2."""
@@ -31,6 +33,7 @@ class Terminated(KeyboardInterrupt):
 def unknown(what: str, name: str, known: Iterable[str], of: str = "") -> UserError:
     """The error for a name that is none of `known`: names the nearest one and lists them all."""
     options = {option.lower(): option for option in known}
+    name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]} ..."
     nearest = difflib.get_close_matches(name.lower(), options, n=1)
     hint = f"did you mean {options[nearest[0]]}? " if nearest else ""
     return UserError(f"unknown {what} {name!r}{f' of {of}' if of else ''}; {hint}known: {', '.join(options.values())}")

@@ -14,8 +14,7 @@ import benchmarks.run
 from benchmarks.run import names_of
 from repro.cli.main import main
 from repro.errors import RunFailed
-from repro.jobs import workers
-from repro.jobs.pool import Pool, RunEnd
+from repro.jobs.pool import Pool
 from repro.runs import run
 from repro.runs.rules import learning_rules
 from repro.studies import report
@@ -52,8 +51,7 @@ def here(results: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(run, "run", trained)
-    monkeypatch.setattr(Pool, "run_all", lambda pool, jobs, *_: [RunEnd(job, "failed") for job in jobs])
-    monkeypatch.setattr(workers, "run_workers", lambda *_: None)
+    monkeypatch.setattr(Pool, "run_all", lambda pool, *_: None)
     monkeypatch.setattr(report, "write", lambda *_: [])
     monkeypatch.setattr("tasks.speech.stand_in.stand_in", made)
     monkeypatch.setattr("urllib.request.urlopen", no_network)
@@ -71,7 +69,7 @@ def check(line: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> in
         assert not re.search(r"[\x00-\x09\x0b-\x1f]", out + err), line
         assert tree(here) == before, line
     else:
-        assert status in (0, 1, 3), line
+        assert status in (0, 1, 3, 75), line
         for option, right in BELIEVED.items():
             for value in given_values(line, option):
                 assert re.fullmatch(right, value), (line, option)

@@ -1,7 +1,6 @@
 """All runs of a figure, with a fake runner in the place of training."""
 
 import dataclasses
-import math
 import os
 import re
 import signal
@@ -15,21 +14,27 @@ import pytest
 
 from repro.cli import reproduce
 from repro.errors import UserError
-from repro.jobs.plan import PlannedRun, is_finished, plan
-from repro.jobs.pool import Pool, Words, run_words
+from repro.jobs.display import Display
+from repro.jobs.figure_runs import FigureRuns
+from repro.jobs.memory_queue import MemoryQueue
+from repro.jobs.plan import PlannedRun, Words, is_finished, plan, run_words
+from repro.jobs.pool import Pool
+from repro.jobs.timing import Timing
 from repro.runs import registry
 from repro.runs.registry import get_task
-from repro.text import LiveLine
+from repro.text import LiveLines
 
 TASK = get_task("pattern_generation")
 Write = Callable[..., object]
 WORKER = [sys.executable, "-m", "tests.cli.fake_worker"]
 
 
-def run_all(jobs: list[PlannedRun], size: int, words: Words, until: float = math.inf) -> list[PlannedRun]:
-    """Run the jobs by fake workers; those that failed."""
-    ends = Pool(WORKER, words, size, until).run_all(jobs, LiveLine())
-    return [end.job for end in ends if end.state == "failed"]
+def run_all(runs: list[PlannedRun], size: int, words: Words) -> list[PlannedRun]:
+    """Run the runs by fake workers; those that failed."""
+    queue = MemoryQueue(FigureRuns("fig1", "quick", runs), Timing(poll=0.1))
+    Pool(queue, WORKER, words, size).run_all(Display(queue.jobs, LiveLines()))
+    lost = [job for job, state in queue.states().items() if state.name == "lost"]
+    return [queue.jobs.run_of(job) for job in [*queue.broken, *lost]]
 
 
 def prepared(write: Write, variants: int = 9) -> list[PlannedRun]:
@@ -50,15 +55,17 @@ def fake(job: PlannedRun, before: str = "") -> list[str]:
 def test_one_failure_does_not_stop_the_rest(results: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = prepared(write)
     bad, killed = jobs[3], jobs[5]
-    before = {bad: "sys.exit('repro: error: the loss is NaN at trial 7')", killed: "os.kill(os.getpid(), 9)"}
+    before = {bad: "sys.exit('repro: error: the disk is full')", killed: "os.kill(os.getpid(), 9)"}
     failed = run_all(jobs, 3, lambda job: fake(job, before.get(job, "")))
     said = capsys.readouterr().out.splitlines()
     assert failed == [bad, killed] or failed == [killed, bad]
     assert all(is_finished(job.folder) for job in jobs if job not in failed)
-    assert [line[: len("[1/9]")] for line in said] == [f"[{i}/9]" for i in range(1, 10)]
+    ends = [line for line in said if line.startswith("[")]
+    assert [line[: len("[1/9]")] for line in ends] == [f"[{i}/9]" for i in range(1, 10)]
+    assert said.count(f"{killed}: killed by SIGKILL; begun again") == 2
     assert sum(bool(re.search(r": finished in \d+ s, nmse 0.012$", line)) for line in said) == 7
     lines = re.sub(r"\d+ s:", "N s:", "\n".join(said))
-    assert f"{bad}: failed after N s: the loss is NaN at trial 7 (log: {bad.folder}/log.txt)" in lines
+    assert f"{bad}: failed after N s: the disk is full (log: {bad.folder}/log.txt)" in lines
     assert f"{killed}: failed after N s: killed by SIGKILL" in lines
 
 
@@ -111,7 +118,7 @@ def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
 def arguments(**changes: object) -> Namespace:
     """What argparse gives for `repro reproduce fig1`."""
     given = {"figure": "fig1", "profile": "quick", "seeds": None, "jobs": 3, "device": "cpu", "panels": None}
-    return Namespace(**(given | {"dry_run": False, "logger": None, "minutes": None, "worker": False} | changes))
+    return Namespace(**(given | {"dry_run": False, "logger": None, "minutes": None, "storage": None} | changes))
 
 
 def execute(args: Namespace, words: Words) -> int:

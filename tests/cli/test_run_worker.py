@@ -6,34 +6,36 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from repro.cli import reproduce
 from repro.cli.main import main
-from repro.jobs.plan import PlannedRun, plan
-from repro.jobs.pool import Pool, Words, run_words
-from repro.jobs.processes import repro
-from repro.jobs.run_process import Order, RunProcess
-from repro.records import store
+from repro.cli.serving import WORKER
+from repro.jobs.display import Display
+from repro.jobs.figure_runs import FigureRuns
+from repro.jobs.job import JobState
+from repro.jobs.memory_queue import MemoryQueue
+from repro.jobs.plan import PlannedRun, planned_run, run_words
+from repro.jobs.pool import Pool
+from repro.jobs.run_process import Order, Report, RunProcess
 from repro.records.progress import read_progress
 from repro.records.record import read_record
 from repro.records.status import is_locked, journal
 from repro.runs.checkpoints import LAST
 from repro.runs.registry import get_task
-from repro.text import LiveLine
+from repro.text import LiveLines
 
-WORKER = repro("reproduce", "fig1", "--worker")
 PATIENCE = 200.0
-LONG, DEAD = ["--set", "iterations=3000"], ["--set", "v_th=1e6", "--set", "iterations=25"]
+LONG, DEAD = {"iterations": "3000"}, {"v_th": "1e6", "iterations": "25"}
 # A worker whose runs end as their first word says.
 PRETENDS = """
 import repro.cli.main as command_line
 from repro.cli.run_worker import serve
 
-def pretended(words):
+def pretended(words, callbacks):
     if not words[0].isdigit():
         raise {"memory": MemoryError, "bug": ZeroDivisionError}[words[0]]
     return int(words[0])
@@ -43,9 +45,8 @@ raise SystemExit(serve())
 """
 # What `repro reproduce` does, with a first run that ends and a second one that does not.
 PLAN = """
-import sys
-from tests.cli.test_run_worker import jobs_of, train
-raise SystemExit(train(jobs_of(2), {1: ["--set", "iterations=3000"]}))
+from tests.cli.test_run_worker import LONG, runs_of, train
+train(runs_of(None, LONG))
 """
 
 
@@ -57,26 +58,18 @@ def here(results: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return results
 
 
-def jobs_of(number: int) -> list[PlannedRun]:
-    return plan([get_task("pattern_generation")], "smoke")[:number]
+def runs_of(*settings: Mapping[str, str] | None) -> list[PlannedRun]:
+    """Runs of different variants with these settings."""
+    task = get_task("pattern_generation")
+    variants = list(task.variants_of("smoke"))
+    return [planned_run(task, variant, "smoke", 0, change) for variant, change in zip(variants, settings, strict=False)]
 
 
-def words_of(jobs: list[PlannedRun], settings: dict[int, list[str]]) -> Words:
-    """The command lines of the jobs, some with other settings, below the jobs' own folders all the same."""
-    usual = run_words("cpu", ())
-    return lambda job: [*usual(job), *settings.get(jobs.index(job), [])]
-
-
-def train(jobs: list[PlannedRun], settings: dict[int, list[str]]) -> int:
-    """Train the jobs in one worker; how many failed."""
-    ends = Pool(WORKER, words_of(jobs, settings), 1).run_all(jobs, LiveLine())
-    return sum(end.state == "failed" for end in ends)
-
-
-def folder_of(job: PlannedRun) -> Path:
-    """The folder of a job with other settings: it has another hash. A folder that is not there yet is "none"."""
-    folders = (f for f in store.folder("runs").glob(f"{job.task}/{job.variant}-*/seed-0") if f != job.folder)
-    return next(folders, Path("none"))
+def train(runs: list[PlannedRun]) -> list[JobState]:
+    """Train the runs in one worker; how each ended."""
+    queue = MemoryQueue(FigureRuns("fig1", "smoke", runs))
+    Pool(queue, WORKER, run_words("cpu", ()), 1).run_all(Display(queue.jobs, LiveLines()))
+    return list(queue.states().values())
 
 
 def pid_of(folder: Path) -> int:
@@ -101,39 +94,41 @@ def exists(pid: int) -> bool:
     return True
 
 
-def is_long(job: PlannedRun) -> bool:
-    """Whether the job with other settings has come to a checkpoint."""
-    return (folder_of(job) / LAST).exists()
+def is_long(run: PlannedRun) -> bool:
+    """Whether a run has come to a checkpoint."""
+    return (run.folder / LAST).exists()
 
 
-def test_one_worker_trains_all_runs_and_goes_on_after_one_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    jobs = jobs_of(3)
-    ends = Pool(WORKER, words_of(jobs, {1: DEAD}), 1).run_all(jobs, LiveLine())
-    assert [end.state for end in ends] == ["finished", "failed", "finished"]
-    folders = [jobs[0].folder, folder_of(jobs[1]), jobs[2].folder]
-    assert len({pid_of(folder) for folder in folders}) == 1
-    for job in (jobs[0], jobs[2]):  # each has its own log
-        lines = (job.folder / "log.txt").read_text().splitlines()
+def test_one_worker_trains_all_runs_and_goes_on_after_one_that_fails() -> None:
+    runs = runs_of(None, DEAD, None)
+    states = train(runs)
+    assert [state.name for state in states] == ["finished", "lost", "finished"]
+    assert states[1].reason.startswith("dead network: no spike in ")
+    assert len({pid_of(run.folder) for run in runs}) == 1
+    for run in (runs[0], runs[2]):  # each has its own log
+        lines = (run.folder / "log.txt").read_text().splitlines()
         assert sum(line.startswith("iteration 12/12") for line in lines) == 1
-        assert lines[-1].startswith(f"{job}: finished")
-    assert "dead network" in (jobs[1].folder / "log.txt").read_text()
+        assert lines[-1].startswith(f"{run}: finished")
+    assert "dead network" in (runs[1].folder / "log.txt").read_text()
 
 
-def test_a_worker_that_is_killed_takes_no_other_run_with_it() -> None:
-    jobs = jobs_of(3)
+def test_a_run_whose_worker_is_killed_goes_on_in_another(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = runs_of(None, {"iterations": "400"}, None)
+    killed: list[int] = []
 
     def kill() -> None:
-        until(lambda: is_long(jobs[1]))
-        os.kill(pid_of(folder_of(jobs[1])), signal.SIGKILL)
+        until(lambda: is_long(runs[1]))
+        killed.append(pid_of(runs[1].folder))
+        os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    ends = Pool(WORKER, words_of(jobs, {1: LONG}), 1).run_all(jobs, LiveLine())
+    states = train(runs)
     killer.join()
-    assert [(end.state, end.detail) for end in ends] == [
-        *(("finished", ends[0].detail), ("failed", "killed by SIGKILL"), ("finished", ends[2].detail))
-    ]
-    assert pid_of(jobs[2].folder) != pid_of(jobs[0].folder) == pid_of(folder_of(jobs[1]))
+    assert [state.name for state in states] == ["finished"] * 3
+    assert pid_of(runs[0].folder) == killed[0] != pid_of(runs[1].folder) == pid_of(runs[2].folder)
+    assert [event["event"] for event in journal(runs[1].folder)] == ["started", "resumed", "finished"]
+    assert f"{runs[1]}: killed by SIGKILL; begun again\n" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -147,11 +142,10 @@ def training() -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    job = jobs_of(2)[1]
-    until(lambda: is_long(job) or process.poll() is not None)
+    run = runs_of(None, LONG)[1]
+    until(lambda: is_long(run) or process.poll() is not None)
     assert process.poll() is None, process.stdout and process.stdout.read()
-    folder = folder_of(job)
-    yield process, folder, pid_of(folder)
+    yield process, run.folder, pid_of(run.folder)
     process.kill()
     process.communicate()
 
@@ -177,14 +171,15 @@ def test_an_interrupt_of_the_whole_group(training: tuple[subprocess.Popen[str], 
 def status_of(worker: RunProcess, order: Order) -> int:
     """Give an order and wait for its end."""
     worker.give(order)
-    statuses: list[int | None] = []
-    until(lambda: statuses.append(worker.status()) or statuses[-1] is not None)  # type: ignore[func-returns-value]
-    return statuses[-1] or 0
+    messages: list[Report | int | None] = []
+    until(lambda: messages.append(worker.message()) or messages[-1] is not None)  # type: ignore[func-returns-value]
+    assert isinstance(messages[-1], int)
+    return messages[-1]
 
 
 @pytest.mark.parametrize(
     ("words", "ends"),
-    [(("1", "0", "1"), None), (("0", "2"), 2), (("memory",), 1), (("bug",), 1)],
+    [(("1", "0", "75", "3", "1"), None), (("0", "2"), 2), (("memory",), 1), (("bug",), 1)],
 )
 def test_a_worker_whose_state_is_in_doubt_exits(tmp_path: Path, words: tuple[str, ...], ends: int | None) -> None:
     worker, log = RunProcess([sys.executable, "-c", PRETENDS], tmp_path), tmp_path / "log.txt"

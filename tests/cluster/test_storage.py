@@ -1,11 +1,10 @@
 """A queue in PostgreSQL: passwords stay secret, and a server that is away is waited for."""
 
-import contextlib
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,13 +13,14 @@ from optuna.trial import TrialState
 
 from repro.errors import UserError
 from repro.jobs import patience
-from repro.jobs.job import TakenOver
+from repro.jobs.job import Job
 from repro.jobs.queue import LIVE, Queue
 from repro.jobs.timing import Timing
 from repro.jobs.trials import JOB
 from repro.studies.study import Study
 from tests.cluster.postgres import PASSWORD, Postgres
 from tests.cluster.programs import free_ports
+from tests.jobs.serving import Report, serve
 
 QUICK = Timing(renew=0.2, stale=8.0, poll=0.1)
 
@@ -34,18 +34,9 @@ def queue(postgres: Postgres, study: Study, monkeypatch: pytest.MonkeyPatch) -> 
     queue.storage.delete_study(queue.optuna._study_id)
 
 
-def serve(queue: Queue) -> None:
-    """Do jobs until all are done; each takes half a second."""
-    while not queue.is_done():
-        queue.reap()
-        queue.fill()
-        attempt = queue.take()
-        for _ in range(5):
-            time.sleep(queue.timing.poll)
-            queue.renew([attempt] if attempt else [])
-        if attempt:
-            with contextlib.suppress(TakenOver):
-                queue.finish(attempt, {"nmse": sum(float(value) for _, value in attempt.job.point)})
+def slow(job: Job, report: Report) -> Mapping[str, float]:
+    time.sleep(0.5)
+    return {"nmse": sum(float(value) for _, value in job.point) + 1e-3 * job.seed}
 
 
 def assert_each_once(queue: Queue) -> None:
@@ -58,7 +49,7 @@ def assert_each_once(queue: Queue) -> None:
 def serve_together(study: Study, number: int, during: object = None) -> None:
     """So many workers, each in a thread; a function that is called while they are at work."""
     with ThreadPoolExecutor(number) as threads:
-        workers = [threads.submit(serve, Queue(study, None, QUICK)) for _ in range(number)]
+        workers = [threads.submit(serve, Queue(study, None, QUICK), slow) for _ in range(number)]
         if callable(during):
             time.sleep(0.7)
             during()
@@ -83,7 +74,7 @@ def test_control_an_impatient_worker_fails(
     postgres.stop()
     try:
         with pytest.raises(UserError, match="could not be reached") as caught:
-            serve(queue)
+            serve(queue, slow)
     finally:
         postgres.start()
     monkeypatch.undo()
@@ -125,8 +116,8 @@ def test_a_network_that_is_down(
 
     def block() -> None:
         road.open.clear()
-        time.sleep(14)  # longer than an attempt to connect
-        road.open.set()
+        threading.Timer(14, road.open.set).start()  # longer than an attempt to connect
+        Queue(study)
 
     serve_together(study, 2, during=block)
     queue = Queue(study, None, QUICK)

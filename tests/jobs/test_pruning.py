@@ -1,18 +1,17 @@
 """Runs that fall behind are stopped, and only those."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
-import optuna
 import pytest
 
-from repro.errors import UserError
+from repro.errors import RunPruned, UserError
 from repro.jobs.job import Job, Pruning
 from repro.jobs.pruner import SameSeedHyperband
 from repro.jobs.queue import Queue
-from repro.jobs.worker import Report, serve
 from repro.studies.study import Study
+from tests.jobs.serving import Report, serve
 from tests.studies.conftest import FAST, changed
 
 RULE = Pruning("error", "minimize", first=4, every=2, finished=2)
@@ -24,18 +23,22 @@ def curve(job: Job, step: int) -> float:
     return float(point["v_th"]) / step + (5.0 if job.seed == 101 else 0.0)
 
 
-def learn(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+def learn(study: Study) -> Callable[[Job, Report], Mapping[str, float]]:
     """Ten iterations, looked at as the callback does."""
-    for step in range(1, 11):
-        since = step - RULE.first
-        if study.pruning and since >= 0 and since % RULE.every == 0 and report(step, curve(job, step)):
-            raise optuna.TrialPruned
-    return {"nmse": curve(job, 10)}
+
+    def objective(job: Job, report: Report) -> Mapping[str, float]:
+        for step in range(1, 11):
+            since = step - RULE.first
+            if study.pruning and since >= 0 and since % RULE.every == 0 and report(step, curve(job, step)):
+                raise RunPruned
+        return {"nmse": curve(job, 10)}
+
+    return objective
 
 
 def pruned(study: Study) -> list[Job]:
     queue = Queue(study, None, FAST)
-    serve(queue, learn)
+    serve(queue, learn(study))
     assert queue.is_done()
     return [job for job, outcome in queue.states().items() if outcome.name == "pruned"]
 
@@ -80,7 +83,7 @@ def test_the_callback_looks_when_it_should() -> None:
     assert asked == [(4, 0.5), (6, 0.5)]
     after(8, should_stop=True, error=0.25)  # solved just now: it keeps its result
     after(12, error=0.25)  # and so does one that has come to its end
-    with pytest.raises(optuna.TrialPruned):
+    with pytest.raises(RunPruned, match="stopped early, after 8 iterations"):
         after(8, error=0.25)
     with pytest.raises(UserError, match="unknown training metric 'error' of \\[pruning\\]; did you mean errors"):
         after(9, errors=0.1)
@@ -113,7 +116,7 @@ def test_hyperband_goes_by_its_own_direction(study: Study) -> None:
 
 def test_a_point_has_one_bracket(study: Study) -> None:
     queue = Queue(grown(study), None, FAST)
-    serve(queue, learn)
+    serve(queue, learn(grown(study)))
     rule = SameSeedHyperband(HYPERBAND)
     brackets: dict[object, set[int]] = {}
     for trial in queue.trials():

@@ -4,27 +4,29 @@ import contextlib
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
-from repro.errors import Busy, RunFailed, UserError
-from repro.jobs.job import Job
+from repro.errors import RunFailed, UserError
+from repro.jobs.job import Attempt, Job, TakenOver
 from repro.jobs.journal_file import mend
-from repro.jobs.queue import LIVE, Queue, TakenOver, Timing
+from repro.jobs.queue import LIVE, Queue
+from repro.jobs.timing import Timing
 from repro.jobs.trials import JOB
-from repro.jobs.worker import Report, serve
 from repro.records.store import study_folder
 from repro.studies.study import Study
 from repro.studies.studyfile import load
+from tests.jobs.serving import Report, serve
 from tests.studies.conftest import FAST, SEARCH
 
 STORAGES = ("journal", "sqlite")
@@ -36,7 +38,7 @@ def url(request: pytest.FixtureRequest, results: Path) -> str | None:
     return None if request.param == "journal" else f"sqlite:///{results}/queue.db"
 
 
-def easy(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+def easy(job: Job, report: Report) -> Mapping[str, float]:
     """The best point is the one with the lowest settings."""
     return {"nmse": sum(float(value) for _, value in job.point) + 1e-3 * job.seed}
 
@@ -47,8 +49,8 @@ def counted(queue: Queue) -> Counter[str]:
 
 def assert_each_once(queue: Queue) -> None:
     """One ended trial for each wanted job, none lost, none left waiting or running."""
-    jobs = queue.study.wanted(queue.states())
-    assert len(jobs) == queue.study.size
+    jobs = queue.jobs.wanted(queue.states())
+    assert len(jobs) == queue.jobs.size
     assert queue.is_done()
     assert not queue.trials(TrialState.WAITING, RUNNING)
     assert counted(queue) == Counter(str(job) for job in jobs)
@@ -85,7 +87,7 @@ def test_workers_that_start_at_once(study: Study, url: str | None, monkeypatch: 
     queues = [Queue(study, url, FAST) for _ in range(4)]
     with monkeypatch.context() as patch:
         for queue in queues:
-            patch.setattr(queue, "states", dict)  # each finds the queue empty
+            patch.setattr(queue, "_read", lambda: ({}, {}))  # each finds the queue empty
             queue.fill()
     assert set(counted(queues[0]).values()) == {4}, "control: each job waits four times"
     together(*(lambda queue=queue: serve(queue, easy) for queue in queues))
@@ -138,12 +140,12 @@ def test_a_live_lease_is_left_alone(study: Study, url: str | None) -> None:
     owner.fill()
     attempt = owner.take()
     assert attempt is not None
-    with owner.lease(attempt):
-        end = time.monotonic() + 2 * FAST.stale
-        while time.monotonic() < end:
-            assert reaper.reap() == []
-            time.sleep(FAST.poll)
-        assert reaper.workers() == ([owner.worker], {})
+    end = time.monotonic() + 2 * FAST.stale
+    while time.monotonic() < end:
+        owner.renew([attempt])
+        assert reaper.reap() == []
+        time.sleep(FAST.poll)
+    assert reaper.workers() == ([owner.worker], {})
     owner.finish(attempt, {"nmse": 1.0})
 
 
@@ -153,12 +155,12 @@ def test_a_worker_that_only_seemed_dead(study: Study, url: str | None) -> None:
     attempt = sleeper.take()
     assert attempt is not None
     other = Queue(study, url, FAST)
-    other.release(sleeper.worker)
+    other.give_up(Attempt(attempt.job, other.trials(RUNNING)[0]), "its worker died")
     serve(other, easy)
+    sleeper.renew([attempt])
+    assert sleeper.report(attempt, 1, 0.5) is False, "it trains to its end"
     with pytest.raises(TakenOver):
         sleeper.finish(attempt, {"nmse": 0.0})
-    with pytest.raises(TakenOver):
-        sleeper.report(attempt, 1, 0.5)
     assert_each_once(other)
 
 
@@ -166,7 +168,7 @@ def test_control_without_a_reaper_the_study_never_ends(study: Study) -> None:
     _, job = stale(study, None)
     patient = Queue(study, None, dataclasses.replace(FAST, stale=1e9))
     while attempt := patient.take():
-        patient.finish(attempt, easy(study, attempt.job, lambda step, value: False))
+        patient.finish(attempt, easy(attempt.job, lambda step, value: False))
     patient.reap()
     time.sleep(FAST.stale)
     assert patient.reap() == []
@@ -174,27 +176,49 @@ def test_control_without_a_reaper_the_study_never_ends(study: Study) -> None:
     assert [trial.user_attrs[JOB] for trial in patient.trials(RUNNING)] == [job]
 
 
-def test_what_ends_a_run_early_leaves_it_to_the_next(study: Study) -> None:
+def test_a_job_that_was_given_up_is_enqueued_again(study: Study) -> None:
     queue = Queue(study, None, FAST)
-    ends: Iterator[BaseException] = iter([KeyboardInterrupt(), SystemExit(1), OSError("disk full")])
-
-    def interrupted(study: Study, job: Job, report: Report) -> Mapping[str, float]:
-        raise next(ends)
-
-    for kind in (KeyboardInterrupt, KeyboardInterrupt, OSError):
-        with pytest.raises(kind):
-            serve(queue, interrupted)
-        assert not queue.trials(RUNNING)
+    queue.fill()
+    attempt = queue.take()
+    assert attempt is not None
+    queue.give_up(attempt, "interrupted")
+    assert attempt.job not in queue.states()
     serve(queue, easy)
     assert_each_once(queue)
-    assert {t.user_attrs["why"] for t in queue.trials(TrialState.FAIL)} == {"interrupted", "OSError: disk full"}
+    assert [trial.user_attrs["why"] for trial in queue.trials(TrialState.FAIL)] == ["interrupted"]
+
+
+def test_a_job_that_cannot_be_made_here_is_left_to_others(study: Study) -> None:
+    here, there = (Queue(study, None, FAST) for _ in range(2))
+    here.fill()
+    attempt = here.take()
+    assert attempt is not None
+    here.give_up(attempt, "the disk is full")
+    assert not here.is_done()  # control
+    here.broken[attempt.job] = "the disk is full"
+    serve(here, easy)
+    assert here.is_done() and not there.is_done()
+    serve(there, easy)
+    assert_each_once(there)
+
+
+def test_a_lease_of_a_dead_process_of_this_machine_needs_no_wait(study: Study) -> None:
+    dead, _ = stale(study, None)
+    reaper = Queue(study, None, Timing())
+    assert reaper.reap() == []  # control: the process is there
+    process = subprocess.Popen(["true"])
+    process.wait()
+    trial = reaper.trials(RUNNING)[0]
+    for host, reaped in (("elsewhere", []), (socket.gethostname(), [trial.number])):
+        dead.storage.set_trial_user_attr(trial._trial_id, "lease", {"worker": f"{host}-{process.pid}", "time": 0.0})
+        assert reaper.reap() == reaped
 
 
 def test_a_lost_run_is_an_outcome_and_the_worst(study: Study) -> None:
-    def fragile(study: Study, job: Job, report: Report) -> Mapping[str, float]:
+    def fragile(job: Job, report: Report) -> Mapping[str, float]:
         if dict(job.point)["v_th"] == 0.4:
             raise RunFailed("dead network")
-        return easy(study, job, report)
+        return easy(job, report)
 
     queue = Queue(study, None, FAST)
     serve(queue, fragile)
@@ -203,23 +227,9 @@ def test_a_lost_run_is_an_outcome_and_the_worst(study: Study) -> None:
     assert dict(study.best_points(queue.states())[0])["v_th"] == 0.61
 
 
-def test_a_run_that_another_process_holds_is_waited_for(study: Study) -> None:
-    tries = iter(range(1000))
-
-    def held(study: Study, job: Job, report: Report) -> Mapping[str, float]:
-        if next(tries) < 3:
-            raise Busy("another process")
-        return easy(study, job, report)
-
-    queue = Queue(study, None, FAST)
-    serve(queue, held)
-    assert_each_once(queue)
-    assert not queue.trials(TrialState.FAIL)
-
-
 def test_a_metric_that_is_not_there(study: Study) -> None:
     with pytest.raises(UserError, match="unknown metric 'nmse' of pattern_generation; did you mean mse"):
-        serve(Queue(study, None, FAST), lambda study, job, report: {"mse": 1.0})
+        serve(Queue(study, None, FAST), lambda job, report: {"mse": 1.0})
 
 
 def test_another_study_of_the_same_name(study: Study, url: str | None) -> None:
@@ -239,17 +249,18 @@ def test_a_storage_that_cannot_be_used(study: Study, bad: str) -> None:
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from repro.jobs.queue import Queue, Timing
+from repro.jobs.queue import Queue
+from repro.jobs.timing import Timing
 from repro.studies.studyfile import load
-from repro.jobs.worker import serve
+from tests.jobs.serving import serve
 
-def slow(study, job, report):
+def slow(job, report):
     with open(sys.argv[2], "a") as log:
         log.write(f"{os.getpid()} {job}\\n")
     time.sleep(0.2)
     return {"nmse": dict(job.point)["v_th"] + 1e-3 * job.seed}
 
-serve(Queue(load(Path(sys.argv[1])), sys.argv[3] or None, Timing(0.3, 2.0, 0.1)), slow)
+serve(Queue(load(Path(sys.argv[1])), sys.argv[3] or None, Timing(0.3, 60.0, 0.1)), slow)
 """
 
 
@@ -263,15 +274,16 @@ def test_four_workers_one_killed(study: Study, write: Callable[[], Path], tmp_pa
         time.sleep(0.005)
     victim = busy[0]
     os.kill(victim.pid, signal.SIGKILL)
-    ends = {worker.pid: worker.wait(60) for worker in workers}
+    victim.wait()  # or it would be there still, for those that look
+    ends = [worker.wait(60) for worker in workers if worker is not victim]
     said = b"".join(worker.stderr.read() for worker in workers if worker.stderr)
-    assert ends.pop(victim.pid) == -signal.SIGKILL
-    assert set(ends.values()) == {0}, said
+    assert ends == [0, 0, 0], said
     queue = Queue(study, url)
     assert_each_once(queue)
-    done = Counter(line.partition(" ")[2] for line in log.read_text().splitlines())
-    assert sum(done.values()) == study.size + 1, "only the killed worker's run is begun twice"
-    assert len(queue.trials(TrialState.FAIL)) >= 1
+    begun = sum(log_of(log).values())
+    died = [trial for trial in queue.trials(TrialState.FAIL) if trial.user_attrs["why"] == "its worker died"]
+    assert begun == study.size + len(died), "only the killed worker's run is begun twice"
+    assert len(died) <= 1
 
 
 def log_of(log: Path) -> Counter[int]:

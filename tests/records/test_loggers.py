@@ -10,8 +10,7 @@ import pytest
 
 from repro.cli.main import main
 from repro.errors import UserError
-from repro.jobs.plan import PlannedRun
-from repro.jobs.pool import run_words
+from repro.jobs.plan import PlannedRun, run_words
 from repro.records import loggers
 from repro.records.loggers import check_shared_id, default_loggers, parse_loggers
 from repro.records.record import RECORD
