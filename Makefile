@@ -89,7 +89,7 @@ test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6
 
 test-cluster: .venv/.cluster ## Slurm and PostgreSQL on this machine; as root on Debian it installs them, else it may skip
 	@sh tests/cluster/install.sh
-	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -rs tests/cluster
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -rs tests/cluster tests/jobs/test_slurm.py
 
 lint: .venv/.stamp ## style, types, import rules; no tests
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ def submission(
 def launch(jobs: "Submission", dry_run: bool) -> int:
     """Submit, or print the script."""
     if dry_run:
-        print(jobs.script())
+        print(jobs.script().rstrip())
         return 0
     array, last = jobs.submit()
     print(
