@@ -23,8 +23,9 @@ cd "${SLURM_SUBMIT_DIR:-.}"
 trap : TERM USR1 # they reach repro, too; this script waits for its status
 srun --open-mode=append .venv/bin/repro "$@"
 status=$?
+task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID # SLURM_JOB_ID of one task is the number of the whole array
 # Only a task that still runs asks for another turn: one that the user has cancelled stays cancelled.
-if [ $status -eq 75 ] && [ "$(squeue --noheader --format=%T --jobs="$SLURM_JOB_ID")" = RUNNING ]; then
-    scontrol requeue "$SLURM_JOB_ID"
+if [ $status -eq 75 ] && [ "$(squeue --noheader --format=%T --jobs="$task")" = RUNNING ]; then
+    scontrol requeue "$task"
 fi
 exit $status

@@ -43,6 +43,8 @@ class Work:
 def requeue() -> None:
     """Ask Slurm to start this job again, if it is still running: else Slurm has decided on it already."""
     job = os.environ["SLURM_JOB_ID"]
+    if "SLURM_ARRAY_JOB_ID" in os.environ:  # one task of an array has the number of the whole
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     state = subprocess.run(["squeue", "--noheader", "--format=%T", f"--jobs={job}"], capture_output=True, text=True)
     if state.stdout.strip() == "RUNNING":
         print(f"job {job} is requeued: runs are left", flush=True)

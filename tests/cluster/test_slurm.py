@@ -94,6 +94,8 @@ def test_preempted_out_of_time_and_cancelled(slurm: Slurm, results: Path, write:
     for task in tasks:  # a minute from now, and the warning comes before
         slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=2")
     slurm.wait(lambda: all(slurm.jobs()[task][1] == 2 for task in tasks), 150)
+    for task in tasks:
+        slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=240")
     slurm.wait(at_work("resumed", 4), 120)
 
     log = next((folder / "slurm").glob(f"{array}_0*.out")).read_text()

@@ -14,6 +14,9 @@ from repro.studies.studyfile import STUDIES
 
 LAUNCH = ("reproduce", "fig1", "--profile", "smoke", "--launcher", "slurm")
 
+# The last task of an array has the array's number: requeueing that would requeue all tasks.
+TASK = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"}
+
 
 def fake(folder: Path, name: str, script: str) -> None:
     """A program in a folder."""
@@ -28,7 +31,7 @@ def cluster(folder: Path, state: str) -> dict[str, str]:
     fake(folder / "bin", "scontrol", f'echo "$@" >> {folder}/requeued')
     fake(folder / "bin", "srun", 'shift; exec "$@"')
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
-    return os.environ | {"PATH": path, "SLURM_JOB_ID": "7", "SLURM_SUBMIT_DIR": str(folder)}
+    return os.environ | {"PATH": path, **TASK, "SLURM_SUBMIT_DIR": str(folder)}
 
 
 TURNS = [(75, "RUNNING", True), (75, "COMPLETING", False), (1, "RUNNING", False), (0, "RUNNING", False)]
@@ -49,7 +52,7 @@ def test_only_an_unfinished_job_that_still_runs_is_requeued(
     else:
         Work(("work", "fig1-smoke"))()
     assert (tmp_path / "requeued").exists() == again
-    assert not again or (tmp_path / "requeued").read_text() == "requeue 7\n"
+    assert not again or (tmp_path / "requeued").read_text() == "requeue 7_3\n"
 
 
 @pytest.mark.parametrize(("status", "state", "again"), TURNS)
@@ -59,6 +62,7 @@ def test_the_array_script_does_the_same(tmp_path: Path, status: int, state: str,
     done = subprocess.run(command, env=cluster(tmp_path, state), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (status, "sweep a_study\n", "")
     assert (tmp_path / "requeued").exists() == again
+    assert not again or (tmp_path / "requeued").read_text() == "requeue 7_3\n"
 
 
 def test_the_array_script_wants_a_command(tmp_path: Path) -> None:
