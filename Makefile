@@ -32,7 +32,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures check regress sweep test test-torch lint faults bench clean lock FORCE
+.PHONY: help theory figures check regress sweep test test-torch test-cluster lint faults bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -79,13 +79,17 @@ sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make s
 	@$(BIN)/repro sweep $(STUDY) --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)') $(if $(DEVICE),--device $(DEVICE))
 
 test: lint .venv/.speech ## lint, types, import rules and all tests
-	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/cluster
 
 test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6.0
 	@test -n "$(TORCH)" || { echo "which torch? make test-torch TORCH=2.6.0"; exit 1; }
 	@test -d .venv-torch-$(TORCH) || $(PYTHON) -m venv .venv-torch-$(TORCH)
 	@.venv-torch-$(TORCH)/bin/python -m pip --disable-pip-version-check install --quiet 'torch==$(TORCH)' '.[lightning]' pytest
 	OMP_NUM_THREADS=1 .venv-torch-$(TORCH)/bin/python -m pytest tests/library tests/oracle/eprop
+
+test-cluster: .venv/.cluster ## Slurm and PostgreSQL on this machine; as root on Debian it installs them, else it may skip
+	@sh tests/cluster/install.sh
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -rs tests/cluster tests/jobs/test_slurm.py
 
 lint: .venv/.stamp ## style, types, import rules; no tests
 	$(BIN)/ruff check .
@@ -131,21 +135,26 @@ endif
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-speech.lock
 	@touch $@
 
+.venv/.cluster: .venv/.stamp requirements-cluster.lock
+	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-cluster.lock
+	@touch $@
+
 .venv/.bench: .venv/.stamp requirements-bench.lock
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-bench.lock
 	@touch $@
 
 # One resolution for all extras and for Python 3.11 to 3.13, then split by what is installed together.
 lock: ## for maintainers: lock the dependencies anew (needs uv; LOCK_ARGS=--upgrade takes the newest)
-	cat requirements.lock requirements-torch.lock requirements-bench.lock requirements-speech.lock > .lock
-	uv pip compile pyproject.toml --extra dev --extra bench --extra speech --universal --python-version 3.11 \
+	cat requirements.lock requirements-torch.lock requirements-bench.lock requirements-speech.lock requirements-cluster.lock > .lock
+	uv pip compile pyproject.toml --extra dev --extra bench --extra speech --extra slurm --extra postgres --universal --python-version 3.11 \
 	    --generate-hashes --no-header --quiet --output-file .lock $(LOCK_ARGS)
-	@for part in requirements requirements-torch requirements-bench requirements-speech; do \
+	@for part in requirements requirements-torch requirements-bench requirements-speech requirements-cluster; do \
 	    echo "# Written by 'make lock'; torch, JAX and the rest are installed separately." > $$part.lock; done
 	@awk '/^[a-z]/ { part = "" } \
 	    /^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/ { part = "-torch" } \
 	    /^(jax|jaxlib|ml-dtypes|opt-einsum)==/ { part = "-bench" } \
 	    /^espeakng-loader==/ { part = "-speech" } \
+	    /^(submitit|psycopg|psycopg-binary)==/ { part = "-cluster" } \
 	    { print >> ("requirements" part ".lock") }' .lock
 	@rm .lock
 	@{ head -n 1 requirements-torch-cpu.lock; grep -oE '^torch==[0-9.]+' requirements-torch.lock | \

@@ -1,20 +1,31 @@
 #!/usr/bin/env bash
-# Each task of the array is one worker of the same study. From the repository, in a folder that all nodes share:
+# For clusters without submitit. Each task of the array calls the same `repro` command, and they share its runs. From the
+# repository, in a folder that all nodes share:
 #
-#     sbatch sweeps/slurm_array.sh store_recall_threshold            # the queue is a journal in results/studies
-#     sbatch --array=0-63 sweeps/slurm_array.sh NAME URL             # more workers; any Optuna storage
+#     sbatch sweeps/slurm_array.sh reproduce fig2 --profile paper --jobs 1
+#     sbatch --array=0-63 --partition=gpu sweeps/slurm_array.sh sweep store_recall_threshold
 #
-# Submit it again, or some more of it, at any time: finished runs are read, interrupted ones resume from a checkpoint.
-#SBATCH --job-name=repro-sweep
+# A task that had to stop (its time is over, or others need the node) leaves with status 75, and is requeued. Finished
+# runs are read, interrupted ones resume from their checkpoint. A password of a storage: put its URL into REPRO_STORAGE.
+#SBATCH --job-name=repro
 #SBATCH --array=0-15
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=1
 #SBATCH --mem=2G
-#SBATCH --time=02:00:00
-#SBATCH --signal=B:TERM@60
+#SBATCH --time=04:00:00
+#SBATCH --signal=USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
 #SBATCH --output=slurm-%x-%A_%a.out
-set -euo pipefail
+set -uo pipefail
 cd "${SLURM_SUBMIT_DIR:-.}"
-study=${1:?usage: sbatch sweeps/slurm_array.sh STUDY [STORAGE]}
-# exec: the signal above then reaches the sweep itself, which leaves its run to another worker before time is up.
-exec .venv/bin/repro sweep "$study" --workers 1 ${2:+--storage "$2"}
+: "${1:?usage: sbatch sweeps/slurm_array.sh COMMAND ..., such as sweep store_recall_threshold}"
+trap : TERM USR1 # they reach repro, too; this script waits for its status
+srun --open-mode=append .venv/bin/repro "$@"
+status=$?
+task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID # SLURM_JOB_ID of one task is the number of the whole array
+# Only a task that still runs asks for another turn: one that the user has cancelled stays cancelled.
+if [ $status -eq 75 ] && [ "$(squeue --noheader --format=%T --jobs="$task")" = RUNNING ]; then
+    scontrol requeue "$task"
+fi
+exit $status

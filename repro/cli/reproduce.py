@@ -8,7 +8,8 @@ from pathlib import Path
 
 from repro.cli.arguments import checked_int, parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
-from repro.cli.serving import AGAIN, WORKER, add_options, open_queue, time_limit, train
+from repro.cli.launching import add_launcher, check_launcher, launch, submission
+from repro.cli.serving import AGAIN, WORKER, add_options, open_queue, require_optuna, time_limit, train
 from repro.errors import FAILED, FINISHED, UNFINISHED, UserError
 from repro.jobs.figure_runs import FigureRuns, job_of_run
 from repro.jobs.job import Job, JobStates
@@ -46,7 +47,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--panels", metavar="LIST", type=parse_list, help="train what these need and draw them, such as 2a,2b"
     )
     add_options(parser, "wandb by default, where it is installed")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan (and the script for Slurm), and stop")
+    add_launcher(parser, dry_run=False)
 
 
 def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequence[str] = WORKER) -> int:
@@ -55,21 +57,23 @@ def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequen
     Returns 1 when a run failed, whatever the verdicts; else 75 when runs are left because the minutes are over.
     `words` and `worker` replace the command lines of the runs and of the workers.
     """
-    until = time_limit(args.minutes)
+    until, elsewhere = time_limit(args.minutes), check_launcher(args)
     tasks = tasks_behind(args.figure, args.panels)
     runs = plan(tasks, args.profile, args.seeds)
     root = store.require_writable(store.folder("runs"))
     missing = [run for run in runs if not run.finished]
-    if missing and not args.dry_run:
+    if missing and not args.dry_run and not elsewhere:
         for task in tasks:
             check_possible(task, args.device, args.minutes)
     print("\n".join([announcement(args.figure, args.profile, runs, args.jobs, root), *data_lines(tasks)]))
     if args.dry_run:
         print(itemised(missing), end="")
-        return 0
+        return _launch(args, missing) if elsewhere else 0
     ends = []
     if missing:
         check_shared_id(len(missing))
+        if elsewhere:
+            return _launch(args, missing)
         jobs = FigureRuns(args.figure, args.profile, missing)
         queue = open_queue(jobs, args.storage)
         workers = "--jobs", min(args.jobs, len(missing))
@@ -77,6 +81,19 @@ def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequen
         train(queue, words, workers, until, [job_of_run(run) for run in missing], command=worker)
         ends = [_end(run, queue.states(), queue.broken) for run in missing]
     return _report(args, len(runs), ends)
+
+
+def _launch(args: argparse.Namespace, missing: Sequence[PlannedRun]) -> int:
+    """Put the missing runs into the queue, and have Slurm work it off."""
+    require_optuna("--launcher slurm")
+    jobs = FigureRuns(args.figure, args.profile, missing)
+    seeds = ("--seeds", ",".join(f"{seed}-{seed}" for seed in args.seeds)) if args.seeds else ()
+    panels = ("--panels", ",".join(args.panels)) if args.panels else ()
+    last = ("reproduce", args.figure, "--profile", args.profile, *seeds, *panels, "--jobs", "1")
+    submitted = submission(args, jobs.name, jobs.name, jobs.folder, args.jobs, last)
+    if not args.dry_run:
+        open_queue(jobs, args.storage).fill([job_of_run(run) for run in missing])
+    return launch(submitted, args.dry_run)
 
 
 def _end(run: PlannedRun, states: JobStates, broken: Mapping[Job, str]) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from repro.cli.arguments import checked_int
+from repro.cli.launching import add_launcher, check_launcher, launch, submission
 from repro.cli.serving import add_options, exit_status, require_optuna, time_limit, train
 from repro.errors import UserError
 from repro.records import store
@@ -16,6 +17,7 @@ from repro.text import count, duration, shown
 
 if TYPE_CHECKING:
     from repro.jobs.job import Job
+    from repro.jobs.slurm import Submission
     from repro.studies.study import Study
 
 BEST = 3
@@ -40,6 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="processes, one thread each (default 1); `repro work STUDY` on other machines adds more",
     )
     add_options(parser, "none by default, unless WANDB_MODE is set")
+    add_launcher(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -70,13 +73,18 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
     from repro.studies import report
     from repro.studies.summary import announcement, best
 
-    until = time_limit(args.minutes)
-    check_possible(get_task(study.task), args.device, args.minutes)
+    until, elsewhere = time_limit(args.minutes), check_launcher(args)
+    if not elsewhere:
+        check_possible(get_task(study.task), args.device, args.minutes)
     if "wandb" in (args.logger or ()):
         check_shared_id(study.size)
+    if elsewhere and args.dry_run:
+        return launch(_submission(study, args), dry_run=True)
     queue = Queue(study, args.storage)
     states = queue.fill()
     print(announcement(study, states))
+    if elsewhere and not queue.is_done():
+        return launch(_submission(study, args), dry_run=False)
     if queue.is_done():
         print("nothing to train: every run is done")
     else:
@@ -89,6 +97,14 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
     print(best(study, states, BEST))
     print(f"written: {', '.join(shown(file) for file in files)}")
     return exit_status(queue)
+
+
+def _submission(study: "Study", args: argparse.Namespace) -> "Submission":
+    """The jobs of Slurm that serve the study; its file is named, since it need not be in sweeps/."""
+    from repro.studies import studyfile
+
+    path = str(studyfile.find(args.words[-1]).absolute())
+    return submission(args, study.name, path, study.folder, args.workers, ("sweep", path))
 
 
 def _table(study: "Study", url: str | None) -> int:

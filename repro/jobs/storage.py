@@ -1,30 +1,25 @@
 """Where a study's queue is kept: a journal file in a shared folder, or whatever database Optuna can be given."""
 
 import contextlib
-import json
 import os
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages.journal import (
-    JournalFileBackend,
-    JournalFileOpenLock,
-    JournalFileSymlinkLock,
-    JournalRedisBackend,
-)
+from optuna.storages.journal import JournalFileOpenLock, JournalRedisBackend
 
 from repro.errors import UserError
+from repro.jobs.databases import exclusively, has_password, open_database, shown
 from repro.jobs.job import JobList
+from repro.jobs.journal_file import open_journal
+from repro.jobs.patience import PatientStorage, reason
 from repro.jobs.pruner import pruner
 from repro.records import store
 
 FILE = "study file"  # the study attribute that keeps what the runs are
-WAIT_SECONDS = 60  # for a database file that another process has locked
-PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reach a database
+VARIABLE = "REPRO_STORAGE"  # of the environment: a URL, which may have a password
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -32,17 +27,20 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 def begun(study: JobList, url: str | None) -> bool:
     """Whether there can be anything to read: False when the file that would hold the queue does not exist."""
-    path = _file(study, url)
+    path = _file(study, location(url))
     return path is None or path.exists()
 
 
-def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, optuna.storages.BaseStorage]:
-    """The Optuna study of a study file, made if need be. `url` is None, a database's URL, or the path of a journal.
+def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, Any]:
+    """The Optuna study of a study file, made if need be, and its storage, whose calls wait while it is away.
 
+    `url` is a database's URL, the path of a journal, or None (see `location`).
     Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
     """
-    with _as_sentence(url or str(study.folder)):
-        storage = _storage(study, url)
+    url = location(url)
+    where = shown(url or str(study.folder))
+    with _as_sentence(where):
+        storage = PatientStorage(_storage(study, url), where)
         options: dict[str, Any] = {
             "storage": storage,
             "sampler": optuna.samplers.RandomSampler(),
@@ -61,17 +59,19 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, op
     if known not in (None, study.fingerprint):
         raise UserError(
             f"study {study.name} was begun with other runs than its file names now: rename the file, or delete "
-            f"{_file(study, url) or f'the study in {url}'} (runs that are finished are read, not trained again)"
+            f"{_file(study, url) or f'the study in {where}'} (runs that are finished are read, not trained again)"
         )
     return opened, storage
 
 
 @contextlib.contextmanager
 def filling(study: JobList, url: str | None) -> Iterator[None]:
-    """One process at a time, where the queue is a file: none enqueues what another one has just enqueued."""
+    """One process at a time, where the storage has locks: none enqueues what another one has just enqueued."""
+    url = location(url)
     path = _file(study, url)
     if path is None:
-        yield
+        with exclusively(str(url), study.name):
+            yield
         return
     lock = JournalFileOpenLock(f"{path.absolute()}.filling")
     lock.acquire()
@@ -80,6 +80,19 @@ def filling(study: JobList, url: str | None) -> Iterator[None]:
     finally:
         with contextlib.suppress(RuntimeError):  # taken away by a process that held us for dead
             lock.release()
+
+
+def location(url: str | None) -> str | None:
+    """The storage that is used: the given one, else that of the environment; None for a journal beside the study.
+
+    Raises UserError for a password on the command line.
+    """
+    if url and "://" in url and has_password(url):
+        raise UserError(
+            f"--storage {shown(url)}: every user of this machine can read a password on the command line; "
+            f"put the URL into the variable {VARIABLE}, or the password into ~/.pgpass"
+        )
+    return url or os.environ.get(VARIABLE) or None
 
 
 def _file(study: JobList, url: str | None) -> Path | None:
@@ -95,73 +108,10 @@ def _storage(study: JobList, url: str | None) -> Any:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     if url is None or "://" not in url:
-        return optuna.storages.JournalStorage(_journal(Path(str(path))))
+        return optuna.storages.JournalStorage(open_journal(Path(str(path))))
     if url.startswith("redis"):
         return optuna.storages.JournalStorage(JournalRedisBackend(url))
-    return optuna.storages.get_storage(_database(url, is_sqlite=path is not None))
-
-
-def _journal(path: Path) -> JournalFileBackend:
-    """A journal file. A last line that was torn by a kill is mended first: Optuna would append to it, and then no
-    longer read the file. Raises UserError when it is no file."""
-    lock = JournalFileSymlinkLock(str(path.absolute()))
-    if os.path.lexists(path):
-        if not path.is_file():
-            raise UserError(f"{path} should be a file, and is something else; move it away")
-        lock.acquire()
-        try:
-            _mend(path)
-        finally:
-            lock.release()
-    return JournalFileBackend(str(path.absolute()), lock)
-
-
-def _mend(path: Path) -> None:
-    """End the last line of a journal, or take it away if it is not whole."""
-    with path.open("rb+") as file:
-        data = file.read()
-        start = data.rfind(b"\n") + 1
-        if start == len(data):
-            return
-        try:
-            json.loads(data[start:])
-        except ValueError:
-            file.truncate(start)
-        else:
-            file.write(b"\n")
-
-
-def _database(url: str, is_sqlite: bool) -> optuna.storages.RDBStorage:
-    """A database; workers that start at once may all try to make its tables, and all but one fail at first."""
-    import sqlalchemy
-
-    options = {"connect_args": {"timeout": WAIT_SECONDS}} if is_sqlite else {}
-    for pause in PAUSES:
-        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
-            storage = optuna.storages.RDBStorage(url, options)
-            break
-        time.sleep(pause)
-    else:
-        storage = optuna.storages.RDBStorage(url, options)
-    if is_sqlite:
-        _lock_from_the_start(storage.engine)
-    return storage
-
-
-def _lock_from_the_start(engine: Any) -> None:
-    """SQLite ignores SELECT ... FOR UPDATE, by which Optuna keeps two workers from taking the same trial: let each
-    transaction lock the file from its start (as SQLAlchemy's documentation of SQLite has it)."""
-    import sqlalchemy
-
-    def connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-
-    def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    engine.dispose()  # connections made so far have not this listener
-    sqlalchemy.event.listen(engine, "connect", connect)
-    sqlalchemy.event.listen(engine, "begin", begin)
+    return open_database(url)
 
 
 @contextlib.contextmanager
@@ -169,6 +119,7 @@ def _as_sentence(where: str) -> Iterator[None]:
     """What storages raise is of many kinds: of Optuna, SQLAlchemy, the database's driver, the file system."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
-        words = str(error).strip() or type(error).__name__
-        raise UserError(f"cannot use the storage {where}: {words.splitlines()[0]}") from None
+        raise UserError(f"cannot use the storage {where}: {reason(error)}") from None

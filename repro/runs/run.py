@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from repro.eprop.errors import NotFiniteError, UsageError
 from repro.errors import Busy, RunFailed, Terminated, UserError
@@ -93,8 +94,10 @@ def _claimed(folder: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise Busy(f"another process is training {folder} right now") from None
+        except OSError:
+            pass  # a network folder without locks: the leases of a queue decide who trains the run
         yield
 
 
@@ -185,7 +188,8 @@ def _trainer(
         enable_checkpointing=False,  # the saver's are enough
         limit_val_batches=0,  # observers evaluate
         gradient_clip_val=getattr(config, "clip_norm", 0) or None,
-        plugins=[AtomicCheckpoints(run.identity, lambda: run.parts(recorder.done))],
+        # In a job of Slurm, Lightning would requeue the job at a signal; a run only stops.
+        plugins=[AtomicCheckpoints(run.identity, lambda: run.parts(recorder.done)), LightningEnvironment()],
         use_distributed_sampler=False,
         default_root_dir=run.folder,
     )

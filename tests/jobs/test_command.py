@@ -17,7 +17,7 @@ from repro.jobs.queue import Queue
 from repro.records.progress import read_progress
 from repro.records.store import read_all
 from repro.studies import table
-from repro.studies.studyfile import STUDIES, load
+from repro.studies.studyfile import load
 from tests.cli.test_command_line import HEAVY, repro
 from tests.studies.conftest import FAST, GOOD, SEARCH
 
@@ -186,19 +186,3 @@ def test_without_optuna(results: Path, write: Callable[[str], Path]) -> None:
     )
     assert not results.exists()
     assert repro("sweep", "--help", blocked=(*HEAVY, "pandas", "numpy", "matplotlib")).returncode == 0
-
-
-def test_the_slurm_template(tmp_path: Path) -> None:
-    fake = tmp_path / ".venv" / "bin" / "repro"
-    fake.parent.mkdir(parents=True)
-    fake.write_text('#!/bin/sh\necho "$@"\n')
-    fake.chmod(0o755)
-    script = ["bash", str(STUDIES / "slurm_array.sh")]
-    env = os.environ | {"SLURM_SUBMIT_DIR": str(tmp_path)}
-
-    def said(*words: str) -> str:
-        return subprocess.run([*script, *words], env=env, capture_output=True, text=True, check=False).stdout
-
-    assert said("a_study") == "sweep a_study --workers 1\n"
-    assert said("a_study", "sqlite:///q.db") == "sweep a_study --workers 1 --storage sqlite:///q.db\n"
-    assert said() == ""

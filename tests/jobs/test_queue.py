@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from repro.errors import RunFailed, UserError
 from repro.jobs.job import Attempt, Job, TakenOver
+from repro.jobs.journal_file import mend
 from repro.jobs.queue import LIVE, Queue
-from repro.jobs.storage import _mend
 from repro.jobs.timing import Timing
 from repro.jobs.trials import JOB
 from repro.records.store import study_folder
@@ -300,7 +300,7 @@ def test_a_torn_last_line_of_a_journal_is_mended(tmp_path: Path) -> None:
     path, whole = tmp_path / "journal.log", b'{"op_code": 0}\n{"op_code": 4}\n'
     for torn, mended in ((b'{"op_co', whole), (b'{"op_code": 6}', whole + b'{"op_code": 6}\n'), (b"", whole)):
         path.write_bytes(whole + torn)
-        _mend(path)
+        mend(path)
         assert path.read_bytes() == mended
 
 

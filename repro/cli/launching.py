@@ -1,0 +1,113 @@
+"""`--launcher slurm`: hand the runs of a queue to Slurm instead of training them here."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repro.cli.arguments import checked_int
+from repro.errors import UserError
+from repro.text import count, shown
+
+if TYPE_CHECKING:
+    from repro.jobs.slurm import Submission
+
+MOST_JOBS = 1000
+LONGEST = 60 * 24 * 30  # minutes
+
+
+def add_launcher(parser: argparse.ArgumentParser, dry_run: bool = True) -> None:
+    """Add the arguments; `dry_run`: `--dry-run` too, where the command has none."""
+    group = parser.add_argument_group("on a cluster")
+    group.add_argument(
+        "--launcher", choices=("local", "slurm"), default="local", help="slurm: submit jobs in place of training here"
+    )
+    group.add_argument(
+        "--array",
+        metavar="N",
+        type=lambda text: checked_int("--array", text, 1, MOST_JOBS),
+        default=1,
+        help="so many jobs share the runs (default 1), each with the workers that a local command would have",
+    )
+    group.add_argument(
+        "--time",
+        metavar="M",
+        type=lambda text: checked_int("--time", text, 5, LONGEST),
+        default=240,
+        help="time limit of a job in minutes (default 240); it is requeued until all runs have ended",
+    )
+    group.add_argument("--memory", metavar="GB", type=_gigabytes, default=2.0, help="of a worker (default 2)")
+    for name in ("partition", "account", "gres"):
+        group.add_argument(f"--{name}", metavar="X", help="as sbatch takes it")
+    group.add_argument(
+        "--sbatch", metavar="KEY=X", action="append", default=[], help="any other option of sbatch, such as qos=long"
+    )
+    if dry_run:
+        parser.add_argument("--dry-run", action="store_true", help="with --launcher slurm: print the script and stop")
+
+
+def check_launcher(args: argparse.Namespace) -> bool:
+    """Whether Slurm is to make the runs. Raises UserError for options that do not go together."""
+    given = [name for name in ("partition", "account", "gres", "sbatch") if getattr(args, name)]
+    if args.launcher == "local":
+        if given:
+            raise UserError(f"--{given[0]} is for --launcher slurm")
+        return False
+    if args.minutes is not None:
+        raise UserError("--minutes is for runs on this machine; --time is the limit of a job of Slurm")
+    if (args.storage or "").startswith("sqlite:"):
+        raise UserError("SQLite is not for several machines: leave --storage out, or name a PostgreSQL database")
+    return True
+
+
+def submission(
+    args: argparse.Namespace, name: str, queue: str, folder: Path, workers: int, last: Sequence[str]
+) -> "Submission":
+    """Jobs `repro-NAME` that call `repro work QUEUE` with so many workers, and then one that calls `repro LAST`."""
+    from repro.jobs.slurm import Allocation, Submission
+
+    options = {name: value for name in ("partition", "account", "gres") if (value := getattr(args, name))}
+    wanted = Allocation(args.array, workers, workers * args.memory, args.time, options | _settings(args.sbatch))
+    shared = [*_storage(args.storage), "--device", args.device]
+    if args.logger is not None:
+        shared += ["--logger", ",".join(args.logger) or "none"]
+    work = ("work", queue, "--workers", str(workers), *shared)
+    return Submission(name, work, (*last, *shared), wanted, folder.absolute() / "slurm")
+
+
+def launch(jobs: "Submission", dry_run: bool) -> int:
+    """Submit, or print the script."""
+    if dry_run:
+        print(jobs.script().rstrip())
+        return 0
+    array, last = jobs.submit()
+    print(
+        f"job {array}: {count(jobs.wanted.array, 'task')} of {count(jobs.wanted.workers, 'worker')}; "
+        f"job {last} draws the result when they have ended (`squeue --me` lists both)\n"
+        f"logs: {shown(jobs.folder)}; `repro runs` lists how far each run is; `scancel {array}` ends it"
+    )
+    return 0
+
+
+def _storage(url: str | None) -> list[str]:
+    """A journal's path is that of the login node's current folder; jobs may start in another one."""
+    if url is None:
+        return []
+    return ["--storage", url if "://" in url else str(Path(url).absolute())]
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.removeprefix("--").partition("=")
+        if not re.fullmatch(r"[a-z][a-z-]*", key) or not equals or not value:
+            raise UserError(f"--sbatch {pair}: wants KEY=VALUE, such as --sbatch qos=long")
+        settings[key] = value
+    return settings
+
+
+def _gigabytes(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", text) or float(text) == 0:
+        raise UserError(f"--memory {text}: wants a number of GB, such as 4 or 0.5")
+    return float(text)

@@ -1,0 +1,111 @@
+"""Jobs of Slurm that work a queue off, submitted through submitit."""
+
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from repro.errors import UserError
+from repro.jobs.slurm_job import Work
+
+WARNING_SECONDS = 120  # between the signal and the time limit; Slurm may send it a minute earlier
+
+
+@dataclasses.dataclass(frozen=True)
+class Allocation:
+    """What is asked of Slurm: `array` jobs, each with a core for each of `workers`, `memory` in GB, and `minutes`.
+
+    After these a job is requeued. `options` are those of sbatch by their long names, such as {"partition": "gpu"}.
+    """
+
+    array: int
+    workers: int
+    memory: float
+    minutes: int
+    options: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Submission:
+    """Jobs that call `repro WORK`, and then one that calls `repro LAST`.
+
+    submitit's files and the logs are kept in `folder`, which all nodes must see.
+    """
+
+    name: str
+    work: tuple[str, ...]
+    last: tuple[str, ...]
+    wanted: Allocation
+    folder: Path
+
+    def submit(self) -> tuple[str, str]:
+        """The numbers of the array and of the last job. Raises UserError where Slurm refuses."""
+        if shutil.which("sbatch") is None:
+            raise UserError("there is no sbatch here; run this on the cluster's login node")
+        with _as_sentence():
+            jobs = self._executor(self.wanted).map_array(Work.__call__, [Work(self.work)] * self.wanted.array)
+            array = jobs[0].job_id.partition("_")[0]
+            one = dataclasses.replace(self.wanted, array=1, workers=1)
+            last = self._executor(one, {"dependency": f"afterany:{array}"}).submit(Work(self.last))
+        return array, last.job_id
+
+    def script(self) -> str:
+        """The script of the array, as sbatch would get it."""
+        executor = self._executor(self.wanted)
+        if self.wanted.array > 1:
+            executor.parameters["map_count"] = self.wanted.array
+        return str(executor._make_submission_file_text(executor._submitit_command_str, ""))
+
+    def _executor(self, wanted: Allocation, more: Mapping[str, str] | None = None) -> Any:
+        submitit = _submitit()
+
+        class Executor(submitit.SlurmExecutor):  # type: ignore[name-defined]
+            """Makes scripts on machines without Slurm too."""
+
+            @classmethod
+            def affinity(cls) -> int:
+                """Whether there is a Slurm is found out by submitting."""
+                return 1
+
+        executor = Executor(self.folder)
+        executor.update_parameters(
+            job_name=f"repro-{self.name}",
+            time=wanted.minutes,
+            cpus_per_task=wanted.workers,
+            mem=f"{wanted.memory * 1024:.0f}MB",
+            array_parallelism=wanted.array,
+            stderr_to_stdout=True,
+            wckey=None,
+            srun_args=["--open-mode=append"],  # a requeued job goes on with its log
+            additional_parameters={
+                **{"ntasks": 1, "requeue": True, "signal": f"USR1@{WARNING_SECONDS}"},
+                **wanted.options,
+                **(more or {}),
+            },
+        )
+        return executor
+
+
+def _submitit() -> Any:
+    try:
+        import submitit
+    except ModuleNotFoundError:
+        raise UserError(
+            "--launcher slurm needs submitit, which is not installed; `pip install 'eprop-repro[slurm]'` sets it up, "
+            "or submit sweeps/slurm_array.sh, which does without"
+        ) from None
+    return submitit
+
+
+@contextlib.contextmanager
+def _as_sentence() -> Iterator[None]:
+    """What submitit raises when sbatch refuses."""
+    import submitit.core.utils
+
+    try:
+        yield
+    except submitit.core.utils.FailedJobError as error:
+        lines = [line for line in str(error).splitlines() if "error" in line.lower()]
+        raise UserError(f"Slurm refuses: {(lines or str(error).splitlines())[-1].strip()}") from None
