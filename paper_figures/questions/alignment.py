@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.questions.answer import Answer
-from paper_figures.questions.sources import Sources, described, not_run, of_study, times
+from paper_figures.questions.sources import Sources, described, not_run, of_study, planned, times
 from repro.claims.stats import interval_of_share
 from repro.runs.registry import get_task
 from repro.studies.study import Study
@@ -20,6 +20,16 @@ SIZES = (20, 40, 80)
 HORIZON = 500  # iterations: ten times the printed 50
 NEVER = 800.0  # where runs are drawn that did not solve the task
 EDGE = 0.2  # alignment from which on it is called good, or below minus which bad
+CAPTION = f"""\
+Iterations to 5 % error against the alignment of feedback and readout weights before training; every dot is a
+network, open triangles did not solve the task within {HORIZON} iterations. Right: their share, with its exact 95 %
+interval."""
+MEASURED = f"""\
+Alignment is the cosine, over neurons, of the difference between the two readouts' columns of B and that between
+their rows of W_out: the two readouts compete, and only these differences matter. It follows from seed and config
+and needs no training (tasks/store_recall/alignment.py). Symmetric feedback and BPTT do not use B: they are drawn at
+the alignment that their network would have with it. Rank correlations are Spearman's; networks that did not solve
+the task within {HORIZON} iterations share the highest rank. Larger networks have as many LIF as adaptive neurons."""
 
 
 class Runs(NamedTuple):
@@ -45,22 +55,15 @@ def answer(sources: Sources) -> Answer:
         question="Why does e-prop 1 fail on store-recall for some seeds?",
         short=_short(by_rule, by_size),
         figure=figure,
-        caption="Iterations to 5 % error against the cosine of feedback and readout weights before training; every dot is "
-        f"a network, open triangles did not solve the task within {HORIZON} iterations. Right: their share, with its "
-        "exact 95 % interval.",
+        caption=CAPTION,
         table=_table(by_rule, by_size),
-        measured="Alignment is the cosine, over neurons, of the difference between the two readouts' columns of B and that "
-        "between their rows of W_out: the two readouts compete, and only these differences matter. It follows from seed "
-        "and config and needs no training (tasks/store_recall/alignment.py). Symmetric feedback and BPTT do not use B: "
-        "they are drawn at the alignment that their network would have with it. Rank correlations are Spearman's; "
-        f"networks that did not solve the task within {HORIZON} iterations share the highest rank. "
-        "Larger networks have as many LIF as adaptive neurons.",
+        measured=MEASURED,
         runs=[described(TASK, records), *(of_study(*studies[size]) for size in SIZES)],
         commands=[
             "repro reproduce fig2 --panels 2a --profile paper --seeds 10-49",
             *(f"repro sweep store_recall_neurons_{size}" for size in SIZES),
         ],
-        missing=not_run(*studies.values()),
+        missing=not_run(*studies.values(), records=planned(TASK, records)),
     )
 
 
@@ -109,7 +112,8 @@ def _short(by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> str:
     word = "It is a matter of chance at the start" if rho < 0 and p < 0.05 else "No cause is shown yet"
     good, bad = ours.alignment > EDGE, ours.alignment < -EDGE
     parts = [
-        f"{word}: over {len(ours.never)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate with "
+        f"{word}: over {len(ours.never)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate "
+        "with "
         f"the initial alignment of B and W_out by {rho:.2f} (p = {p:.1g}). Of {good.sum()} networks with an alignment "
         f"above {EDGE}, {(good & ours.never).sum()} did not solve the task within {HORIZON} iterations; of {bad.sum()} "
         f"below -{EDGE}, {(bad & ours.never).sum()}.",
@@ -126,7 +130,9 @@ def _failed(runs: Runs) -> str:
 
 def _table(by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> list[list[str]]:
     labels = get_task(TASK).variants
-    rows = [["rule", "neurons", "networks", f"not solved in {HORIZON}", "95 %", "rank correlation", "p", "sd of alignment"]]
+    rows = [
+        ["rule", "neurons", "networks", f"not solved in {HORIZON}", "95 %", "rank correlation", "p", "sd of alignment"]
+    ]
     series = [("e_prop_1", size, by_size[size]) for size in SIZES]
     series += [(rule, SIZES[0], by_rule[rule]) for rule in RULES[1:]]
     for rule, size, runs in series:
@@ -148,7 +154,9 @@ def _draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs]) ->
     for place, size in zip(axes, SIZES, strict=True):
         _scatter(place, by_size[size], style.COLOURS["e_prop_1"])
         place.axvline(0, color=style.PALE, lw=0.5, zorder=0)
-        place.set(xlim=(-0.85, 0.85), yscale="log", ylim=(9, 1100), xlabel="alignment of B and W_out (cosine)")
+        place.set(xlim=(-0.85, 0.85), yscale="log", ylim=(9, 1100), xlabel="alignment (cosine)")
+        if not len(by_size[size].never):
+            place.text(0, 90, "not run", color=style.GREY, style="italic", ha="center")
         place.set_title(f"{size} neurons", pad=3)
     axes[0].set_ylabel("iterations to 5 % error")
     axes[0].set_yticks([10, 30, 100, 300, NEVER], ["10", "30", "100", "300", "never"])
@@ -162,7 +170,9 @@ def _draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs]) ->
 
 def _scatter(axes: Axes, runs: Runs, colour: str) -> None:
     done = ~runs.never
-    axes.scatter(runs.alignment[done], np.maximum(runs.iterations[done], 1), s=9, color=colour, edgecolor="white", lw=0.3)
+    axes.scatter(
+        runs.alignment[done], np.maximum(runs.iterations[done], 1), s=9, color=colour, edgecolor="white", lw=0.3
+    )
     look: dict[str, Any] = {"s": 12, "marker": "^", "facecolor": "white", "edgecolor": colour, "lw": 0.7}
     axes.scatter(runs.alignment[runs.never], np.full(runs.never.sum(), NEVER), **look)
 
@@ -176,6 +186,8 @@ def _shares(axes: Axes, by_size: dict[int, Runs]) -> None:
             spread = [[100 * (share - low)], [100 * (high - share)]]
             colour = style.COLOURS["e_prop_1"]
             axes.errorbar(place, 100 * share, yerr=spread, color=colour, marker="o", ms=4, lw=0.8, capsize=2.5)
-            axes.annotate(f"{failed}/{of}", (place, 100 * high), (0, 2), textcoords="offset points", ha="center", fontsize=6)
+            axes.annotate(
+                f"{failed}/{of}", (place, 100 * high), (0, 2), textcoords="offset points", ha="center", fontsize=6
+            )
     axes.set(xlim=(-0.5, len(SIZES) - 0.5), ylim=(0, 105), xlabel="neurons", ylabel="never solved (%)")
     axes.set_xticks(range(len(SIZES)), [str(size) for size in SIZES])

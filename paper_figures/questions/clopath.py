@@ -12,8 +12,19 @@ from repro.text import format_number
 
 TASK = "pattern_generation"
 LITERAL = {"target_scale": "raw", "readout_scale": "one", "task_loss": "mean", "rate_loss": "population_hz"}
-COLOURS = {"e-prop 1": style.COLOURS["e_prop_1"], "Clopath, printed": style.COLOURS["clopath"], "with a fall-off": "#7bc8a4"}
+COLOURS = {
+    "e-prop 1": style.COLOURS["e_prop_1"],
+    "Clopath, printed": style.COLOURS["clopath"],
+    "with a fall-off": "#7bc8a4",
+}
 Values = dict[str, np.ndarray]  # rule -> normalised mse [run]
+CAPTION = """\
+Normalised mse after 1000 trials: dots are seeds, bars are means, whiskers their 95 % intervals. Left: the reading
+that our figures use; right: each value as the text has it."""
+MEASURED = """\
+Task 1.1 at the paper's size. In Eq. 57 as printed the postsynaptic factor grows with the voltage; with the fall-
+off, a named reading of ours, it is zero where the pseudo-derivative that it replaces is zero, from twice the
+threshold on (`clopath_falls_off`)."""
 
 
 def answer(sources: Sources) -> Answer:
@@ -34,12 +45,9 @@ def answer(sources: Sources) -> Answer:
         question="The Clopath rule costs little, you write. With which voltage factor?",
         short=_short(readings),
         figure=figure,
-        caption="Normalised mse after 1000 trials: dots are seeds, bars are means, whiskers their 95 % intervals. Left: the "
-        "reading that our figures use; right: each value as the text has it.",
+        caption=CAPTION,
         table=_table(readings),
-        measured="Task 1.1 at the paper's size. In Eq. 57 as printed the postsynaptic factor grows with the voltage; with "
-        "the fall-off, a named reading of ours, it is zero where the pseudo-derivative that it replaces is zero, from twice "
-        "the threshold on (`clopath_falls_off`).",
+        measured=MEASURED,
         runs=[
             described(TASK, records),
             of_study(study, rows),
@@ -88,12 +96,16 @@ def _table(readings: dict[str, Values]) -> list[list[str]]:
         for name, series in values.items():
             low, high = map(format_number, interval_of_mean(series))
             ends = [format_number(float(end)) for end in (series.min(), series.max())]
-            rows.append([reading, name, str(len(series)), format_number(float(series.mean())), f"{low} - {high}", *ends])
+            rows.append(
+                [reading, name, str(len(series)), format_number(float(series.mean())), f"{low} - {high}", *ends]
+            )
     return rows
 
 
 def _draw(figure: Figure, readings: dict[str, Values]) -> None:
-    both = style.grid(figure, 1, 2, left=1.0, right=0.15, top=0.3, bottom=0.4, between=(0.15, 0), sharey=True, sharex=True)
+    both = style.grid(
+        figure, 1, 2, left=1.0, right=0.15, top=0.3, bottom=0.4, between=(0.15, 0), sharey=True, sharex=True
+    )
     for axes, (reading, values) in zip(both[0], readings.items(), strict=True):
         axes.set_title(reading, pad=3)
         for row, (name, colour) in enumerate(COLOURS.items()):

@@ -1,19 +1,21 @@
 """The page as Markdown."""
 
+import textwrap
 from collections.abc import Sequence
 
 from paper_figures.questions.answer import Answer
 
+WIDTH = 120  # characters of a line
 HEAD = """\
 # What the paper's authors would ask
 
 Six questions on this reproduction, each with a short answer, a figure, how it was measured, and the command that makes
-its runs. `repro questions` writes this page from records and from the tables in sweeps/tables; no number is typed. Each
-section names the runs that it rests on: run the command again when there are more.
+its runs. `repro questions` writes this page from records and from the tables in sweeps/tables. Each section names the
+runs that it rests on: write the page again when there are more.
 
 Runs at the paper's size are records; seeds 0 to 9 have been looked at before, and claims rest on seeds 10 to 49
-([campaign.md](campaign.md)). Studies have seeds 100 upwards and may be of a smaller size, which is stated. A lost run (a
-dead network, weights that are no longer finite) is counted as one that failed.
+([campaign.md](campaign.md)). Studies have seeds 100 upwards and may be of a smaller size, which is stated. A lost run
+(a dead network, weights that are no longer finite) is counted as one that failed.
 """
 
 
@@ -25,16 +27,20 @@ def page(answers: Sequence[Answer]) -> str:
 def _section(number: int, answer: Answer) -> str:
     parts = [
         f"## {number}. {answer.question}",
-        answer.short,
-        f"![{answer.caption}]({answer.name}.svg)",
-        f"*{answer.caption}*",
+        _wrapped(answer.short),
+        f"![{answer.question}]({answer.name}.svg)",
+        _wrapped(f"*{answer.caption}*"),
         *([_table(answer.table)] if answer.table else []),
-        f"**Measured.** {answer.measured}",
-        "**Runs.** " + "; ".join(answer.runs) + ".",
-        *([f"**Not run.** {answer.missing}"] if answer.missing else []),
+        _wrapped(f"**Measured.** {answer.measured}"),
+        _wrapped(f"**Runs.** {'; '.join(answer.runs)}."),
+        *([_wrapped(f"**Not run.** {answer.missing}")] if answer.missing else []),
         "\n".join(f"    {command}" for command in answer.commands),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -24,6 +24,15 @@ KEY = "learning_rate"
 NAMES = ("a third", "printed", "three times", "each at its best")
 WORDS = {YES: "holds", NO: "does not hold", OPEN: ""}
 CENSORED = "iterations"  # a metric that may be only a lower bound
+CAPTION = """\
+Each method at a third, once and three times the printed rate (4e: that of our smaller network), at a small size.
+Lines are means of the seeds that ended (2a: Kaplan-Meier medians; open: not reached by half of the runs), dots are
+seeds. Lost runs are left out of lines and have the worst rank in the table."""
+MEASURED = """\
+An order holds where it does for the means of three seeds; lost runs have the worst rank. *Each at its best* takes
+for every method the rate at which its mean is best. Rules of figures 1d and 2a make one update a trial or batch
+each, so that iterations are updates; in figure 4 a rule makes one update a window. Sizes: 1d, 200 neurons and 500
+trials; 2a, batches of 32 trials and 300 iterations; 4e, 64 units and 2000 batches; 4f, 20,000 words and 3 epochs."""
 
 
 class Panel(NamedTuple):
@@ -57,15 +66,9 @@ def answer(sources: Sources) -> Answer:
         question="Is an order an artefact of the learning rate, or of the number of updates?",
         short=f"{_short(lines)} {copy.text} {words.text}",
         figure=figure,
-        caption="Each method at a third, once and three times the printed rate (4e: that of our smaller network), at a small "
-        "size. Lines are means of the seeds that ended (2a: Kaplan-Meier medians; open: not reached by half of the runs), "
-        "dots are seeds. Lost runs are left out of lines and have the worst rank in the table.",
+        caption=CAPTION,
         table=[["figure", "claim", "order", *NAMES], *lines],
-        measured="An order holds where it does for the means of three seeds; lost runs have the worst rank. *Each at its "
-        "best* takes for every method the rate at which its mean is best. Rules of figures 1d and 2a make one update a trial "
-        "or batch each, so that iterations are updates; in figure 4 a rule makes one update a window. Sizes: 1d, 200 "
-        "neurons and 500 trials; 2a, batches of 32 trials and 300 iterations; 4e, 64 units and 2000 batches; 4f, 20,000 "
-        "words and 3 epochs.",
+        measured=MEASURED,
         runs=[
             *(of_study(*studies[panel.name]) for panel in PANELS),
             described("copy_repeat", copy.runs),
@@ -97,8 +100,8 @@ def _orders(panel: Panel, study: Study) -> list[list[str]]:
 
 
 def best_rates(study: StudySpec) -> list[table.Row]:
-    """The rows of each variant at its best rate, as if they were at the middle one; of a variant whose runs have not all
-    ended, none."""
+    """The rows of each variant at its best rate, as if they were at the middle one; none of a variant whose runs have
+    not all ended."""
     rows, (low, middle, high) = table.read(study), map(str, study.grid[KEY])
     best = []
     for variant in study.variants:
@@ -112,7 +115,11 @@ def best_rates(study: StudySpec) -> list[table.Row]:
 def _rank(study: StudySpec, rows: list[table.Row]) -> float:
     """Small for a good rate: the mean of the study's metric, with lost runs as infinity."""
     sign = 1 if study.direction == "minimize" else -1
-    return float(np.mean([sign * float(row[study.metrics[0]] or "nan") if row["status"] == "finished" else np.inf for row in rows]))
+    return float(
+        np.mean(
+            [sign * float(row[study.metrics[0]] or "nan") if row["status"] == "finished" else np.inf for row in rows]
+        )
+    )
 
 
 def _cell(result: ReadingResult) -> str:
@@ -125,8 +132,14 @@ def _short(lines: list[list[str]]) -> str:
         return "Not known yet: runs are missing."
     held = [[cell.startswith("holds") for cell in cells] for cells in known]
     always, never = sum(map(all, held)), sum(not any(cells) for cells in held)
-    best = [f"{line[1]}" for line in lines if all(line[3:]) and line[4].startswith("holds") != line[6].startswith("holds")]
-    changed = f"; those that change between the printed rate and the best one of each method: {', '.join(best)}" if best else ""
+    best = [
+        f"{line[1]}" for line in lines if all(line[3:]) and line[4].startswith("holds") != line[6].startswith("holds")
+    ]
+    changed = (
+        f"; those that change between the printed rate and the best one of each method: {', '.join(best)}"
+        if best
+        else ""
+    )
     return (
         f"Of {len(known)} orders that were tried at all rates, {always} hold at every one, {never} at none, and "
         f"{len(known) - always - never} depend on the rate{changed}."
@@ -183,4 +196,6 @@ def _middle(metric: str, group: pd.DataFrame, values: np.ndarray) -> tuple[float
 
 
 def _label(label: str) -> str:
-    return label.replace("truncated", "trunc.").replace("eligibility ", "").replace("synthetic gradients", "synth. grad.")
+    return (
+        label.replace("truncated", "trunc.").replace("eligibility ", "").replace("synthetic gradients", "synth. grad.")
+    )

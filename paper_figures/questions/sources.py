@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from repro.claims.claim import load_claims
 from repro.jobs.plan import expected_seconds
 from repro.records import frames
 from repro.records.record import read_arrays, read_record
@@ -83,9 +84,23 @@ def of_study(study: Study, rows: pd.DataFrame) -> str:
     return f"{len(rows)} of {count(study.size, 'run')} of {study.name}{made}"
 
 
-def not_run(*studies: tuple[Study, pd.DataFrame]) -> str:
-    """Which runs of studies are missing, and what they cost by estimate; empty if none are."""
-    parts = []
+def planned(task: str, runs: pd.DataFrame) -> str:
+    """How many of the records that are planned for a task's claims are missing, of the variants of `runs`; empty if
+    none are."""
+    plan = next((claim.seeds for claim in load_claims() if claim.task == task and claim.seeds), None)
+    if plan is None or runs.empty:
+        return ""
+    wanted = set(range(plan.first, plan.last + 1))
+    left = {variant: len(wanted - set(rows.seed)) for variant, rows in runs.groupby("variant")}
+    seconds = sum(number * get_task(task).seconds[variant] for variant, number in left.items())
+    number, records = sum(left.values()), count(len(wanted) * len(left), "record")
+    text = f"{number} of the {records} of {task} planned for seeds {plan.first}-{plan.last}"
+    return f"{text} (about {duration(seconds)} of one core)" if number else ""
+
+
+def not_run(*studies: tuple[Study, pd.DataFrame], records: str = "") -> str:
+    """Which runs of studies are missing, and their cost by estimate, after the same of records; empty if none are."""
+    parts = [records] if records else []
     for study, rows in studies:
         task, keys = get_task(study.task), ["variant", "seed", *study.grid]
         there = {tuple(map(str, values)) for values in rows[keys].itertuples(index=False)} if len(rows) else set()
@@ -113,4 +128,3 @@ def seeds_text(seeds: list[int]) -> str:
         else:
             runs.append([seed])
     return "seeds " + ", ".join("-".join(map(str, run)) for run in runs)
-

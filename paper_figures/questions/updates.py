@@ -36,8 +36,10 @@ def of_copy_repeat(sources: Sources) -> AtUpdates:
     means = {labels[variant].label: np.mean(values, axis=0) for variant, values in ends.items()}
     texts = [f"{name} {after:.0f} ({batch:.0f})" for name, (batch, after) in means.items()]
     return AtUpdates(
-        f"On copy-repeat the number of updates matters: mean length solved after {least:,} updates each (in brackets after "
-        f"{least:,} batches each, in which full BPTT makes one update a batch and the others several): {', '.join(texts)}.",
+        f"On copy-repeat the number of updates matters: mean length solved after {least:,} updates each (in brackets "
+        "after "
+        f"{least:,} batches each, in which full BPTT makes one update a batch and the others several): "
+        f"{', '.join(texts)}.",
         runs,
     )
 
@@ -59,7 +61,8 @@ def of_word_prediction(sources: Sources) -> AtUpdates:
         return AtUpdates("Word prediction has no finished runs to compare at equal updates.", runs)
     return AtUpdates(
         f"In word prediction BPTT over 20 steps makes a fifth of the updates of rules with windows of 4: it ends at a "
-        f"validation perplexity of {format_number(float(long[-1]))} after {len(long)} epochs, where BPTT over 4 steps has "
+        f"validation perplexity of {format_number(float(long[-1]))} after {len(long)} epochs, where BPTT over 4 steps "
+        "has "
         f"{format_number(float(short[epochs - 1]))} after as many updates ({epochs} epochs) and "
         f"{format_number(float(short[-1]))} after {len(short)} epochs (seed {int(by_variant['bptt_4'].seed)}).",
         runs,

@@ -129,8 +129,8 @@ def _true_gradient(
 
 
 def _boundary(module: Any, window: CopyWindow, trajectory: WindowTrajectory, d_cell: Tensor) -> BoundaryGradient:
-    layer = module.network.layer
-    after, x = trajectory.state_after, window.this.next_input
+    layer, after, x = module.network.layer, trajectory.state_after, window.this.next_input
+    assert x is not None
     return windows.boundary_from_prediction(layer.neuron, layer.weights, after, x, d_cell)
 
 

@@ -60,9 +60,10 @@ def test_e_prop_3_s_estimate_is_what_training_delivers() -> None:
     module = trained()
     series = one_sequence(module)
     trajectories, signals = estimates._forward(module, series)
-    factor = module.config.synthetic_factor
+    factor, predictor = module.config.synthetic_factor, module.predictor
+    assert predictor is not None
     with torch.no_grad():
-        predicted = [factor * module.predictor(t.state_after.h) for t in trajectories[:-1]]
+        predicted = [factor * predictor(t.state_after.h) for t in trajectories[:-1]]
         pairs = zip(series, trajectories, predicted, strict=False)
         boundaries = [estimates._boundary(module, *values) for values in pairs]
         bptt, e_prop = estimates._estimates(module, trajectories, signals, boundaries)
