@@ -11,6 +11,7 @@ from paper_figures import style
 from paper_figures.questions.answer import Answer
 from paper_figures.questions.sources import Sources, described, not_run, of_study, planned, times
 from repro.claims.stats import interval_of_share
+from repro.claims.survival import log_rank, median
 from repro.runs.registry import get_task
 from repro.studies.study import Study
 from repro.text import format_number
@@ -19,11 +20,11 @@ TASK, RULES = "store_recall", ("e_prop_1", "e_prop_1_symmetric", "bptt")
 SIZES = (20, 40, 80)
 HORIZON = 500  # iterations: ten times the printed 50
 NEVER = 800.0  # where runs are drawn that did not solve the task
-EDGE = 0.2  # alignment from which on it is called good, or below minus which bad
+CHOSEN = "store_recall_alignment"  # seeds picked by their alignment
 CAPTION = f"""\
 Iterations to 5 % error against the alignment of feedback and readout weights before training; every dot is a
-network, open triangles did not solve the task within {HORIZON} iterations. Right: their share, with its exact 95 %
-interval."""
+network, squares are networks picked by their alignment, open triangles did not solve the task within {HORIZON}
+iterations. Right: their share without the picked ones, with its exact 95 % interval."""
 MEASURED = f"""\
 Alignment is the cosine, over neurons, of the difference between the two readouts' columns of B and that between
 their rows of W_out: the two readouts compete, and only these differences matter. It follows from seed and config
@@ -48,22 +49,24 @@ def answer(sources: Sources) -> Answer:
     by_rule = {rule: _of_records(sources, records[records.variant == rule]) for rule in RULES}
     by_size = {size: _of_study(sources, *studies[size]) for size in SIZES}
     by_size[SIZES[0]] = _joined(by_rule["e_prop_1"], by_size[SIZES[0]])
+    picked = sources.study(CHOSEN)
+    chosen = _of_study(sources, *picked)
     figure = Figure(figsize=(style.WIDTH, 2.5))
-    _draw(figure, by_rule, by_size)
+    _draw(figure, by_rule, by_size, chosen)
     return Answer(
         name="question_alignment",
         question="Why does e-prop 1 fail on store-recall for some seeds?",
-        short=_short(by_rule, by_size),
+        short=_short(by_rule, by_size, chosen),
         figure=figure,
         caption=CAPTION,
         table=_table(by_rule, by_size),
         measured=MEASURED,
-        runs=[described(TASK, records), *(of_study(*studies[size]) for size in SIZES)],
+        runs=[described(TASK, records), of_study(*picked), *(of_study(*studies[size]) for size in SIZES)],
         commands=[
             "repro reproduce fig2 --panels 2a --profile paper --seeds 10-49",
-            *(f"repro sweep store_recall_neurons_{size}" for size in SIZES),
+            *(f"repro sweep {study.name}" for study, _ in (picked, *studies.values())),
         ],
-        missing=not_run(*studies.values(), records=planned(TASK, records)),
+        missing=not_run(picked, *studies.values(), records=planned(TASK, records)),
     )
 
 
@@ -87,9 +90,7 @@ def _runs(sources: Sources, runs: pd.DataFrame, settings: list[dict[str, Any]]) 
     seeds = [int(seed) for seed in runs.seed]
     pairs = zip(settings, seeds, strict=True)
     cosine = [sources.as_built(TASK, {**values, **random}, seed)["alignment"] for values, seed in pairs]
-    if runs.empty:
-        return Runs(np.empty(0), np.empty(0), np.empty(0, bool))
-    return Runs(np.array(cosine), *times(runs, HORIZON))
+    return Runs(np.array(cosine, dtype=float), *times(runs, HORIZON))
 
 
 def _joined(one: Runs, other: Runs) -> Runs:
@@ -106,26 +107,57 @@ def _correlation(runs: Runs) -> tuple[float, float]:
     return float(found.statistic), float(found.pvalue)
 
 
-def _short(by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> str:
+def _short(by_rule: dict[str, Runs], by_size: dict[int, Runs], chosen: Runs) -> str:
     ours = by_size[SIZES[0]]
     rho, p = _correlation(ours)
-    word = "It is a matter of chance at the start" if rho < 0 and p < 0.05 else "No cause is shown yet"
-    good, bad = ours.alignment > EDGE, ours.alignment < -EDGE
+    if not np.isfinite(rho):
+        return "Not known yet: too few runs have ended."
     parts = [
-        f"{word}: over {len(ours.never)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate "
-        "with "
-        f"the initial alignment of B and W_out by {rho:.2f} (p = {p:.1g}). Of {good.sum()} networks with an alignment "
-        f"above {EDGE}, {(good & ours.never).sum()} did not solve the task within {HORIZON} iterations; of {bad.sum()} "
-        f"below -{EDGE}, {(bad & ours.never).sum()}.",
+        f"Over {len(ours.never)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate with the "
+        f"initial alignment of B and W_out by {rho:.2f} (p = {p:.1g}).",
+        _of_chosen(chosen),
         "With the true readout weights in place of B (e-prop 1s) "
         f"{_failed(by_rule['e_prop_1_symmetric'])}, with BPTT {_failed(by_rule['bptt'])}.",
     ]
-    rest = [f"{_failed(by_size[size])} with {size} neurons" for size in SIZES if len(by_size[size].never)]
-    return " ".join([*parts, f"Failures of e-prop 1 by size: {', '.join(rest)}."])
+    sizes = [f"{_failed(by_size[size])} with {size} neurons" for size in SIZES if len(by_size[size].never)]
+    text = " ".join(part for part in [*parts, f"Of e-prop 1, by size: {', '.join(sizes)}."] if part)
+    return f"{_verdict(ours, chosen)} {text}"
+
+
+def _verdict(ours: Runs, chosen: Runs) -> str:
+    rho, p = _correlation(ours)
+    low, high = _split(chosen)
+    shown = (rho < 0 and p < 0.05) or (len(low.never) and len(high.never) and _p_of(low, high) < 0.05)
+    return "The initial alignment decides." if shown else "The initial alignment is not shown to decide."
+
+
+def _split(chosen: Runs) -> tuple[Runs, Runs]:
+    """Those of negative and of positive alignment."""
+    return Runs(*(part[chosen.alignment < 0] for part in chosen)), Runs(
+        *(part[chosen.alignment > 0] for part in chosen)
+    )
+
+
+def _p_of(low: Runs, high: Runs) -> float:
+    return log_rank(low.iterations, low.never, high.iterations, high.never)
+
+
+def _of_chosen(chosen: Runs) -> str:
+    low, high = _split(chosen)
+    if not len(low.never) or not len(high.never):
+        return ""
+    ends = [f"{runs.alignment.min():.2f} to {runs.alignment.max():.2f}" for runs in (low, high)]
+    medians = [median(runs.iterations, runs.never) for runs in (low, high)]
+    texts = [f"a median of {m:.0f} iterations" if np.isfinite(m) else "no median" for m in medians]
+    return (
+        f"Of {len(low.never)} networks that were picked before training for a bad alignment ({ends[0]}), "
+        f"{low.never.sum()} did not solve the task within {HORIZON} iterations ({texts[0]}); of {len(high.never)} that "
+        f"were picked for a good one ({ends[1]}), {high.never.sum()} ({texts[1]}; log-rank p = {_p_of(low, high):.1g})."
+    )
 
 
 def _failed(runs: Runs) -> str:
-    return f"{runs.never.sum()} of {len(runs.never)} fail"
+    return f"{runs.never.sum()} of {len(runs.never)} networks fail"
 
 
 def _table(by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> list[list[str]]:
@@ -146,15 +178,16 @@ def _table(by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> list[list[str]
     return rows
 
 
-def _draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> None:
+def _draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs], chosen: Runs) -> None:
     margins: dict[str, Any] = {"left": 0.5, "right": 1.75, "top": 0.55, "bottom": 0.4}
     axes = style.grid(figure, 1, 3, between=(0.12, 0), sharey=True, **margins)[0]
     for rule in RULES[1:]:
         _scatter(axes[0], by_rule[rule], style.COLOURS[rule])
+    _scatter(axes[0], chosen, style.COLOURS["e_prop_1"], "s")
     for place, size in zip(axes, SIZES, strict=True):
         _scatter(place, by_size[size], style.COLOURS["e_prop_1"])
         place.axvline(0, color=style.PALE, lw=0.5, zorder=0)
-        place.set(xlim=(-0.85, 0.85), yscale="log", ylim=(9, 1100), xlabel="alignment (cosine)")
+        place.set(xlim=(-0.65, 0.65), yscale="log", ylim=(9, 1100), xlabel="alignment (cosine)")
         if not len(by_size[size].never):
             place.text(0, 90, "not run", color=style.GREY, style="italic", ha="center")
         place.set_title(f"{size} neurons", pad=3)
@@ -168,10 +201,16 @@ def _draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs]) ->
     _shares(style.grid(figure, 1, 1, **(margins | {"left": style.WIDTH - 1.2, "right": 0.1}))[0, 0], by_size)
 
 
-def _scatter(axes: Axes, runs: Runs, colour: str) -> None:
+def _scatter(axes: Axes, runs: Runs, colour: str, marker: str = "o") -> None:
     done = ~runs.never
     axes.scatter(
-        runs.alignment[done], np.maximum(runs.iterations[done], 1), s=9, color=colour, edgecolor="white", lw=0.3
+        runs.alignment[done],
+        np.maximum(runs.iterations[done], 1),
+        s=9,
+        marker=marker,
+        color=colour,
+        edgecolor="white",
+        lw=0.3,
     )
     look: dict[str, Any] = {"s": 12, "marker": "^", "facecolor": "white", "edgecolor": colour, "lw": 0.7}
     axes.scatter(runs.alignment[runs.never], np.full(runs.never.sum(), NEVER), **look)

@@ -15,15 +15,15 @@ LITERAL = {"target_scale": "raw", "readout_scale": "one", "task_loss": "mean", "
 COLOURS = {
     "e-prop 1": style.COLOURS["e_prop_1"],
     "Clopath, printed": style.COLOURS["clopath"],
-    "with a fall-off": "#7bc8a4",
+    "Clopath, fall-off": "#7bc8a4",
 }
 Values = dict[str, np.ndarray]  # rule -> normalised mse [run]
 CAPTION = """\
 Normalised mse after 1000 trials: dots are seeds, bars are means, whiskers their 95 % intervals. Left: the reading
 that our figures use; right: each value as the text has it."""
 MEASURED = """\
-Task 1.1 at the paper's size. In Eq. 57 as printed the postsynaptic factor grows with the voltage; with the fall-
-off, a named reading of ours, it is zero where the pseudo-derivative that it replaces is zero, from twice the
+Task 1.1 at the paper's size. In Eq. 57 as printed the postsynaptic factor grows with the voltage; with the
+fall-off, a named reading of ours, it is zero where the pseudo-derivative that it replaces is zero, from twice the
 threshold on (`clopath_falls_off`)."""
 
 

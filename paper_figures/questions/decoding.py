@@ -60,7 +60,7 @@ def _by_reading(results: list[ReadingResult]) -> dict[str, dict[str, ReadingResu
 
 def _short(results: list[ReadingResult], trained: pd.DataFrame, untrained: pd.DataFrame, measures: Any) -> str:
     readings = _by_reading(results)
-    if not readings or any(result.holds == OPEN for result in results):
+    if trained.empty or untrained.empty or any(result.holds == OPEN for result in results):
         return "Not known yet: runs are missing."
     together = [name for name, of in readings.items() if all(of[claim].holds == YES for claim in CLAIMS)]
     if together:
@@ -89,9 +89,9 @@ def _table(results: list[ReadingResult], order: list[str]) -> list[list[str]]:
 
 
 def _draw(figure: Figure, measures: Any, trained: pd.DataFrame, untrained: pd.DataFrame) -> None:
-    margins: dict[str, Any] = {"top": 0.2, "bottom": 0.4}
-    left = style.grid(figure, 1, 1, left=0.5, right=3.95, **margins)[0, 0]
-    right = style.grid(figure, 1, 1, left=4.35, right=0.1, **margins)[0, 0]
+    margins: dict[str, Any] = {"top": 0.3, "bottom": 0.4}
+    left = style.grid(figure, 1, 1, left=0.5, right=4.3, **margins)[0, 0]
+    right = style.grid(figure, 1, 1, left=4.0, right=0.1, **margins)[0, 0]
     ends = {}
     for place, ((name, template), colour) in enumerate(zip(measures.items(), COLOURS, strict=True)):
         series = [_values(untrained, template.format(f"decode_{AGES[-1]}"))]
@@ -114,7 +114,8 @@ def _draw(figure: Figure, measures: Any, trained: pd.DataFrame, untrained: pd.Da
         axes.set(ylim=(40, 101), ylabel="decoded correctly (%)")
     left.set(xlim=(-8, 208), xlabel="iterations of training", xticks=[UNTRAINED, *AGES])
     style.label_ends(left, ends, {}, gap=0.09)
-    right.set(xlabel="4 s after the STORE; pale: untrained, full: after 200 iterations")
+    left.set_title("mean over delays", pad=3)
+    right.set_title("4 s after the STORE; pale: untrained, full: after 200 iterations", pad=3)
     right.set_xticks(range(len(measures)), [name.replace(", ", ",\n") for name in measures])
 
 

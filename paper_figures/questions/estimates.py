@@ -24,7 +24,7 @@ Top left: squared errors of both estimates over the mean square of the true grad
 Algorithm 1 uses them. Top middle: their ratio; below 1 Eq. 10 holds. Top right: the share of the ideal boundary's
 square that the predictions explain, and the length of the sequences. Lines are means of seeds (of logarithms for
 the ratio), dots are seeds. Bottom: the same ratio in untrained LSTM networks with windows of 4 steps and
-predictions with independent noise (docs/theory.png has the whole map)."""
+predictions with independent noise ([theory.png](theory.png) has the whole map)."""
 MEASURED = """\
 During training on copy-repeat, after 30 to 10,000 batches: 32 fresh sequences of the curriculum's level, at fixed
 weights. True is BPTT through the whole sequence; an estimate is the sum of a sequence's windows of 4 steps; errors
@@ -128,8 +128,8 @@ def _geometric(values: np.ndarray) -> str:
 
 
 def _draw(figure: Figure, rows: pd.DataFrame, sources: Sources) -> None:
-    bottom: dict[str, Any] = {"left": 0.5, "right": 0.1, "top": 2.45, "bottom": 0.4}
-    top: dict[str, Any] = {"left": 0.5, "right": 0.1, "top": 0.35, "bottom": 2.15, "between": (0.45, 0)}
+    bottom: dict[str, Any] = {"left": 0.5, "right": 0.1, "top": 2.5, "bottom": 0.4}
+    top: dict[str, Any] = {"left": 0.5, "right": 0.1, "top": 0.35, "bottom": 2.25, "between": (0.45, 0)}
     axes = style.grid(figure, 1, 3, **top)[0]
     labels = get_task("copy_repeat").variants
     for place, (variant, group) in enumerate(rows.groupby("variant", sort=False)):
@@ -148,7 +148,7 @@ def _draw(figure: Figure, rows: pd.DataFrame, sources: Sources) -> None:
         axes[2].plot(at, explained.mean(axis=1), color=colour)
         axes[2].plot(at, explained, ls="", marker=".", ms=2, color=colour, alpha=0.5)
         for n, length in zip(at, [group[f"measured_length_{n}"].mean() for n in at], strict=True):
-            axes[2].annotate(f"{length:.0f}", (n, 0.98 - 0.08 * place), color=colour, fontsize=5.5, ha="center")
+            axes[2].annotate(f"{length:.0f}", (n, 1.16 - 0.09 * place), color=colour, fontsize=5.5, ha="center")
     names = ("squared error (true square = 1)", "error of e-prop 3 / of BPTT", "share explained; digits: steps")
     for place, name in zip(axes, names, strict=True):
         place.set_title(name, pad=3)
@@ -163,7 +163,7 @@ def _keys(axes: np.ndarray) -> None:
     axes[0].set_yscale("log")
     axes[1].axhline(1, color=style.GREY, lw=0.6)
     axes[1].set_ylim(0, 1.5)
-    axes[2].set_ylim(0, 1.05)
+    axes[2].set(ylim=(0, 1.25), yticks=[0, 0.5, 1])
     axes[0].set_ylim(0.1, 2)
     axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes[0].yaxis.set_minor_formatter(NullFormatter())
@@ -178,6 +178,8 @@ def _keys(axes: np.ndarray) -> None:
 def _maps(figure: Figure, sources: Sources, margins: dict[str, Any]) -> None:
     """The theory's map of the ratio for LSTM networks, by the quality of predictions with independent noise."""
     series = sources.arrays(THEORY, "lstm_ratio")
+    text = "untrained LSTM networks, windows of 4 steps: error of e-prop 3 / of BPTT"
+    figure.text(0.5 / style.WIDTH, 1 - (margins["top"] - 0.32) / style.size(figure)[1], text)
     axes = style.grid(figure, 1, len(MAP_LEVELS), between=(0.45, 0), **margins)[0]
     if not series:
         for place in axes:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from repro.claims.claim import load_claims
-from repro.jobs.plan import expected_seconds
 from repro.records import frames
 from repro.records.record import read_arrays, read_record
 from repro.runs.config import from_mapping
@@ -17,7 +17,7 @@ from repro.runs.registry import get_task
 from repro.runs.sizes import choose
 from repro.studies import studyfile, table
 from repro.studies.study import Study
-from repro.text import count, duration
+from repro.text import count
 
 ENDED = ("finished", "failed")
 SAME_RUN = ["variant", "config_hash", "seed"]
@@ -63,6 +63,8 @@ class Sources:
 def times(runs: pd.DataFrame, most: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
     """Iterations until a run solved its task [run], and whether they are censored [run], with none seen after `most`. A
     lost run never solves it."""
+    if runs.empty:
+        return np.empty(0), np.empty(0, bool)
     lost = (runs.status == "failed").to_numpy()
     values = np.where(lost, np.inf, np.asarray(runs.iterations, dtype=float))
     censored = lost | (np.asarray(runs.iterations_at_least, dtype=float) == 1) | (values > most)
@@ -92,26 +94,20 @@ def planned(task: str, runs: pd.DataFrame) -> str:
         return ""
     wanted = set(range(plan.first, plan.last + 1))
     left = {variant: len(wanted - set(rows.seed)) for variant, rows in runs.groupby("variant")}
-    seconds = sum(number * get_task(task).seconds[variant] for variant, number in left.items())
     number, records = sum(left.values()), count(len(wanted) * len(left), "record")
     text = f"{number} of the {records} of {task} planned for seeds {plan.first}-{plan.last}"
-    return f"{text} (about {duration(seconds)} of one core)" if number else ""
+    return f"{text} ([campaign.md](campaign.md) has their cost)" if number else ""
 
 
 def not_run(*studies: tuple[Study, pd.DataFrame], records: str = "") -> str:
-    """Which runs of studies are missing, and their cost by estimate, after the same of records; empty if none are."""
+    """Which runs of studies are missing, with what their files state as the cost of all; after the same of records.
+    Empty if none are missing."""
     parts = [records] if records else []
     for study, rows in studies:
-        task, keys = get_task(study.task), ["variant", "seed", *study.grid]
-        there = {tuple(map(str, values)) for values in rows[keys].itertuples(index=False)} if len(rows) else set()
-        left = [job for job in study.search if tuple(str(job.params[key]) for key in keys) not in there]
-        seconds = sum(
-            expected_seconds(task, job.variant, task.resolve(job.variant, study.profile, study.overrides(job)))
-            for job in left
-        )
-        if left:
-            cost = f"about {duration(seconds)} of one core"
-            parts.append(f"{len(left)} of {count(study.size, 'run')} of {study.name} ({cost})")
+        if left := study.size - len(rows):
+            head = re.search(r"^# Costs: ([^(.]+)", studyfile.find(study.name).read_text(), re.MULTILINE)
+            cost = f" (all of them: {head[1].strip()})" if head else ""
+            parts.append(f"{left} of {count(study.size, 'run')} of {study.name}{cost}")
     return "; ".join(parts) + "." if parts else ""
 
 
