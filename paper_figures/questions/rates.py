@@ -58,13 +58,14 @@ def answer(sources: Sources) -> Answer:
     """See `paper_figures.questions`."""
     studies: Studies = {panel.name: sources.study(panel.study) for panel in PANELS}
     lines = [line for panel in PANELS for line in _orders(panel, studies[panel.name][0])]
+    edges = [text for panel in PANELS if (text := _at_the_edge(panel, studies[panel.name][0]))]
     copy, words = updates.of_copy_repeat(sources), updates.of_word_prediction(sources)
     figure = Figure(figsize=(style.WIDTH, 4.6))
     _draw(figure, studies)
     return Answer(
         name="question_rates",
         question="Is an order an artefact of the learning rate, or of the number of updates?",
-        short=f"{_short(lines)} {copy.text} {words.text}",
+        short=f"{_short(lines, edges)} {copy.text} {words.text}",
         figure=figure,
         caption=CAPTION,
         table=[["figure", "claim", "order", *NAMES], *lines],
@@ -102,47 +103,54 @@ def _orders(panel: Panel, study: Study) -> list[list[str]]:
 def best_rates(study: StudySpec) -> list[table.Row]:
     """The rows of each variant at its best rate, as if they were at the middle one; none of a variant whose runs have
     not all ended."""
-    rows, (low, middle, high) = table.read(study), map(str, study.grid[KEY])
-    best = []
+    middle = str(study.grid[KEY][len(study.grid[KEY]) // 2])
+    return [{**row, KEY: middle} for rate, rows in _best(study).values() for row in rows[rate]]
+
+
+def _best(study: StudySpec) -> dict[str, tuple[str, dict[str, list[table.Row]]]]:
+    """Variant -> its best rate, and its rows by rate, of variants whose runs have all ended."""
+    ended = [row for row in table.read(study) if row["status"] in ("finished", "failed")]
+    best = {}
     for variant in study.variants:
-        ours = [row for row in rows if row["variant"] == variant and row["status"] in ("finished", "failed")]
-        if len(ours) == len(study.seeds) * len(study.grid[KEY]):
-            rate = min((low, middle, high), key=lambda rate: _rank(study, [row for row in ours if row[KEY] == rate]))
-            best += [{**row, KEY: middle} for row in ours if row[KEY] == rate]
+        ours = {
+            str(rate): [r for r in ended if (r["variant"], r[KEY]) == (variant, str(rate))] for rate in study.grid[KEY]
+        }
+        if all(len(rows) == len(study.seeds) for rows in ours.values()):
+            best[variant] = min(ours, key=lambda rate: _rank(study, ours[rate])), ours
     return best
 
 
 def _rank(study: StudySpec, rows: list[table.Row]) -> float:
     """Small for a good rate: the mean of the study's metric, with lost runs as infinity."""
-    sign = 1 if study.direction == "minimize" else -1
-    return float(
-        np.mean(
-            [sign * float(row[study.metrics[0]] or "nan") if row["status"] == "finished" else np.inf for row in rows]
-        )
-    )
+    sign, metric = 1 if study.direction == "minimize" else -1, study.metrics[0]
+    return float(np.mean([sign * float(row[metric]) if row["status"] == "finished" else np.inf for row in rows]))
+
+
+def _at_the_edge(panel: Panel, study: StudySpec) -> str:
+    """How many methods are best at an end of the range."""
+    best, (low, _, high) = _best(study), map(str, study.grid[KEY])
+    edge = sum(rate in (low, high) for rate, _ in best.values())
+    return f"{edge} of {len(best)} methods of {panel.name}" if edge else ""
 
 
 def _cell(result: ReadingResult) -> str:
     return f"{WORDS[result.holds]} ({result.observed})" if result.holds != OPEN else ""
 
 
-def _short(lines: list[list[str]]) -> str:
-    known = [line[3:] for line in lines if all(line[3:])]
+def _short(lines: list[list[str]], edges: list[str]) -> str:
+    known = {line[1]: [cell.startswith("holds") for cell in line[3:]] for line in lines if all(line[3:])}
     if not known:
         return "Not known yet: runs are missing."
-    held = [[cell.startswith("holds") for cell in cells] for cells in known]
-    always, never = sum(map(all, held)), sum(not any(cells) for cells in held)
-    best = [
-        f"{line[1]}" for line in lines if all(line[3:]) and line[4].startswith("holds") != line[6].startswith("holds")
-    ]
-    changed = (
-        f"; those that change between the printed rate and the best one of each method: {', '.join(best)}"
-        if best
-        else ""
+    always, never = sum(map(all, known.values())), sum(not any(cells) for cells in known.values())
+    text = (
+        f"Of {len(known)} orders that were tried at all rates, {always} hold at every one and with each method at its "
+        "best, "
+        f"{never} nowhere, and {len(known) - always - never} depend on the rate"
     )
-    return (
-        f"Of {len(known)} orders that were tried at all rates, {always} hold at every one, {never} at none, and "
-        f"{len(known) - always - never} depend on the rate{changed}."
+    changed = [claim for claim, (_, printed, _, best) in known.items() if printed != best]
+    text += f"; other at each method's best rate than at the printed one: {', '.join(changed)}." if changed else "."
+    return text + (
+        f" Best at an end of the range are {', '.join(edges)}: better rates may lie outside." if edges else ""
     )
 
 

@@ -114,5 +114,8 @@ def write_page(name: str, where: Sequence[str | Path], out: Path) -> list[Path]:
 
     Raises UserError when there is no such page, or a record or table cannot be read.
     """
-    files: list[Path] = _load(PAGES, "page", name).write(where, out)
+    page = _load(PAGES, "page", name)
+    if not callable(getattr(page, "write", None)):
+        raise UserError(f"the page {name}, registered as {entries(PAGES)[name].value!r}, has no write")
+    files: list[Path] = page.write(where, out)
     return files
