@@ -20,7 +20,7 @@ TASK, RULES = "store_recall", ("e_prop_1", "e_prop_1_symmetric", "bptt")
 SIZES = (20, 40, 80)
 HORIZON = 500  # iterations: ten times the printed 50
 NEVER = 800.0  # where runs are drawn that did not solve the task
-CHOSEN = "store_recall_alignment"  # seeds picked by their alignment
+CHOSEN, FEWEST = "store_recall_alignment", 3  # seeds picked by their alignment; from how many on groups are compared
 CAPTION = f"""\
 Iterations to 5 % error against the alignment of feedback and readout weights before training; every dot is a
 network, squares are networks picked by their alignment, open triangles did not solve the task within {HORIZON}
@@ -127,7 +127,8 @@ def _short(by_rule: dict[str, Runs], by_size: dict[int, Runs], chosen: Runs) -> 
 def _verdict(ours: Runs, chosen: Runs) -> str:
     rho, p = _correlation(ours)
     low, high = _split(chosen)
-    shown = (rho < 0 and p < 0.05) or (len(low.never) and len(high.never) and _p_of(low, high) < 0.05)
+    picked = min(len(low.never), len(high.never)) >= FEWEST and _p_of(low, high) < 0.05
+    shown = picked or (rho < 0 and p < 0.05)
     return "The initial alignment decides." if shown else "The initial alignment is not shown to decide."
 
 
@@ -144,7 +145,7 @@ def _p_of(low: Runs, high: Runs) -> float:
 
 def _of_chosen(chosen: Runs) -> str:
     low, high = _split(chosen)
-    if not len(low.never) or not len(high.never):
+    if min(len(low.never), len(high.never)) < FEWEST:
         return ""
     ends = [f"{runs.alignment.min():.2f} to {runs.alignment.max():.2f}" for runs in (low, high)]
     medians = [median(runs.iterations, runs.never) for runs in (low, high)]
