@@ -29,6 +29,7 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "figures": ("figures", "draw a figure from records"),
     "check": ("check", "which of the paper's claims hold"),
     "readings": ("readings", "in how many readings of the text each claim holds"),
+    "questions": ("questions", "answers to what the paper's authors would ask"),
     "regress": ("regress", "whether our results moved away from the accepted ones"),
     "accept": ("accept", "make runs the accepted reference"),
     "migrate": ("migrate", "turn records of an older schema into those of this version"),

@@ -2,6 +2,7 @@
 
 repro.tasks      NAME = "package.module:TASK", a `repro.runs.task.Task`
 repro.figures    NAME = "package.module", with `PANELS` and `draw(where, panels, out)`
+repro.pages      NAME = "package.module", with `write(where, out)`
 
 This suite's own are such entries in pyproject.toml; in a checkout that is not installed they are read from that table.
 """
@@ -17,7 +18,7 @@ from repro.errors import UserError, unknown
 from repro.records.store import PROJECT, PYPROJECT
 from repro.runs.task import Task
 
-TASKS, FIGURES = "repro.tasks", "repro.figures"
+TASKS, FIGURES, PAGES = "repro.tasks", "repro.figures", "repro.pages"
 
 
 @functools.cache
@@ -105,4 +106,16 @@ def draw(
     Raises UserError when the figure, a panel or `where` is unknown, or no record can be drawn.
     """
     files: list[Path] = get_figure(figure).draw(where, panels, out)
+    return files
+
+
+def write_page(name: str, where: Sequence[str | Path], out: Path) -> list[Path]:
+    """Write a page and its figures into `out` from the records under `where`; return the files written.
+
+    Raises UserError when there is no such page, or a record or table cannot be read.
+    """
+    page = _load(PAGES, "page", name)
+    if not callable(getattr(page, "write", None)):
+        raise UserError(f"the page {name}, registered as {entries(PAGES)[name].value!r}, has no write")
+    files: list[Path] = page.write(where, out)
     return files

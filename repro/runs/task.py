@@ -60,6 +60,7 @@ class Task:
     summary: str = ""
     observers: str = ""
     measure: str = ""
+    as_built: str = ""
     seconds: Mapping[str, float]
     megabytes: float
     whole: Mapping[str, int] = dataclasses.field(default_factory=dict)

@@ -6,6 +6,7 @@ with an update after each of them; `tasks/copy_repeat/sequences.py` shows a sequ
 
 import dataclasses
 
+from repro.errors import UserError
 from repro.runs.config import Value, assumed, paper
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.task import Profile, Task, Variant
@@ -29,6 +30,15 @@ class CopyRepeatConfig(WindowSettings):
     batch_size: int = paper(256, IMPLEMENTATION, low=1, high=100_000)
     learning_rate: float = paper(1e-4, TEXT, low=0.0, high=3.4e38)
     clip_norm: float = assumed(0.0, "the norm that gradients are clipped at; 0: the text names none", low=0.0, high=1e9)
+    estimate_errors: bool = assumed(
+        False, "measure in training how far e-prop 3 and truncated BPTT are from the true gradient (Eq. 10)"
+    )
+
+    def __post_init__(self) -> None:
+        """Raises UserError where values do not go together."""
+        super().__post_init__()
+        if self.estimate_errors and not self.synthetic:
+            raise UserError("estimate_errors=true compares estimates with synthetic gradients: synthetic is true")
 
 
 PLAIN: dict[str, Value] = {"vectors": "none", "synthetic": False}

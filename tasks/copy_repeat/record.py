@@ -10,13 +10,15 @@ from torch import Tensor
 
 from repro.runs.observer import Arrays, EachIteration, Numbers, recorder_of
 from repro.runs.recorder import Recorder
+from tasks.copy_repeat import estimates
 from tasks.copy_repeat.config import CopyRepeatConfig
 from tasks.copy_repeat.sequences import Level, sequences
 
 
 def summary(series: Mapping[str, Any], config: CopyRepeatConfig) -> Numbers:
     """A run's final numbers: the longest sequence that was solved, its place on the ladder of levels, and when that was
-    (0: none was); whether the curve has flattened: something was solved, and nothing more in the second half."""
+    (0: none was); whether the curve has flattened: something was solved, and nothing more in the second half; errors of
+    estimates as NAME_BATCHES, if they were measured."""
     solved = np.asarray(series["length_solved"])
     after = int(np.argmax(solved == solved[-1])) + 1 if solved[-1] else 0
     return {
@@ -24,12 +26,12 @@ def summary(series: Mapping[str, Any], config: CopyRepeatConfig) -> Numbers:
         "rung": float(len(np.unique(solved[solved > 0]))),
         "solved_after": float(after),
         "flattened": float(0 < after <= len(solved) / 2),
-    }
+    } | estimates.metrics(series)
 
 
 def observers(config: CopyRepeatConfig) -> list[EachIteration]:
     """The callbacks of a run."""
-    return [SolvedLevels()]
+    return [SolvedLevels(), *([estimates.EstimateErrors()] if config.estimate_errors else [])]
 
 
 class SolvedLevels(EachIteration):

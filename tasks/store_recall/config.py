@@ -166,6 +166,7 @@ TASK = Task(
     data="tasks.store_recall.data:StoreRecallData",
     summary="tasks.store_recall.record:summary",
     observers="tasks.store_recall.record:observers",
+    as_built="tasks.store_recall.alignment:as_built",
     # Those that solve the task stop long before the last iteration.
     seconds={
         "bptt": 15.0,

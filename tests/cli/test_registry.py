@@ -21,6 +21,9 @@ PANELS = ("a",)
 
 def draw(where, panels, out):
     return [out / "drawn.svg"]
+
+def write(where, out):
+    return [out / "page.md"]
 """
 OWN = list(tomllib.loads(registry.PYPROJECT.read_text())["project"]["entry-points"]["repro.tasks"])
 
@@ -118,6 +121,16 @@ def test_a_figure_that_cannot_draw(package: Callable[[str], None]) -> None:
     package("[repro.figures]\nfig_made_up = json\n")
     with pytest.raises(UserError, match="registered as 'json', has no PANELS or no draw"):
         registry.draw("fig_made_up")
+
+
+def test_a_page_is_written_by_its_module(package: Callable[[str], None], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown page 'made_up'; known: questions"):
+        registry.write_page("made_up", ["runs"], tmp_path)
+    registry.entries.cache_clear()
+    package("[repro.pages]\nmade_up = made_up_package\nbroken = json\n")
+    assert registry.write_page("made_up", ["runs"], tmp_path) == [tmp_path / "page.md"]
+    with pytest.raises(UserError, match="registered as 'json', has no write"):
+        registry.write_page("broken", ["runs"], tmp_path)
 
 
 @pytest.mark.parametrize(

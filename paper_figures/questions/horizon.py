@@ -1,0 +1,110 @@
+"""Do 20 LIF neurons solve store-recall? One survival plot with the paper's horizon of 200 iterations, 500, and 2000."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from paper_figures import style
+from paper_figures.questions.answer import Answer
+from paper_figures.questions.sources import Sources, described, not_run, planned, times
+from repro.claims.survival import curve
+from repro.runs.registry import get_task
+
+TASK = "store_recall"
+BARS = ("lif_only_bptt", "lif_only_e_prop_1", "bptt", "e_prop_1")
+HORIZONS = (200, 500, 2000)
+STEPPED: dict[str, Any] = {"drawstyle": "steps-post", "solid_joinstyle": "miter"}
+SHADE = {"step": "post", "lw": 0, "alpha": 0.13}
+Times = dict[str, tuple[np.ndarray, np.ndarray]]
+CAPTION = """\
+Share of networks that have not solved the task, by iteration (Kaplan-Meier, shaded: 95 % interval); ticks are runs
+that ended there unsolved. 200 is the last iteration of the paper's Fig. 2b."""
+MEASURED = """\
+A run ends when the error on one batch of 128 fresh trials is below 5 %. Runs that were given up earlier than others
+are censored there. A share of networks solved is that of the Kaplan-Meier curve with its 95 % interval (log-log),
+or of the runs that lasted so long where none has solved the task."""
+
+
+def answer(sources: Sources) -> Answer:
+    """See `paper_figures.questions`."""
+    records = sources.runs(TASK)
+    records = records[records.variant.isin(BARS)]
+    by_bar: Times = {bar: times(records[records.variant == bar]) for bar in BARS}
+    figure = Figure(figsize=(style.WIDTH, 2.5))
+    _draw(figure, by_bar)
+    return Answer(
+        name="question_horizon",
+        question="20 LIF neurons cannot solve store-recall, you write. Until when?",
+        short=_short(by_bar),
+        figure=figure,
+        caption=CAPTION,
+        table=_table(by_bar),
+        measured=MEASURED,
+        runs=[described(TASK, records)],
+        commands=["repro reproduce fig2 --panels 2a --profile paper --seeds 10-49"],
+        missing=not_run(records=planned(TASK, records)),
+    )
+
+
+def solved(of: tuple[np.ndarray, np.ndarray], by: int) -> tuple[float, float, float, int] | None:
+    """The share solved within `by` iterations and its interval, and the number of runs that lasted so long or solved
+    the task earlier; None if there is none."""
+    values, censored = of
+    told = int((~censored | (values >= by)).sum())
+    if not told:
+        return None
+    at, surviving, low, high = curve(values, censored)
+    until = int(np.searchsorted(at, by, side="right"))
+    if not until:
+        return 0.0, 0.0, float(1 - 0.025 ** (1 / told)), told
+    return float(1 - surviving[until - 1]), float(1 - high[until - 1]), float(1 - low[until - 1]), told
+
+
+def _short(by_bar: Times) -> str:
+    values = [(by, solved(by_bar[BARS[0]], by)) for by in HORIZONS]
+    shares = [f"{100 * found[0]:.0f} % within {by}" for by, found in values if found]
+    never = [by for by, found in values if found and not found[0]]
+    if not shares:
+        return "Not known yet: no run has ended."
+    until = f"Until iteration {max(never)} at least" if never else "Not even early"
+    return (
+        f"{until}: of {len(by_bar[BARS[0]][0])} networks of 20 LIF neurons trained by BPTT, {', '.join(shares)} "
+        "iterations "
+        f"solve it. The text names no horizon; {HORIZONS[0]} is the last iteration that it shows."
+    )
+
+
+def _table(by_bar: Times) -> list[list[str]]:
+    labels = get_task(TASK).variants
+    rows = [["network", "runs", *(f"solved within {by}" for by in HORIZONS)]]
+    for bar in BARS:
+        cells = [solved(by_bar[bar], by) for by in HORIZONS]
+        texts = [f"{100 * c[0]:.0f} % ({100 * c[1]:.0f} - {100 * c[2]:.0f} %)" if c else "" for c in cells]
+        rows.append([labels[bar].label, str(len(by_bar[bar][0])), *texts])
+    return rows
+
+
+def _draw(figure: Figure, by_bar: Times) -> None:
+    axes = style.grid(figure, 1, 1, left=0.5, right=1.4, top=0.3, bottom=0.4)[0, 0]
+    labels, ends = get_task(TASK).variants, {}
+    last = max(HORIZONS)
+    for bar, (values, censored) in by_bar.items():
+        if not len(values):
+            continue
+        colour = style.COLOURS[bar]
+        at, *curves = curve(values, censored)
+        at = np.concatenate([[1], at, [last]])
+        surviving, low, high = (np.concatenate([[1.0], y, y[-1:] if len(y) else [1.0]]) for y in curves)
+        axes.plot(at, 100 * surviving, color=colour, lw=1.2, **STEPPED)
+        axes.fill_between(at, 100 * low, 100 * high, color=colour, **SHADE)
+        given_up = values[censored & np.isfinite(values)]
+        height = 100 * surviving[np.searchsorted(at, given_up, side="right") - 1] if len(given_up) else given_up
+        axes.plot(given_up, height, ls="", marker="|", ms=5, color=colour, clip_on=False)
+        ends[labels[bar].label] = (float(100 * surviving[-1]), colour)
+    for by in HORIZONS:
+        axes.axvline(by, color=style.GREY, lw=0.6, ls=(0, (3, 2)), zorder=0)
+        axes.text(by, 104, str(by), ha="center", color=style.GREY)
+    axes.set(xscale="log", xlim=(10, last), ylim=(0, 100), xlabel="iterations", ylabel="not solved yet (%)")
+    style.plain_log(axes.xaxis)
+    style.label_ends(axes, ends, {}, gap=0.08)

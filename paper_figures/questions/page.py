@@ -1,0 +1,48 @@
+"""The page as Markdown."""
+
+import textwrap
+from collections.abc import Sequence
+
+from paper_figures.questions.answer import Answer
+
+WIDTH = 120  # characters of a line
+HEAD = """\
+# What the paper's authors would ask
+
+Six questions on this reproduction, each with a short answer, a figure, how it was measured, and the command that makes
+its runs. `repro questions` writes this page from records and from the tables in sweeps/tables. Each section names the
+runs that it rests on: write the page again when there are more.
+
+Runs at the paper's size are records; seeds 0 to 9 have been looked at before, and claims rest on seeds 10 to 49
+([campaign.md](campaign.md)). Studies have seeds 100 upwards and may be of a smaller size, which is stated. A lost run
+(a dead network, weights that are no longer finite) is counted as one that failed.
+"""
+
+
+def page(answers: Sequence[Answer]) -> str:
+    """The page, one section a question."""
+    return "\n".join([HEAD, *(_section(number, answer) for number, answer in enumerate(answers, 1))])
+
+
+def _section(number: int, answer: Answer) -> str:
+    parts = [
+        f"## {number}. {answer.question}",
+        _wrapped(answer.short),
+        f"![{answer.question}]({answer.name}.svg)",
+        _wrapped(f"*{answer.caption}*"),
+        *([_table(answer.table)] if answer.table else []),
+        _wrapped(f"**Measured.** {answer.measured}"),
+        _wrapped(f"**Runs.** {'; '.join(answer.runs)}."),
+        *([_wrapped(f"**Not run.** {answer.missing}")] if answer.missing else []),
+        "\n".join(f"    {command}" for command in answer.commands),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(cell.replace('<', chr(92) + '<') for cell in row)} |" for row in lines)
