@@ -32,7 +32,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures check regress sweep test test-torch lint faults bench clean lock FORCE
+.PHONY: help theory figures report check regress sweep test test-torch lint faults bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -44,7 +44,7 @@ help: ## this page
 	@echo "  DEVICE=cpu        cpu or cuda"
 	@echo "  MINUTES=60        stop 'figN' after so long; the same command resumes the runs that are left"
 	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains their runs and draws them"
-	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
+	@echo "  RECORDS=accepted  what 'figures', 'report' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws; all if not given"
 	@echo "  TIMIT_DIR=DIR     your copy of TIMIT, for figure 2c; synthesised speech in its place if not given"
 	@echo "  PTB_DIR=DIR       your copy of the Penn Treebank (plain or .gz), for figure 4; 'repro data ptb' downloads it"
@@ -68,6 +68,9 @@ fig%: .venv/.stamp FORCE
 
 figures: .venv/.stamp ## redraw from records; trains nothing
 	@code=0; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS) || code=1; done; exit $$code
+
+report: .venv/.stamp ## one HTML page of all results, which opens offline and prints: results/report/report.html
+	@$(BIN)/repro report $(READ_ARGS)
 
 check: .venv/.stamp ## judge the paper's claims by our records
 	@$(BIN)/repro check $(READ_ARGS)

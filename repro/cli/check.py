@@ -105,7 +105,7 @@ def judge(
     Raises UserError when the figure or `where` is unknown, or a record cannot be read.
     """
     from repro.claims.check import check
-    from repro.claims.claim import load_claims
+    from repro.claims.claim import load_claims, panels_of
     from repro.claims.multiverse import read_results, with_counts
     from repro.runs.scale import paper_hashes
 
@@ -138,12 +138,6 @@ def _substitutes(tasks: "Sequence[tuple[Task, pd.DataFrame]]") -> dict[tuple[str
         if size.stamp
         for variant, hashes in size.hashes.items()
     }
-
-
-def panels_of(text: str) -> list[str]:
-    """The panels that a claim is about: "1d" -> 1d; "1d,e" -> 1d, 1e."""
-    parts = [part.strip() for part in text.split(",")]
-    return [part if len(part) > 1 else parts[0][:-1] + part for part in parts]
 
 
 def as_json(results: Sequence[Any]) -> str:

@@ -26,6 +26,7 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "show": ("show", "one run: its config, where each value comes from, its numbers and history"),
     "figures": ("figures", "draw a figure from records"),
     "check": ("check", "which of the paper's claims hold"),
+    "report": ("report", "write one HTML page: every figure, claim, verdict and cause"),
     "readings": ("readings", "in how many readings of the text each claim holds"),
     "regress": ("regress", "whether our results moved away from the accepted ones"),
     "accept": ("accept", "make runs the accepted reference"),

@@ -5,6 +5,7 @@ results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights       
 results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
 results/studies/STUDY/                      queue, runs/, logs/, tables, points, picture             (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
+results/report/                             the report                                             (ignored by git)
 """
 
 import os
@@ -109,6 +110,11 @@ def study_folder(name: str) -> Path:
 def figures_folder() -> Path:
     """Where figures are drawn unless the user names a folder."""
     return ROOT / "figures"
+
+
+def report_file() -> Path:
+    """Where the report is written unless the user names a file."""
+    return ROOT / "report" / "report.html"
 
 
 def data_folder() -> Path:
