@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 import yaml
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from repro.claims.claim_result import ClaimResult
 from repro.claims.table import COLUMNS, MARKS
@@ -23,6 +23,7 @@ from repro.runs.config import provenance
 DOCS = store.HOME / "docs"
 SYMBOLS = dict(zip(RANK, "✓≈→?✗○–·", strict=True))
 NOTES = "paper_notes.md"
+APPENDICES = {"paper_notes.md": ("notes", "appendix A"), "readings.md": ("reading-studies", "appendix B")}
 TEXTS = {  # what the template prints of docs/: name -> page, section ("" for what comes before the first)
     "judging": ("records.md", "How a claim is judged"),
     "errata": (NOTES, "Errata that the code corrects"),
@@ -43,7 +44,7 @@ def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecor
     )
     environment.filters |= {"data_uri": markdown.data_uri, "symbol": SYMBOLS.__getitem__, "slug": _slug}
     environment.filters |= {"upper_first": lambda text: text[:1].upper() + text[1:], "share_of_width": _share_of_width}
-    environment.filters |= {"cell": _cell}
+    environment.filters |= {"cell": _cell, "with_links": _with_links}
     return environment.get_template("page.html").render(
         figures=figures,
         judgements=judgements,
@@ -57,9 +58,9 @@ def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecor
         costs=compute.costs(records),
         origin=compute.origin(records),
         texts={name: _text(page, heading) for name, (page, heading) in TEXTS.items()},
-        readings_page=_whole("readings.md", 4),
-        notes=_whole(NOTES, 4, without=[heading for page, heading in TEXTS.values() if page == NOTES]),
-        speed_tables=_whole("performance.md", 4, without=["", TEXTS["goals"][1]]),
+        readings_page=_whole("readings.md", 3),
+        notes=_whole(NOTES, 3, without=[heading for page, heading in TEXTS.values() if page == NOTES]),
+        speed_tables=_whole("performance.md", 3, without=["", TEXTS["goals"][1]]),
         tolerances={j.claim.tolerance: None for j in judgements if j.claim.tolerance},
         seeds={j.claim.task: j.claim.seeds for j in judgements if j.claim.seeds},
         provenance=provenance,
@@ -77,6 +78,14 @@ def _cell(result: ClaimResult, column: str) -> str:
     text = COLUMNS[column](result).replace("+-", "±")
     mark = f" {MARKS.get(result.statistic, '')}"
     return f"{text.removesuffix(mark)} ({result.statistic})" if column == "ours" and text.endswith(mark) else text
+
+
+def _with_links(text: str) -> Markup:
+    """A text in which pages of docs/ that are appendices are links to these."""
+    html = str(escape(text.replace("+-", "±")))
+    for page, (anchor, name) in APPENDICES.items():
+        html = html.replace(f"docs/{page}", f'<a href="#{anchor}">{name}</a>')
+    return Markup(html)
 
 
 def _slug(text: str) -> str:
