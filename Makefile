@@ -18,9 +18,9 @@ TORCH_INDEX ?= $(if $(filter no,$(CUDA)),https://download.pytorch.org/whl/cpu)
 TIMIT_DIR ?=
 PTB_DIR ?=
 export TIMIT_DIR PTB_DIR
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(or $(shell for p in python3.11 python3.12 python3.13; do $$p -c '' 2>/dev/null && echo $$p && break; done),python3)
 
-SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+GIGABYTES = $(if $(filter no,$(CUDA)),1.9,5.6)
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
 RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE)) \
@@ -110,8 +110,9 @@ clean: ## remove .venv and caches; results stay
 # wants; or the CPU build; or, from another index, by version alone. --no-deps: the locks name every package there is to
 # install. Byte code is compiled at the end, on all cores: half a minute less.
 .venv/.stamp: pyproject.toml requirements.lock requirements-torch.lock requirements-torch-cpu.lock
-	@test -n "$(PYTHON)" || { echo "this needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Building .venv with $(PYTHON): $(if $(filter no,$(CUDA)),1.9,5.6) GB, mostly torch; minutes, once."
+	@command -v $(PYTHON) > /dev/null || { echo "no $(PYTHON) here; this needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) repro/supported.py $(if $(wildcard .venv),0,$(GIGABYTES))
+	@echo "Building .venv with $(PYTHON): $(GIGABYTES) GB, mostly torch; minutes, once."
 	@$(PYTHON) -m venv .venv
 ifeq ($(CUDA),no)
 	@touch .venv/.no-cuda

@@ -16,6 +16,7 @@ from repro.records import frames, store
 from repro.records.files import write_atomically
 from repro.records.sums import verify
 from repro.runs.registry import all_tasks
+from repro.text import table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
     from repro.runs.task import Task
 
 
+ABOUT = "Judge the paper's claims by records, and print which hold. Trains nothing."
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    from repro.claims.verdicts import MEANINGS
+
+    parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
+    words = table([(f"  {verdict}", meaning) for verdict, meaning in MEANINGS.items()])
+    parser.epilog = f"verdicts (docs/records.md has the rules):\n{words}"
     parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
     parser.add_argument(
         "--records",
@@ -60,7 +69,8 @@ def execute(args: argparse.Namespace) -> int:
     if fallen:
         print("\nworse than recorded: " + ", ".join(f"{name} (was {was})" for name, was in fallen.items()))
     if not args.why and not args.markdown and results:
-        print("\nthe reasons: repro check --why" + _options(args))
+        print("\nwhat the claims are: repro list claims; what the verdicts mean: repro check --help")
+        print("the reasons: repro check --why" + _options(args))
     return 1 if fallen else 0
 
 

@@ -105,7 +105,7 @@ def _report(args: argparse.Namespace, jobs: Sequence[PlannedRun], ends: Sequence
     number = Counter(end.state for end in ends)
     failed, left = number["failed"], number["unfinished"] + number[NOT_BEGUN]
     if failed + number[NOT_BEGUN] < len(jobs):
-        conclude(args.figure, args.panels)
+        conclude(args.figure, args.panels, args.profile != "smoke")
     if failed:
         print(f"\n{count(failed, 'run')} of {len(jobs)} failed; `repro runs` prints why; this command retries them")
     if left:
@@ -156,7 +156,7 @@ def itemised(jobs: Sequence[PlannedRun]) -> str:
     return f"\n{table(rows)}\n" if rows else ""
 
 
-def conclude(figure: str, panels: Sequence[str] | None) -> None:
+def conclude(figure: str, panels: Sequence[str] | None, verdicts: bool = True) -> None:
     """Draw the figure and print the verdicts on its claims, or the reason why it cannot be drawn."""
     from repro.claims.claim import load_claims
     from repro.cli.check import brief, judge
@@ -165,6 +165,9 @@ def conclude(figure: str, panels: Sequence[str] | None) -> None:
         print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
     except UserError as error:
         print(f"\nno figure and no verdicts: {error}")
+        return
+    if not verdicts:
+        print("\nsmoke runs are too small to judge anything: no verdicts")
         return
     if figure not in {claim.figure for claim in load_claims()}:
         print(f"\n{figure} has no claims, so there are no verdicts")
