@@ -69,7 +69,7 @@ def execute(args: argparse.Namespace) -> int:
     if fallen:
         print("\nworse than recorded: " + ", ".join(f"{name} (was {was})" for name, was in fallen.items()))
     if not args.why and not args.markdown and results:
-        print("\nwhat the claims are: repro list claims; what the verdicts mean: repro check --help")
+        print("\nthe claims: repro list claims; the meaning of verdicts: repro check --help")
         print("the reasons: repro check --why" + _options(args))
     return 1 if fallen else 0
 

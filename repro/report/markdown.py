@@ -37,17 +37,27 @@ def section(path: Path, heading: str) -> str:
     return found[heading]
 
 
-def to_html(text: str, folder: Path, level: int = 2) -> str:
-    """Markdown as HTML. Its second level of headings becomes `level`; images are read from `folder`; of links to other
-    files of the project the words stay. Raises UserError when an image cannot be read."""
+def to_html(text: str, folder: Path, level: int = 2, prefix: str = "") -> str:
+    """Markdown as HTML. Its second level of headings becomes `level`, and gets anchors where there is a `prefix` for
+    them; images are read from `folder`; of links to other files of the project the words stay.
+
+    Raises UserError when an image cannot be read.
+    """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarmath_plugin, renderer=_formula)
     tokens = markdown.parse(text)
-    for token in tokens:
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type == "heading_open" and token.tag == "h2" and prefix and following:
+            token.attrs["id"] = anchor(prefix, following.content)
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(int(token.tag[1:]) + level - 2, 6)}"
         token.children = _inline(token.children, folder) if token.children else token.children
     body: str = markdown.renderer.render(tokens, markdown.options, {})
     return body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+
+
+def anchor(*parts: str) -> str:
+    """The end of an address: letters and digits of ASCII, and hyphens."""
+    return re.sub("[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")
 
 
 def data_uri(path: Path) -> str:

@@ -10,6 +10,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from repro.claims.claim_result import ClaimResult
+from repro.claims.criteria import Tolerance
 from repro.claims.table import COLUMNS, MARKS
 from repro.claims.verdicts import RANK
 from repro.drawing import RC, WIDTH
@@ -18,12 +19,14 @@ from repro.records.files import read_bytes
 from repro.records.record import RunRecord
 from repro.report import compute, markdown
 from repro.report.figures import FigurePart
+from repro.report.panels import Judgement
 from repro.runs.config import provenance
 
 DOCS = store.HOME / "docs"
 SYMBOLS = dict(zip(RANK, "✓≈→?✗○–·", strict=True))
 NOTES = "paper_notes.md"
 APPENDICES = {"paper_notes.md": ("notes", "appendix A"), "readings.md": ("reading-studies", "appendix B")}
+CHANGED = "Verdicts: the rules, and what they changed"  # in appendix A
 TEXTS = {  # what the template prints of docs/: name -> page, section ("" for what comes before the first)
     "judging": ("records.md", "How a claim is judged"),
     "errata": (NOTES, "Errata that the code corrects"),
@@ -42,7 +45,7 @@ def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecor
     environment = jinja2.Environment(
         loader=here, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"data_uri": markdown.data_uri, "symbol": SYMBOLS.__getitem__, "slug": _slug}
+    environment.filters |= {"data_uri": markdown.data_uri, "symbol": SYMBOLS.__getitem__, "slug": markdown.anchor}
     environment.filters |= {"upper_first": lambda text: text[:1].upper() + text[1:], "share_of_width": _share_of_width}
     environment.filters |= {"cell": _cell, "with_links": _with_links}
     return environment.get_template("page.html").render(
@@ -58,12 +61,15 @@ def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecor
         costs=compute.costs(records),
         origin=compute.origin(records),
         texts={name: _text(page, heading) for name, (page, heading) in TEXTS.items()},
-        readings_page=_whole("readings.md", 3),
-        notes=_whole(NOTES, 3, without=[heading for page, heading in TEXTS.values() if page == NOTES]),
-        speed_tables=_whole("performance.md", 3, without=["", TEXTS["goals"][1]]),
-        tolerances={j.claim.tolerance: None for j in judgements if j.claim.tolerance},
-        seeds={j.claim.task: j.claim.seeds for j in judgements if j.claim.seeds},
+        appendices={
+            "notes": _appendix("notes", NOTES),
+            "reading-studies": _appendix("reading-studies", "readings.md"),
+            "timings": _appendix("timings", "performance.md"),
+        },
+        tolerances=_tolerances(judgements),
+        seeds={j.claim.task: j.claim.seeds for j in judgements},
         provenance=provenance,
+        changed=markdown.anchor("notes", CHANGED),
     )
 
 
@@ -71,6 +77,15 @@ def _counts(results: Sequence[ClaimResult]) -> dict[str, int]:
     """Verdict -> how often, the best first."""
     counts = collections.Counter(result.verdict for result in results)
     return {verdict: counts[verdict] for verdict in RANK if counts[verdict]}
+
+
+def _tolerances(judgements: Sequence[Judgement]) -> dict[Tolerance, list[str]]:
+    """Tolerance -> the metrics that are judged by it."""
+    metrics: dict[Tolerance, dict[str, None]] = {}
+    for claim in (judgement.claim for judgement in judgements):
+        if claim.tolerance and claim.metric:
+            metrics.setdefault(claim.tolerance, {})[claim.metric] = None
+    return {tolerance: list(names) for tolerance, names in metrics.items()}
 
 
 def _cell(result: ClaimResult, column: str) -> str:
@@ -88,11 +103,6 @@ def _with_links(text: str) -> Markup:
     return Markup(html)
 
 
-def _slug(text: str) -> str:
-    """A text as the end of an address: letters, digits and hyphens."""
-    return "".join(letter if letter.isalnum() else "-" for letter in text.lower())
-
-
 def _share_of_width(image: Path) -> str:
     """How much of the text's width an image takes: "60%". All have letters of one size, but the widest ones."""
     pixels = int.from_bytes(read_bytes(image)[16:20])  # of a PNG's header
@@ -103,11 +113,12 @@ def _text(page: str, heading: str) -> Markup:
     return Markup(markdown.to_html(markdown.section(DOCS / page, heading), DOCS, level=3))
 
 
-def _whole(page: str, level: int, without: Sequence[str] = ()) -> Markup:
-    """A page of docs/ without some of its sections; the others get headings of this level."""
-    parts = markdown.sections(DOCS / page)
-    kept = [f"## {name}\n{body}" if name else body for name, body in parts.items() if name not in without]
-    return Markup(markdown.to_html("\n".join(kept), DOCS, level))
+def _appendix(prefix: str, page: str) -> tuple[list[str], Markup]:
+    """The sections of a page of docs/ that are not in `TEXTS`: their headings, and all of them as HTML."""
+    printed = {heading for name, heading in TEXTS.values() if name == page}
+    parts = {name: body for name, body in markdown.sections(DOCS / page).items() if name not in printed}
+    text = "\n".join(f"## {name}\n{body}" if name else body for name, body in parts.items())
+    return list(filter(None, parts)), Markup(markdown.to_html(text, DOCS, level=3, prefix=prefix))
 
 
 def _citation() -> Any:
