@@ -18,9 +18,9 @@ TORCH_INDEX ?= $(if $(filter no,$(CUDA)),https://download.pytorch.org/whl/cpu)
 TIMIT_DIR ?=
 PTB_DIR ?=
 export TIMIT_DIR PTB_DIR
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c $(SUPPORTED) 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(or $(shell for p in python3.11 python3.12 python3.13; do $$p -c '' 2>/dev/null && echo $$p && break; done),python3)
 
-SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+GIGABYTES = $(if $(filter no,$(CUDA)),1.9,5.6)
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --no-compile
 RUN_ARGS = --profile $(PROFILE) --jobs $(JOBS) $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(DEVICE),--device $(DEVICE)) \
@@ -32,7 +32,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures check regress sweep test test-torch test-cluster lint faults bench clean lock FORCE
+.PHONY: help theory figures report check regress sweep test test-torch test-cluster lint faults bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -44,7 +44,7 @@ help: ## this page
 	@echo "  DEVICE=cpu        cpu or cuda"
 	@echo "  MINUTES=60        stop 'figN' after so long; the same command resumes the runs that are left"
 	@echo "  PANELS=4c,4e,4g   these panels only: 'figN' trains their runs and draws them"
-	@echo "  RECORDS=accepted  what 'figures' and 'check' read: runs, accepted, or a folder of records"
+	@echo "  RECORDS=accepted  what 'figures', 'report' and 'check' read: runs, accepted, or a folder of records"
 	@echo "  FIGURES=fig1      what 'figures' draws; all if not given"
 	@echo "  TIMIT_DIR=DIR     your copy of TIMIT, for figure 2c; synthesised speech in its place if not given"
 	@echo "  PTB_DIR=DIR       your copy of the Penn Treebank (plain or .gz), for figure 4; 'repro data ptb' downloads it"
@@ -68,6 +68,9 @@ fig%: .venv/.stamp FORCE
 
 figures: .venv/.stamp ## redraw from records; trains nothing
 	@code=0; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS) || code=1; done; exit $$code
+
+report: .venv/.stamp ## one HTML page of all results, which opens offline and prints: results/report/report.html
+	@$(BIN)/repro report $(READ_ARGS)
 
 check: .venv/.stamp ## judge the paper's claims by our records
 	@$(BIN)/repro check $(READ_ARGS)
@@ -111,8 +114,9 @@ clean: ## remove .venv and caches; results stay
 # wants; or the CPU build; or, from another index, by version alone. --no-deps: the locks name every package there is to
 # install. Byte code is compiled at the end, on all cores: half a minute less.
 .venv/.stamp: pyproject.toml requirements.lock requirements-torch.lock requirements-torch-cpu.lock
-	@test -n "$(PYTHON)" || { echo "this needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Building .venv with $(PYTHON): $(if $(filter no,$(CUDA)),1.9,5.6) GB, mostly torch; minutes, once."
+	@command -v $(PYTHON) > /dev/null || { echo "no $(PYTHON) here; this needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) repro/supported.py $(if $(wildcard .venv),0,$(GIGABYTES))
+	@echo "Building .venv with $(PYTHON): $(GIGABYTES) GB, mostly torch; minutes, once."
 	@$(PYTHON) -m venv .venv
 ifeq ($(CUDA),no)
 	@touch .venv/.no-cuda

@@ -76,7 +76,7 @@ def _sample(evidence: Evidence, claim: PaperClaim) -> Sample:
 
 def _of_other_seeds(result: ClaimResult) -> str:
     """What runs of any seed show, planned or not; empty where that is nothing."""
-    return f"on other seeds than planned {result.verdict}: {result.reason}" if result.verdict in JUDGED else ""
+    return f"other seeds: {result.verdict}: {result.reason}" if result.verdict in JUDGED else ""
 
 
 def substitute_notes(

@@ -64,6 +64,12 @@ class PaperClaim:
     worse: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+def panels_of(text: str) -> list[str]:
+    """The panels that a claim is about: "1d" -> 1d; "1d,e" -> 1d, 1e."""
+    parts = [part.strip() for part in text.split(",")]
+    return [part if len(part) > 1 else parts[0][:-1] + part for part in parts]
+
+
 def load_claims(path: Path | None = None) -> list[PaperClaim]:
     """Read claims.toml: tables `tolerances`, `requirements`, `licences`, `seeds` and `worse`, then one array of claims
     a figure.

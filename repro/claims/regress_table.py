@@ -11,6 +11,10 @@ from repro.errors import UserError
 from repro.text import aligned, count
 
 HEADER = ("", "accepted", "new", "moved by", "detects", "p", "verdict")
+LEGEND = (
+    "a cell is one metric of one config; in brackets: the number of seeds",
+    "detects: the smallest shift that 8 of 10 repetitions would find, after Holm over all cells",
+)
 VERDICTS = ("same", "moved", "too few", "not run")
 
 
@@ -59,7 +63,7 @@ def format_table(results: Sequence[CellResult], required: Sequence[CellResult]) 
         lines += [heading, f"{task} {variant} ({digest})"] if not lines else [f"{task} {variant} ({digest})"]
         lines += list(itertools.islice(rows, len(list(group))))
     if compared:
-        lines += ["", "detects: the smallest shift that 8 of 10 repetitions would find, after Holm over all cells", ""]
+        lines += ["", *LEGEND, ""]
     lines += [f"moved: {r.task} {r.variant} {r.metric}: {r.reason}" for r in compared if r.verdict == "moved"]
     verdicts = collections.Counter(r.verdict for r in results)
     lines.append(f"{count(len(results), 'cell')}: {', '.join(f'{verdicts[v]} {v}' for v in VERDICTS)}")
@@ -71,7 +75,7 @@ def _unsettled(results: Sequence[CellResult], required: Sequence[CellResult]) ->
     if exit_code(results, required) != 3:
         return []
     if all(r.verdict == "not run" for r in results):
-        return ["not settled: nothing was compared; no new run has a config that was accepted"]
+        return ["not settled: nothing was compared, because no new run has the config of an accepted one"]
     lines = []
     if few := [r for r in required if r.verdict == "too few"]:
         factors = [r.detectable for r in few if r.scale == "factor"]

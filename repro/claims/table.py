@@ -9,18 +9,14 @@ from typing import Any
 from repro.claims.claim_result import ClaimResult
 from repro.claims.multiverse import DEPENDENT
 from repro.claims.regions import span
-from repro.claims.verdicts import JUDGED, RANK
+from repro.claims.verdicts import JUDGED, MEANINGS, RANK
 from repro.text import aligned, format_number
 
 WIDTH = 100  # of a terminal that does not state its own
 LEFT_OUT = ("tolerance", "panel")  # the columns that a narrow terminal does without, in this order
 ORDER = tuple(RANK)
 COLOURS = dict(zip(ORDER, (32, 36, 33, 35, 31), strict=False))  # green, cyan, yellow, magenta, red
-UNJUDGED = {
-    "not run": "no finished run at the paper's size, or none of the planned seeds",
-    "no data": "licensed, not part of the repository",
-    "no claim": "a picture without a number, or another group's number",
-}
+UNJUDGED = {verdict: MEANINGS[verdict] for verdict, rank in RANK.items() if not rank}
 INDICATIVE = "* indicative: fewer seeds than three, or than planned"
 MARKS = {"median": "m", "share": "s"}  # of a statistic that is no mean
 MEANING = {"median": "m median over seeds (Kaplan-Meier)", "share": "s share of the runs that meet the condition"}
@@ -58,8 +54,8 @@ def format_table(results: Sequence[ClaimResult], why: bool = False, width: int =
             lines += _wrapped(f"{verdict} ({because}): {', '.join(r.id for r in others)}", width, "", "    ")
         for r in results if why else ():
             if r.verdict == verdict and r.substitute_note:
-                lines += _wrapped(f"{r.id} {r.substitute_note}", width, "    ", "        ")
-    lines += _wrapped(tally(results), width, "", "    ")
+                lines += _wrapped(f"{r.id}: {r.substitute_note}", width, "    ", "        ")
+    lines += _wrapped_tally(results, width)
     if dependent := ", ".join(r.id for r in results if r.holds_in.endswith(DEPENDENT)):
         lines += _wrapped(f"{DEPENDENT} (they hold in the chosen reading alone): {dependent}", width, "", "    ")
     lines += _wrapped(legend(judged), width, "")
@@ -71,7 +67,7 @@ def format_brief(results: Sequence[ClaimResult], width: int = WIDTH, colour: boo
     """The tally, then one line a claim: verdict, id, seeds, and our result beside the paper's, cut off at `width`."""
     if not results:
         return "no claims"
-    lines = _wrapped(tally(results), width, "", "    ")
+    lines = _wrapped_tally(results, width)
     rows = [(COLUMNS["verdict"](r), r.id, _seeds(r), compare(r)) for r in results]
     for text, result in zip(aligned(rows), results, strict=True):
         text = text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
@@ -140,6 +136,12 @@ def _rows(results: Sequence[ClaimResult], width: int) -> list[str]:
         if max(map(len, texts)) <= width:
             break
     return texts
+
+
+def _wrapped_tally(results: Sequence[ClaimResult], width: int) -> list[str]:
+    """The tally in lines that keep a number and its verdict together."""
+    kept = tally(results).replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in _wrapped(kept, width, "", "    ")]
 
 
 def _wrapped(text: str, width: int, first: str, then: str | None = None) -> list[str]:

@@ -11,11 +11,21 @@ from repro.errors import UserError
 from repro.records.files import read_json, write_atomically
 from repro.records.store import VERDICTS
 
-# The verdicts, the best first, and how they rank: a lower one is worse.
+# The verdicts, the best first, and how they rank: a lower one is worse. docs/records.md has the whole rules.
 RANK = {
     "reproduced": 5, "fitted": 4, "direction only": 3, "inconclusive": 2, "not reproduced": 1,
     "not run": 0, "no data": 0, "no claim": 0,
 }  # fmt: skip
+MEANINGS = {
+    "reproduced": "our 95 % interval is inside the tolerance, and every stated order holds (p < 0.05)",
+    "fitted": "the same, but our reading of the text was chosen by this very number",
+    "direction only": "a stated order holds in the mean, but is not significant or the number is off",
+    "inconclusive": "our interval overlaps an edge of the tolerance: more seeds would decide",
+    "not reproduced": "our interval is outside the tolerance, or a stated order fails",
+    "not run": "no finished run at the paper's size, or none of the planned seeds",
+    "no data": "licensed, not part of the repository",
+    "no claim": "a picture without a number, or another group's number",
+}
 JUDGED = tuple(verdict for verdict, rank in RANK.items() if rank)
 FORMER = {"ordering only": "direction only"}  # a word of the first edition's rules, and what it is called now
 _READER = pydantic.TypeAdapter(dict[str, Literal[(*RANK, *FORMER)]])  # type: ignore[valid-type]

@@ -16,6 +16,7 @@ from repro.records import frames, store
 from repro.records.files import write_atomically
 from repro.records.sums import verify
 from repro.runs.registry import all_tasks
+from repro.text import table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
     from repro.runs.task import Task
 
 
+ABOUT = "Judge the paper's claims by records, and print which hold. Trains nothing."
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    from repro.claims.verdicts import MEANINGS
+
+    parser.description, parser.formatter_class = ABOUT, argparse.RawDescriptionHelpFormatter
+    words = table([(f"  {verdict}", meaning) for verdict, meaning in MEANINGS.items()])
+    parser.epilog = f"verdicts (docs/records.md has the rules):\n{words}"
     parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
     parser.add_argument(
         "--records",
@@ -60,7 +69,8 @@ def execute(args: argparse.Namespace) -> int:
     if fallen:
         print("\nworse than recorded: " + ", ".join(f"{name} (was {was})" for name, was in fallen.items()))
     if not args.why and not args.markdown and results:
-        print("\nthe reasons: repro check --why" + _options(args))
+        print("\nthe claims: repro list claims; the meaning of verdicts: repro check --help")
+        print("the reasons: repro check --why" + _options(args))
     return 1 if fallen else 0
 
 
@@ -105,7 +115,7 @@ def judge(
     Raises UserError when the figure or `where` is unknown, or a record cannot be read.
     """
     from repro.claims.check import check
-    from repro.claims.claim import load_claims
+    from repro.claims.claim import load_claims, panels_of
     from repro.claims.multiverse import read_results, with_counts
     from repro.runs.scale import paper_hashes
 
@@ -138,12 +148,6 @@ def _substitutes(tasks: "Sequence[tuple[Task, pd.DataFrame]]") -> dict[tuple[str
         if size.stamp
         for variant, hashes in size.hashes.items()
     }
-
-
-def panels_of(text: str) -> list[str]:
-    """The panels that a claim is about: "1d" -> 1d; "1d,e" -> 1d, 1e."""
-    parts = [part.strip() for part in text.split(",")]
-    return [part if len(part) > 1 else parts[0][:-1] + part for part in parts]
 
 
 def as_json(results: Sequence[Any]) -> str:

@@ -3,6 +3,7 @@
 import argparse
 
 from repro.runs.registry import all_tasks
+from repro.text import table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +12,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     for task in all_tasks():
         if task.commands:
             task.load("commands")(sources)
-    sources.help = ", ".join(sources.choices)
+    sources.help = "one of those below; `repro data SOURCE --help` describes it"
+    about = [(f"  {name}", str(choice.description).split(". ")[0]) for name, choice in sources.choices.items()]
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, f"sources:\n{table(about)}"
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -24,16 +24,17 @@ CONTROL = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 COMMANDS = {  # name -> module of repro.cli, what it does
     "reproduce": ("reproduce", "train all runs of a figure, draw it, print which claims hold"),
     "run": ("run", "train one variant with one seed; resumes when called again"),
-    "runs": ("runs", "the state of every run, and why one failed"),
+    "runs": ("runs", "the status of each run, and why one failed"),
     "show": ("show", "one run: its config, where each value comes from, its numbers and history"),
     "figures": ("figures", "draw a figure from records"),
-    "check": ("check", "which of the paper's claims hold"),
+    "check": ("check", "which of the paper's claims hold, from records"),
+    "report": ("report", "write one HTML page: every figure, claim, verdict and cause"),
     "readings": ("readings", "in how many readings of the text each claim holds"),
     "questions": ("questions", "answers to what the paper's authors would ask"),
-    "regress": ("regress", "whether our results moved away from the accepted ones"),
+    "regress": ("regress", "whether new runs agree with the accepted ones"),
     "accept": ("accept", "make runs the accepted reference"),
     "migrate": ("migrate", "turn records of an older schema into those of this version"),
-    "list": ("listing", "tasks, variants, profiles, claims"),
+    "list": ("listing", "list the tasks, variants, profiles or claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
     "work": ("work", "join the queue of a figure or a study, from any machine"),
     "pack": ("pack", "write runs into one file, for another machine"),
@@ -49,12 +50,15 @@ for learning in recurrent neural nets" (Bellec, Scherr et al. 2019)."""
 
 EXAMPLES = """\
 examples:
-  repro reproduce fig1                  figure 1 at the paper's size, one seed (what `make fig1` does)
-  repro reproduce fig1 --dry-run        what that would train, and what it costs
-  repro list variants                   the bars of the figure
+  repro check --brief             the verdicts on the paper's claims, from the
+                                  committed records; trains nothing
+  repro report                    the same as a page with every figure
+  repro reproduce fig1            train figure 1 with one seed, as `make fig1`
+  repro reproduce fig1 --dry-run  what that would train, and what it costs
+  repro list variants             the learning rules of each figure
   repro run pattern_generation --variant e_prop_1 --set iterations=200
-  repro sweep store_recall_threshold    train a study of sweeps/, with a table and a figure at the end
-  repro check --figure fig1             verdicts from the committed records; trains nothing
+  repro sweep store_recall_threshold
+                                  train and compare the points of a study
 """
 
 

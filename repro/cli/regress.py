@@ -8,17 +8,23 @@ from repro.errors import UserError
 from repro.records import frames
 from repro.text import is_plain
 
+ABOUT = """\
+Compare runs with the accepted ones of the same config, and print what moved.
+A cell of the comparison is one metric of one config."""
 EXIT = """\
 exit status:
-  0  no cell moved, and each required cell is the same: a shift of FACTOR would have been seen
+  0  no cell moved, and each required cell is the same: a shift of FACTOR
+     would have been seen
   1  a cell moved
   2  bad input
-  3  not settled: nothing was compared, too few seeds, or a required cell was not run"""
+  3  not settled: nothing was compared, too few seeds, or a required cell was
+     not run"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXIT
+    parser.description = ABOUT
     parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (yours, the default) or a folder")
     parser.add_argument(
         "--require",

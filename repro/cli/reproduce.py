@@ -116,7 +116,7 @@ def _report(args: argparse.Namespace, runs: int, ends: Sequence[tuple[str, str, 
     number = Counter(state for _, state, _ in ends)
     failed, left = number["failed"], number["unfinished"] + number["not begun"]
     if failed + number["not begun"] < runs:
-        conclude(args.figure, args.panels)
+        conclude(args.figure, args.panels, args.profile != "smoke")
     if failed:
         print(f"\n{count(failed, 'run')} of {runs} failed; `repro runs` prints why; this command retries them")
     if left:
@@ -167,7 +167,7 @@ def itemised(runs: Sequence[PlannedRun]) -> str:
     return f"\n{table(rows)}\n" if rows else ""
 
 
-def conclude(figure: str, panels: Sequence[str] | None) -> None:
+def conclude(figure: str, panels: Sequence[str] | None, verdicts: bool = True) -> None:
     """Draw the figure and print the verdicts on its claims, or the reason why it cannot be drawn."""
     from repro.claims.claim import load_claims
     from repro.cli.check import brief, judge
@@ -176,6 +176,9 @@ def conclude(figure: str, panels: Sequence[str] | None) -> None:
         print(f"\n{files_line(registry.draw(figure, 'runs', panels, None))}")
     except UserError as error:
         print(f"\nno figure and no verdicts: {error}")
+        return
+    if not verdicts:
+        print("\nsmoke runs are too small to judge anything: no verdicts")
         return
     if figure not in {claim.figure for claim in load_claims()}:
         print(f"\n{figure} has no claims, so there are no verdicts")

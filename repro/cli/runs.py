@@ -5,9 +5,11 @@ import json
 import math
 from typing import Any
 
+from repro.errors import UserError
 from repro.records import store
-from repro.records.record import LOG
+from repro.records.record import LOG, RunRecord
 from repro.records.status import RunStatus, status_of
+from repro.runs.registry import get_task
 from repro.text import duration, shown, table
 
 HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
@@ -32,6 +34,7 @@ def execute(args: argparse.Namespace) -> int:
     print(table([(*status.identity, status.state, details(status)) for status in states], HEADER))
     names = [status.state for status in states]
     print("\n" + ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names))))
+    print("one run with all of its numbers: repro show TASK/VARIANT-CONFIG/seed-SEED")
     if {"interrupted", "unfinished"} & set(names):
         print("to resume an interrupted or unfinished run, run the command that started it again")
     return 0
@@ -49,8 +52,17 @@ def _known(status: RunStatus) -> str:
     record = status.record
     if record is None or status.state == "failed":
         return record.reason if record else ""
-    metrics = [f"{key} {value:.3g}" for key, value in record.metrics.items()]
+    metrics = [f"{key} {record.metrics[key]:.3g}" for key in _headline(record)]
     return ", ".join([f"profile {record.profile}", record.reason or duration(record.wall_s), *metrics])
+
+
+def _headline(record: RunRecord) -> list[str]:
+    """The metric that the task's figure shows; all of them where the task or the metric is not there."""
+    try:
+        headline = get_task(record.task).headline
+    except UserError:
+        headline = ""
+    return [headline] if headline in record.metrics else list(record.metrics)
 
 
 def _without_record(status: RunStatus) -> str:

@@ -6,6 +6,7 @@ results/accepted/                           verdicts.json, SHA256SUMS of all acc
 results/studies/STUDY/                      queue, runs/, table, points, picture                     (ignored by git)
 results/queues/FIGURE-PROFILE/              queue of a figure's runs                                 (ignored by git)
 results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
+results/report/                             the report                                             (ignored by git)
 """
 
 import os
@@ -115,6 +116,11 @@ def queue_folder(name: str) -> Path:
 def figures_folder() -> Path:
     """Where figures are drawn unless the user names a folder."""
     return ROOT / "figures"
+
+
+def report_file() -> Path:
+    """Where the report is written unless the user names a file."""
+    return ROOT / "report" / "report.html"
 
 
 def data_folder() -> Path:

@@ -31,10 +31,10 @@ def test_other_seeds_give_no_verdict_and_a_note(tmp_path):
     assert (
         "no finished run of a with one of the planned seeds, 10 to 19, at the paper's size (10 of other" in value.reason
     )
-    assert value.substitute_note.startswith("on other seeds than planned reproduced: mean 0.0")
+    assert value.substitute_note.startswith("other seeds: reproduced: mean 0.0")
     assert "reproduced: a < b holds" in order.substitute_note
-    assert "c0    on other seeds than planned reproduced" in format_brief([value, order])
-    assert "c0 on other seeds than planned reproduced" in format_table([value], why=True)
+    assert "c0    other seeds: reproduced" in format_brief([value, order])
+    assert "c0: other seeds: reproduced" in format_table([value], why=True)
     assert [r.verdict for r in verdicts(tmp_path, runs(0), planned=False)] == ["reproduced"] * 2  # control
 
 

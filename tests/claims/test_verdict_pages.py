@@ -20,7 +20,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 
 def test_every_verdict_is_explained_the_best_first():
-    words = [row[0] for row in rows(RECORDS, "## `repro check`") if row[0] in {*RANK, *FORMER}]
+    words = [row[0] for row in rows(RECORDS, "## How a claim is judged") if row[0] in {*RANK, *FORMER}]
     assert words == list(RANK) == [*JUDGED, *UNJUDGED]
     assert not set(words) & set(FORMER)  # control: a word of the first edition
 

@@ -157,6 +157,14 @@ def test_reproduce_ends_with_figure_and_verdicts(runs: Path, capsys: pytest.Capt
     assert "1d-eprop1" in said and "1c-nmse" not in said
 
 
+def test_smoke_runs_get_no_verdict(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reproduce.conclude("fig1", ("1d",), False)
+    out = capsys.readouterr().out
+    assert "drawn in" in out and out.endswith("no verdicts\n") and "1d-eprop1" not in out
+    reproduce.conclude("fig1", ("1d",))
+    assert "1d-eprop1" in capsys.readouterr().out  # control
+
+
 def test_reproduce_prints_why_it_cannot_draw(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reproduce.conclude("fig1", None)
     assert "no figure and no verdicts: no records" in capsys.readouterr().out

@@ -135,7 +135,7 @@ def no_words(job: PlannedRun) -> list[str]:
 def concluded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Figures and verdicts that were asked for; drawing itself has tests of its own."""
     asked: list[str] = []
-    monkeypatch.setattr(reproduce, "conclude", lambda figure, panels: asked.append(figure))
+    monkeypatch.setattr(reproduce, "conclude", lambda figure, *_: asked.append(figure))
     return asked
 
 

@@ -66,6 +66,7 @@ def test_the_table(jobs: list[PlannedRun], write: Callable[..., object], capsys:
     assert lines[1 + len(jobs) :] == [
         "",
         "1 finished, 8 interrupted",
+        "one run with all of its numbers: repro show TASK/VARIANT-CONFIG/seed-SEED",
         "to resume an interrupted or unfinished run, run the command that started it again",
     ]
 

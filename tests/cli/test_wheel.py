@@ -74,6 +74,9 @@ def test_data_and_types_are_in_the_wheel(site: Path) -> None:
     for name in (
         "paper_figures/claims.toml",
         "paper_figures/holds_in.json",
+        "paper_figures/panels.toml",
+        "repro/report/page.html",
+        "repro/report/style.css",
         "tasks/speech/timit_speakers.toml",
         "repro/py.typed",
     ):
