@@ -24,7 +24,7 @@ FAILURES = 3
 OTHER_SEEDS, SMALLER = "†", "‡"
 NOTES = {
     OTHER_SEEDS: "On other seeds than those that were planned beforehand: such runs settle no claim.",
-    SMALLER: "On smaller networks, shorter training or other data than the paper's: values do not compare with its own.",
+    SMALLER: "On smaller networks, shorter training or other data than the paper's: not to be compared with it.",
 }
 
 
@@ -87,6 +87,10 @@ def format_overview(overview: Overview, results: Sequence[ClaimResult], shown: M
     listed = collections.Counter(claim for row in overview.rows for claim in row.claims)
     if wrong := {claim for claim in {*listed, *by_id} if listed[claim] != 1 or claim not in by_id}:
         raise UserError(f"overview.toml should have each claim in one row; wrong are {', '.join(sorted(wrong))}")
+    texts = [row.result for row in overview.rows] + [failure.text for failure in overview.failures]
+    named = {name for text in texts for name in _names(text)} | {failure.claim for failure in overview.failures}
+    if unknown := named - {*by_id}:
+        raise UserError(f"overview.toml: {min(unknown)!r} is no claim")
     lines = ["| panels | what was done | what came out (in brackets: the paper) | seeds | claims |", f"|{'---|' * 5}"]
     lines += [_line(row, by_id, shown) for row in overview.rows]
     failures = [_failure(failure, by_id, shown) for failure in overview.failures if _failed(shown[failure.claim])]
@@ -125,8 +129,6 @@ def _names(text: str) -> list[str]:
 
 def _filled(text: str, by_id: Mapping[str, ClaimResult], shown: Mapping[str, Shown]) -> str:
     """The text with our values, and the paper's where there is one to compare with."""
-    if unknown := {*_names(text)} - {*by_id}:
-        raise UserError(f"overview.toml: {min(unknown)!r} is no claim")
     return re.sub(r"\{(.+?)\}", lambda name: _value(by_id[name[1]], shown[name[1]]), text)
 
 

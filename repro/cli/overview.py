@@ -46,11 +46,13 @@ def shown(results: Sequence[ClaimResult], where: str | Path) -> dict[str, Shown]
 
 def _smaller(where: str | Path) -> dict[str, Shown]:
     """The same of the runs that the figures show, whatever their size. They give no verdict."""
-    records, hashes = frames.load(where, config="all"), {}
+    records = frames.load(where, config="all")
+    hashes: dict[tuple[str, str], tuple[str, ...]] = {}
     for task in all_tasks():
         size, _ = choose(task, records[records["task"] == task.name])
         hashes |= {(task.name, variant): of_size for variant, of_size in size.hashes.items()}
-    evidence, values = Evidence(records, hashes, lenient=True), {}
+    evidence = Evidence(records, hashes, lenient=True)
+    values = {}
     for claim in load_claims():
         sample = evidence.sample(claim, claim.variant, claim.metric)
         value = judge_value(claim, sample)
