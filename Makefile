@@ -32,7 +32,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures report check regress sweep test test-torch test-cluster lint faults bench clean lock FORCE
+.PHONY: help theory figures report check regress sweep test test-torch test-cluster lint docs faults bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -81,7 +81,7 @@ regress: .venv/.stamp ## compare new runs with the accepted ones
 sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make sweep STUDY=store_recall_threshold
 	@$(BIN)/repro sweep $(STUDY) --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)') $(if $(DEVICE),--device $(DEVICE))
 
-test: lint .venv/.speech ## lint, types, import rules and all tests
+test: lint .venv/.speech .venv/.docs ## lint, types, import rules and all tests
 	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/cluster
 
 test-torch: ## the library's tests with another torch: make test-torch TORCH=2.6.0
@@ -99,6 +99,10 @@ lint: .venv/.stamp ## style, types, import rules; no tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/.docs ## the pages of docs/ as a site, in build/site; runs the tutorial: a minute
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "built: build/site/index.html"
 
 faults: .venv/.speech ## 1,200 kills, damaged files and other faults, counted in docs/reliability.md: half an hour
 	@$(BIN)/python -m tests.faults --write docs/reliability.md
@@ -143,23 +147,33 @@ endif
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-cluster.lock
 	@touch $@
 
+.venv/.docs: .venv/.stamp requirements-docs.lock
+	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-docs.lock
+	@touch $@
+
 .venv/.bench: .venv/.stamp requirements-bench.lock
 	@$(PIP_INSTALL) --quiet --require-hashes --no-deps --requirement requirements-bench.lock
 	@touch $@
 
-# One resolution for all extras and for Python 3.11 to 3.13, then split by what is installed together.
+# One resolution for all extras and for Python 3.11 to 3.13, then split by what is installed together. What only the
+# site needs is the difference to a resolution without it.
+COMPILE = uv pip compile pyproject.toml --extra dev --extra bench --extra speech --extra slurm --extra postgres --universal --python-version 3.11 \
+    --generate-hashes --no-header --quiet
 lock: ## for maintainers: lock the dependencies anew (needs uv; LOCK_ARGS=--upgrade takes the newest)
-	cat requirements.lock requirements-torch.lock requirements-bench.lock requirements-speech.lock requirements-cluster.lock > .lock
-	uv pip compile pyproject.toml --extra dev --extra bench --extra speech --extra slurm --extra postgres --universal --python-version 3.11 \
-	    --generate-hashes --no-header --quiet --output-file .lock $(LOCK_ARGS)
-	@for part in requirements requirements-torch requirements-bench requirements-speech requirements-cluster; do \
+	cat requirements.lock requirements-torch.lock requirements-bench.lock requirements-speech.lock requirements-cluster.lock requirements-docs.lock > .lock
+	$(COMPILE) --extra docs --output-file .lock $(LOCK_ARGS)
+	cp .lock .lock-rest
+	$(COMPILE) --output-file .lock-rest
+	@for part in requirements requirements-torch requirements-bench requirements-speech requirements-cluster requirements-docs; do \
 	    echo "# Written by 'make lock'; torch, JAX and the rest are installed separately." > $$part.lock; done
+	@awk '/^[a-z]/ { line = $$0 } NR == FNR { rest[line]; next } !(line in rest) { print }' .lock-rest .lock >> requirements-docs.lock
 	@awk '/^[a-z]/ { part = "" } \
 	    /^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/ { part = "-torch" } \
 	    /^(jax|jaxlib|ml-dtypes|opt-einsum)==/ { part = "-bench" } \
 	    /^espeakng-loader==/ { part = "-speech" } \
 	    /^(submitit|psycopg|psycopg-binary)==/ { part = "-cluster" } \
-	    { print >> ("requirements" part ".lock") }' .lock
+	    { print >> ("requirements" part ".lock") }' .lock-rest
+	@rm .lock-rest
 	@rm .lock
 	@{ head -n 1 requirements-torch-cpu.lock; grep -oE '^torch==[0-9.]+' requirements-torch.lock | \
 	    uv pip compile - --no-deps --python-version 3.11 --python-platform x86_64-manylinux_2_28 \

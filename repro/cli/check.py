@@ -48,15 +48,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--brief", action="store_true", help="print the tally, then one line a claim")
     form.add_argument("--json", action="store_true", help="print a list of objects")
     form.add_argument("--markdown", action="store_true", help="print a table in Markdown")
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write the verdicts in short into a page: README.md")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print the verdicts; 1 when one is worse than the verdict recorded for its claim."""
     from repro.claims.exports import to_junit, to_markdown
     from repro.claims.table import format_table
+    from repro.cli.overview import write_overview
 
     results = judge(args.records, args.figure)
     fallen = worse_than_recorded(results, args.records)
+    if args.write:
+        write_overview(args.write, results, args.records)
     if args.junit:
         write_atomically(args.junit, to_junit(results, fallen))
     if args.json:

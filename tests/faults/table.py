@@ -49,10 +49,13 @@ or the data that it damages do not exist, or the machine does not permit it.
 
 ## Repeat it
 
-    make faults                                      all of it: {minutes}
-    python -m tests.faults --only mutations --part 1/4   a part of it; an interrupted call resumes
-    python -m tests.faults --list                    the name of every fault
-    python -m tests.faults --repeat NAME             one fault (or all whose names begin so)
+<!-- not run: minutes; tests/faults/test_faults.py runs a part of it -->
+```bash
+make faults                                          # all of it: {minutes}
+python -m tests.faults --only mutations --part 1/4   # a part of it; an interrupted call resumes
+python -m tests.faults --list                        # the name of every fault
+python -m tests.faults --repeat mutations            # one fault, or all whose names begin so
+```
 
 The tests run a fixed part of it (tests/faults/test_faults.py), with a control: a reader that is broken on purpose has
 to be counted as silently wrong.

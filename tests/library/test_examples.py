@@ -1,4 +1,4 @@
-"""What the documents and the examples show runs as it stands."""
+"""The examples run as they stand. tests/documents runs the blocks of the pages."""
 
 import os
 import re
@@ -21,24 +21,6 @@ def run(processes: ForkServerContext, script: Path, folder: Path) -> str:
     ended = run_python(processes, str(script), folder=folder, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
-
-
-def blocks_of(page: str) -> list[str]:
-    """The Python blocks of a page."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-
-
-def test_the_code_of_the_readme_on_your_own_network_runs(processes: ForkServerContext, tmp_path: Path) -> None:
-    (block,) = [block for block in blocks_of("README.md") if "repro.eprop" in block]
-    (tmp_path / "block.py").write_text(block, encoding="utf-8")
-    run(processes, tmp_path / "block.py", tmp_path)
-
-
-def test_the_code_of_the_library_page_runs_from_top_to_bottom(processes: ForkServerContext, tmp_path: Path) -> None:
-    blocks = blocks_of("docs/library.md")
-    assert len(blocks) > 5
-    (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
-    run(processes, tmp_path / "page.py", tmp_path)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

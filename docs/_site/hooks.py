@@ -1,0 +1,68 @@
+"""What the site needs beyond its pages: some come from the repository's root, and formulas become MathML."""
+
+import html
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+OF_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:|#)([^)\s#]+)(#[^)]*)?\)")  # and images
+FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.S)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Fill in the pages of folders, and leave out pages that this version does not have yet."""
+    config.nav = [_section(entry, Path(config.docs_dir)) for entry in config.nav or ()]
+    return config
+
+
+def _section(entry: dict[str, Any], docs: Path) -> dict[str, Any]:
+    ((title, pages),) = entry.items()
+    if isinstance(pages, str) and (docs / pages).is_dir():
+        return {title: [page.relative_to(docs).as_posix() for page in sorted((docs / pages).glob("*.md"))]}
+    if isinstance(pages, list):
+        return {title: [page for page in pages if page != {"Clusters": "cluster.md"} or (docs / "cluster.md").exists()]}
+    return entry
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages of the repository's root."""
+    for name, source in OF_ROOT.items():
+        files.append(File.generated(config, name, content=(ROOT / source).read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
+    """Make links to files that are no pages, such as code, the names of these files."""
+    here = page.file.src_uri
+    source = OF_ROOT.get(here, f"docs/{here}")
+    page_of = {path: name for name, path in OF_ROOT.items()}
+
+    def link(match: re.Match[str]) -> str:
+        text, anchor = match[1], match[3] or ""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[2]))
+        target = page_of.get(path, path.removeprefix("docs/"))
+        if files.get_file_from_path(target):
+            return f"[{text}]({posixpath.relpath(target, posixpath.dirname(here) or '.')}{anchor})"
+        if not (ROOT / path).exists():
+            return match[0]  # mkdocs warns of it
+        return f"`{path}`" if text == path else f"{text} (`{path}`)"
+
+    return LINK.sub(link, markdown)
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Formulas as MathML, which browsers draw without a script."""
+    return FORMULA.sub(_mathml, content)
+
+
+def _mathml(match: re.Match[str]) -> str:
+    formula = html.unescape(match[2]).strip()[2:-2]
+    return convert(formula, display="block" if match[1] == "div" else "inline")
