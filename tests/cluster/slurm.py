@@ -125,5 +125,7 @@ class Slurm:
             self.ask("scancel", "--user", "root")
         time.sleep(1)
         for daemon in ("slurmctld", "slurmd", "munged"):
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int((self.folder / f"{daemon}.pid").read_text()), signal.SIGTERM)
+            with contextlib.suppress(OSError, ValueError, AssertionError):
+                process = int((self.folder / f"{daemon}.pid").read_text())
+                os.kill(process, signal.SIGTERM)
+                self.wait(lambda process=process: not Path(f"/proc/{process}").exists(), 10)
