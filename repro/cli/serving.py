@@ -1,6 +1,7 @@
 """What `reproduce`, `sweep` and `work` have in common: they train the runs of a queue in worker processes."""
 
 import argparse
+import contextlib
 import importlib.util
 import math
 import sys
@@ -45,7 +46,9 @@ def add_options(parser: argparse.ArgumentParser, logger: str) -> None:
 
 def has_optuna() -> bool:
     """Whether Optuna is installed, without importing it."""
-    return importlib.util.find_spec("optuna") is not None
+    with contextlib.suppress(ModuleNotFoundError):
+        return importlib.util.find_spec("optuna") is not None
+    return False
 
 
 def require_optuna(what: str) -> None:
@@ -101,7 +104,7 @@ def train(
         raise type(stop)(RESUME) from None
 
 
-def exit_status(queue: "Queue | MemoryQueue", minutes: float | None) -> int:
+def exit_status(queue: "Queue | MemoryQueue") -> int:
     """1 where runs failed or could not be made, else 75 where runs are left; prints a sentence on either."""
     lost = [job for job, state in queue.states().items() if state.name == "lost" and queue.jobs.makes(job)]
     failed = len(queue.broken) + (0 if queue.jobs.keeps_lost else len(lost))
@@ -109,6 +112,6 @@ def exit_status(queue: "Queue | MemoryQueue", minutes: float | None) -> int:
         print(f"{count(failed, 'run')} failed; the lines above name the logs; {AGAIN}")
         return FAILED
     if not queue.is_done():
-        print(f"{minutes:g} min are over, runs are left: {AGAIN}")
+        print(f"the time is over, and runs are left: {AGAIN}")
         return UNFINISHED
     return FINISHED

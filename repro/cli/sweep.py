@@ -96,7 +96,7 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
     files = report.write(study, states, study.folder)
     print(best(study, states, BEST))
     print(f"written: {', '.join(shown(file) for file in files)}")
-    return exit_status(queue, args.minutes)
+    return exit_status(queue)
 
 
 def _submission(study: "Study", args: argparse.Namespace) -> "Submission":

@@ -58,7 +58,7 @@ def execute(args: argparse.Namespace) -> int:
     loggers = args.logger if isinstance(jobs, FigureRuns) else study_loggers(args)
     train(queue, run_words(args.device, loggers), ("--workers", args.workers), until)
     print(counts(jobs.size, queue.states()))
-    status = exit_status(queue, args.minutes)
+    status = exit_status(queue)
     if status == FINISHED:
         print(f"`{begins}` draws the result")
     return status

@@ -71,7 +71,7 @@ class Display:
         return self._runs[job]
 
     def _lines(self, states: JobStates, ours: Mapping[Job, Training]) -> list[str]:
-        """A row for each run that is trained, ours first; then how far all is."""
+        """A row for each run that is trained, ours first, its name last: that may be cut off; then how far all is."""
         running = [job for job, state in states.items() if state.name == "running"]
         running.sort(key=lambda job: job not in ours)
         progress = {job: self._progress(job) for job in running}
@@ -91,13 +91,13 @@ class Display:
         title = self.jobs.title(job)
         if progress is None:
             waits = training is not None and training.worker is None
-            return title, "", "another process has it" if waits else "begins", ""
+            return "", "elsewhere" if waits else "begins", "", title
         number = headline(self._run(job), progress.metrics) or next(
             (f"{name} {value:.3g}" for name, value in progress.metrics.items()), ""
         )
         known = math.isfinite(progress.seconds_left)
         left = f"{duration(progress.seconds_left)} left" if known else ""
-        return title, f"{progress.iteration}/{progress.iterations}", number, left
+        return f"{progress.iteration}/{progress.iterations}", number, left, title
 
     def _summary(self, states: JobStates, left: Mapping[Job, float]) -> str:
         """ "43 of 90 done, 2 running, 45 waiting; about 12 min left"; `left` are seconds of some runs."""

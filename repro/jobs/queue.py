@@ -100,8 +100,10 @@ class Queue:
         return all(job in states and states[job].is_over for job in self._made_here(states, rounds))
 
     def take(self) -> Attempt | None:
-        """The first waiting job, now ours; None when nothing waits."""
-        for trial in self.trials(TrialState.WAITING):
+        """The waiting job that was enqueued first, though it may have been given up since; None when nothing waits."""
+        order = {job: place for place, job in enumerate(self._read()[1])}
+        waiting = self.trials(TrialState.WAITING)
+        for trial in sorted(waiting, key=lambda trial: order.get(self._job(trial), len(order))):
             job = self._job(trial)
             if job in self.broken or not self.jobs.makes(job):
                 continue

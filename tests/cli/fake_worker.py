@@ -16,7 +16,7 @@ def do(order: Order) -> int:
         exec("\n".join(order.words), {"until": order.until})
     except SystemExit as stop:
         print(stop.code, file=sys.stderr)
-        return 1
+        return stop.code if isinstance(stop.code, int) else 1
     return 0
 
 

@@ -41,7 +41,8 @@ OPTIONS = {  # command -> its options, each with a value that is right (None: it
     "accept": {"--replace": None},
     "migrate": {"--records": "runs", "--dry-run": None},
     "list": {},
-    "sweep": {"--workers": "2", "--storage": "sqlite:///new.db"},
+    "sweep": {"--workers": "2", "--storage": "sqlite:///new.db", "--device": "cpu", "--minutes": "0.5"},
+    "work": {"--workers": "2", "--device": "cpu", "--minutes": "0.5", "--logger": "none"},
     "pack": {"--output": "new.tar", "--no-checkpoints": None},
     "import": {"--out": "new"},
     "publish": {"--records": "runs", "--profile": "smoke"},
@@ -53,7 +54,8 @@ OPTIONS = {  # command -> its options, each with a value that is right (None: it
 }
 WORDS = {  # command -> what comes first, where that is right
     **{"run": "pattern_generation", "reproduce": "fig1", "figures": "fig1", "publish": "fig1", "list": "tasks"},
-    **{"sweep": "a_try.toml", "pack": "results/runs", "import": "new.tar", "accept": "results/runs", "show": "no/run"},
+    **{"sweep": "a_try.toml", "work": "fig1-smoke", "pack": "results/runs", "import": "new.tar"},
+    **{"accept": "results/runs", "show": "no/run"},
     **{"data timit": "no-folder", "data text": "a-file"},
 }
 BELIEVED = {  # what may be taken for a value

@@ -41,7 +41,7 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(
     ("stream", "written"),
-    [(io.StringIO(), "done\n"), (Terminal(), "\r\x1b[Kat work\r\x1b[Kdone\n")],
+    [(io.StringIO(), "done\n"), (Terminal(), "\r\x1b[Jat work\r\x1b[Jdone\n")],
 )
 def test_only_a_terminal_sees_the_live_line(stream: io.StringIO, written: str) -> None:
     screen = LiveLines(stream)

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from repro.cli.main import main
 from repro.jobs.queue import Queue
+from repro.records.progress import read_progress
 from repro.records.store import read_all
 from repro.studies import table
 from repro.studies.studyfile import load
@@ -38,13 +39,15 @@ def start(path: Path, workers: int, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
 
 
-def at_work(queue: Queue, process: subprocess.Popen[str], number: int) -> list[str]:
-    """Wait until so many workers are at a run; their names."""
+def at_work(results: Path, process: subprocess.Popen[str]) -> int:
+    """Wait until a worker trains a run; its process."""
     end = time.monotonic() + 120
-    while len(names := queue.workers()[0]) < number:
+    while not (files := list(results.glob("studies/a_try/runs/*/*/*/progress.json"))):
         assert process.poll() is None and time.monotonic() < end, process.stdout and process.stdout.read()
-        time.sleep(0.05)
-    return names
+        time.sleep(0.02)
+    progress = read_progress(files[0].parent)
+    assert progress is not None
+    return progress.pid
 
 
 def test_a_study_with_a_worker_killed(
@@ -53,16 +56,15 @@ def test_a_study_with_a_worker_killed(
     path = write(SMALL)
     queue = Queue(load(path))
     process = start(path, 2)
-    victim = int(at_work(queue, process, 2)[0].rpartition("-")[2])
-    os.kill(victim, signal.SIGKILL)
+    os.kill(at_work(results, process), signal.SIGKILL)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert "a worker ended early: killed by SIGKILL" in said
+    assert "killed by SIGKILL; begun again" in said
     assert "best: learning_rate=" in said and "with fresh seeds" in said
     assert queue.is_done()
     folder = results / "studies" / "a_try"
     assert sorted(p.name for p in folder.iterdir()) == [
-        *("journal.log", "landscape.png", "landscape.svg", "logs", "points.log", "runs", "table.md")
+        *("journal.log", "landscape.png", "landscape.svg", "points.log", "runs", "table.md")
     ]
     records = [record for _, record in read_all(folder / "runs")]
     assert sorted(record.seed for record in records) == [100, 100, 101, 101, 200]
@@ -78,18 +80,15 @@ def test_an_interrupt_leaves_no_run_behind(results: Path, write: Callable[[str],
     path = write(LONG)
     queue = Queue(load(path))
     process = start(path, 1)
-    worker = int(at_work(queue, process, 1)[0].rpartition("-")[2])
-    while not list(results.glob("studies/a_try/runs/*/*/*/journal.jsonl")):  # training has begun
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(1.0)
+    worker = at_work(results, process)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "repro: stopped; run the same command again to resume" in said
+    assert "repro: stopped; the same command resumes each run where it stopped" in said
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
     assert queue.workers() == ([], {})
+    queue.fill()
     assert {outcome.name for outcome in queue.states().values()} == {"waiting"}
 
 
@@ -164,7 +163,7 @@ def test_status(results: Path, write: Callable[[str], Path], capsys: pytest.Capt
     assert "1 of 13 done, 1 running, 10 waiting" in said
     assert f"workers at a run: {queue.worker}" in said
     assert "best: learning_rate=0.001 v_th=0.4: nmse 0.5 (1 to come)" in said
-    queue.storage.set_trial_user_attr(running.trial._trial_id, "lease", {"worker": "far-1", "time": time.time() - 300})
+    queue.storage.set_trial_user_attr(running.key._trial_id, "lease", {"worker": "far-1", "time": time.time() - 300})
     assert main(["sweep", "status", str(path)]) == 0
     said = capsys.readouterr().out
     assert "workers at a run: none" in said and "stale lease: far-1, not renewed for 5 min" in said
