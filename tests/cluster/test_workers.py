@@ -78,9 +78,7 @@ def test_four_workers_of_two_hosts(
         until(lambda: states("finished") >= 2 and states("running") == 4, 240, log.read_text)
         assert {name.rpartition("-")[0] for name in queue.workers()[0]} == {"node-a", "node-b"}
         lines = processes_of(results)
-        assert len(lines) >= 8 and not any(
-            PASSWORD in line for line in lines
-        )  # four workers, each with one that trains
+        assert len(lines) >= 8 and not any(PASSWORD in line for line in lines)  # four, and one that trains for each
 
         for victim in (workers[0], workers[2]):
             victim.kill()
