@@ -14,10 +14,10 @@ from repro.errors import Terminated
 from repro.records.record import LOG
 from repro.records.status import last_log_line
 from repro.runs.bootstrap import ONE_THREAD, cores
+from repro.runs.bootstrap import TO_END as TO_END
 from repro.text import count
 
-GRACE_SECONDS = 10.0  # between asking a child to stop and stopping it
-TO_END = (signal.SIGTERM, signal.SIGUSR1)  # what asks a process to end: Slurm sends either before a time limit
+GRACE_SECONDS = 20.0  # between asking a child to stop and stopping it: Slurm's own grace is half a minute
 
 
 class HasProcess(Protocol):

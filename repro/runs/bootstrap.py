@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from repro.errors import UserError
 from repro.runs.task import Task
 from repro.text import count
 
+TO_END = (signal.SIGTERM, signal.SIGUSR1)  # what asks a process to end: Slurm sends either before a time limit
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # the environment of each of several processes
 
 

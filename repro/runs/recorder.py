@@ -1,9 +1,12 @@
 """Callbacks of every run: series and snapshots for its record, checkpoints, progress; it ends a run that has failed."""
 
 import math
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 from repro.errors import RunFailed
 from repro.records.progress import EVERY_SECONDS, write_progress
+from repro.runs.bootstrap import TO_END
 
 SILENT_TRIALS = 20
 
@@ -84,24 +88,33 @@ class Recorder(pl.Callback):
 
 
 class TimeLimitReached(Exception):
-    """Training has used its minutes; the checkpoint is of its last iteration."""
+    """Training has used its minutes, or a signal has asked for its end; the checkpoint is of its last iteration."""
+
+    def __init__(self, number: int | None) -> None:
+        super().__init__()
+        self.signal = number
 
 
 class CheckpointEvery(pl.Callback):
     """Saves a checkpoint every `every` complete iterations.
 
-    Once `minutes` have passed, saves and raises TimeLimitReached at the end of the current iteration, but not if
-    training is finished or no iteration is complete.
+    Once `minutes` have passed, or the process was asked to end, saves and raises TimeLimitReached at the end of the
+    current iteration, but not if training is finished or no iteration is complete.
     """
 
     def __init__(self, recorder: Recorder, path: Path, every: int, iterations: int, minutes: float) -> None:
         self.recorder, self.path, self.every, self.iterations = recorder, path, every, iterations
         self.end = time.monotonic() + 60 * minutes
+        self.signal: int | None = None  # the first that asked us to end
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The minutes may have passed when the run is resumed."""
+        """Take over signals until training ends: Lightning puts back what was there before. The minutes may have passed
+        when the run is resumed."""
+        if threading.current_thread() is threading.main_thread():
+            for number in TO_END:
+                signal.signal(number, self._note)
         if self.recorder.done and self._is_late(trainer):
-            raise TimeLimitReached
+            raise TimeLimitReached(self.signal)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
         """A step with metrics ends an iteration."""
@@ -111,11 +124,14 @@ class CheckpointEvery(pl.Callback):
         if late or self.recorder.done % self.every == 0:
             trainer.save_checkpoint(self.path)
         if late:
-            raise TimeLimitReached
+            raise TimeLimitReached(self.signal)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = self.signal or number
 
     def _is_late(self, trainer: pl.Trainer) -> bool:
         left = self.recorder.done < self.iterations and not trainer.should_stop
-        return left and time.monotonic() >= self.end
+        return left and (self.signal is not None or time.monotonic() >= self.end)
 
 
 class Heartbeat(pl.Callback):

@@ -5,6 +5,7 @@ import dataclasses
 import fcntl
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -128,8 +129,11 @@ def _train(
         run.record(result, run.parts(recorder.done))
         (run.folder / LAST).unlink(missing_ok=True)
         raise RunFailed(f"{run.identity}: {error}") from None
-    except TimeLimitReached:
-        return run.record_unfinished()
+    except TimeLimitReached as reached:
+        record = run.record_unfinished()
+        if reached.signal is not None:
+            signal.raise_signal(reached.signal)  # now to whoever handles it
+        return record
     except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes an exit of an interrupt, which is its context
         if (run.folder / LAST).exists():
             run.record_unfinished()

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -42,10 +41,9 @@ def slurm() -> Iterator[controller.Slurm]:
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread a process, no W&B, and none of the user's storages and passwords."""
     for name in ("REPRO_STORAGE", "PGPASSWORD", "PGPASSFILE", "PGSERVICE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setenv("HOME", str(tmp_path))

@@ -78,8 +78,11 @@ class Slurm:
 
     def kill(self, daemon: str) -> None:
         """Kill a daemon, without a farewell."""
+        self._end(daemon, signal.SIGKILL)
+
+    def _end(self, daemon: str, number: signal.Signals) -> None:
         process = int((self.folder / f"{daemon}.pid").read_text())
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, number)
         self.wait(lambda: not Path(f"/proc/{process}").exists(), 10)
 
     @property
@@ -125,5 +128,5 @@ class Slurm:
             self.ask("scancel", "--user", "root")
         time.sleep(1)
         for daemon in ("slurmctld", "slurmd", "munged"):
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int((self.folder / f"{daemon}.pid").read_text()), signal.SIGTERM)
+            with contextlib.suppress(OSError, ValueError, AssertionError):
+                self._end(daemon, signal.SIGTERM)

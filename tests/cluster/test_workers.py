@@ -1,12 +1,13 @@
 """Workers of several machines serve one study in PostgreSQL; some are killed, and the server is restarted."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,21 @@ from tests.studies.conftest import GOOD
 STUDY = GOOD.replace("[grid]", "[settings]\niterations = 300\n[grid]")
 
 
-def worker(path: Path, host: str) -> subprocess.Popen[bytes]:
-    """`repro work` on a machine of that name."""
+@contextlib.contextmanager
+def workers_of(path: Path, *hosts: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """`repro work` on machines of these names."""
     script = 'hostname "$0" && exec "$@"'
-    command = ["unshare", "--uts", "sh", "-c", script, host, sys.executable, "-m", "repro", "work", str(path)]
+    command = [sys.executable, "-m", "repro", "work", str(path)]
     with (path.parent / "workers.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
+        workers = [
+            subprocess.Popen(["unshare", "--uts", "sh", "-c", script, host, *command], stdout=log, stderr=log)
+            for host in hosts
+        ]
+    try:
+        yield workers
+    finally:
+        for each in workers:
+            each.kill()
 
 
 def processes_of(results: Path) -> list[str]:
@@ -60,22 +70,22 @@ def test_four_workers_of_two_hosts(
     log = path.parent / "workers.log"
     queue = Queue(load(path))
     queue.fill()
-    workers = [worker(path, host) for host in ("node-a", "node-a", "node-b", "node-b")]
 
     def states(name: str) -> int:
         return [state.name for state in queue.states().values()].count(name)
 
-    until(lambda: states("finished") >= 2 and states("running") == 4, 240, log.read_text)
-    assert {name.rpartition("-")[0] for name in queue.workers()[0]} == {"node-a", "node-b"}
-    lines = processes_of(results)
-    assert len(lines) >= 8 and not any(PASSWORD in line for line in lines)  # four workers, each with one that trains
+    with workers_of(path, "node-a", "node-a", "node-b", "node-b") as workers:
+        until(lambda: states("finished") >= 2 and states("running") == 4, 240, log.read_text)
+        assert {name.rpartition("-")[0] for name in queue.workers()[0]} == {"node-a", "node-b"}
+        lines = processes_of(results)
+        assert len(lines) >= 8 and not any(PASSWORD in line for line in lines)  # four, and one that trains for each
 
-    for victim in (workers[0], workers[2]):
-        os.kill(victim.pid, signal.SIGKILL)
-    postgres.stop()
-    time.sleep(5)
-    postgres.start()
-    assert [each.wait(300) for each in workers] == [-signal.SIGKILL, 0, -signal.SIGKILL, 0], log.read_text()
+        for victim in (workers[0], workers[2]):
+            victim.kill()
+        postgres.stop()
+        time.sleep(5)
+        postgres.start()
+        assert [each.wait(300) for each in workers] == [-signal.SIGKILL, 0, -signal.SIGKILL, 0], log.read_text()
 
     assert queue.is_done() and states("finished") == queue.jobs.size
     ended = Counter(trial.user_attrs[JOB] for trial in queue.trials() if trial.state.name == "COMPLETE")

@@ -1,5 +1,6 @@
 """What a new user gets wrong, and training that is lost: one sentence, nothing lost, nothing half-written."""
 
+import errno
 import os
 import signal
 from multiprocessing.context import ForkServerContext
@@ -139,6 +140,23 @@ def test_results_that_cannot_be_written(tmp_path: Path) -> None:
             smoke(out)
         sentence(caught.value)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    ("number", "trains"), [(errno.ENOLCK, True), (errno.ENOTSUP, True), (errno.EWOULDBLOCK, False)]
+)
+def test_a_folder_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, trains: bool) -> None:
+    """As some network folders are: the leases of a queue decide there who trains a run."""
+
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    if trains:
+        assert read_record(smoke(tmp_path, {"iterations": "2"})).status == "finished"
+    else:
+        with pytest.raises(UserError, match="another process is training"):
+            smoke(tmp_path, {"iterations": "2"})
 
 
 def test_two_processes_on_one_run(processes: ForkServerContext, tmp_path: Path) -> None:
