@@ -19,7 +19,7 @@ from typing import NamedTuple
 from repro.jobs.processes import start
 
 FINISHED, FAILED = 0, 1
-# A worker goes on after a run that ended like this. After any other end (no memory, an unexpected exception, a signal)
+# A worker continues after a run that ended like this. After any other end (no memory, an unexpected exception, a signal)
 # the state of the process is in doubt: it exits, and the next run has a new one.
 GOES_ON = (FINISHED, FAILED)
 
@@ -33,7 +33,7 @@ class Order(NamedTuple):
 
 
 class RunProcess:
-    """A worker process, for whoever gives the orders."""
+    """A worker process, for the process that gives the orders."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """Start it. Until it takes its first order its output is appended to the log in `folder`."""

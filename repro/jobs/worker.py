@@ -49,7 +49,7 @@ def train(
 
 
 def serve(queue: Queue, objective: Objective = train) -> None:
-    """Do jobs until all are done, whoever does the others.
+    """Do jobs until all are done, by this worker or by others.
 
     Raises what the objective raises, except RunFailed and TrialPruned: the job is then left to another worker.
     """

@@ -67,7 +67,7 @@ def run_workers(
 def _start(queue: Queue, path: Path, index: int, options: Sequence[str]) -> WorkerProcess:
     logs = store.study_folder(queue.study.name) / "logs" / f"{worker_name(os.getpid())}-{index}"
     command = repro("sweep", str(path), "--worker", *options)
-    # W&B gets no runs that only serve to choose settings, unless the user says so.
+    # W&B gets no runs that only serve to choose settings, unless the user asks for it.
     quiet = "--logger" not in options
     return WorkerProcess(start(command, logs, WANDB_MODE="disabled") if quiet else start(command, logs), logs)
 
