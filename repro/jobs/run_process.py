@@ -19,7 +19,7 @@ from typing import NamedTuple
 from repro.jobs.processes import start
 
 FINISHED, FAILED = 0, 1
-# A worker continues after a run that ended like this. After any other end (no memory, an unexpected exception, a signal)
+# A worker continues after a run that ended so. After any other end (no memory, an unexpected exception, a signal)
 # the state of the process is in doubt: it exits, and the next run has a new one.
 GOES_ON = (FINISHED, FAILED)
 
