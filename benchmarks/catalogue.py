@@ -70,7 +70,7 @@ ITERATIONS = {
         ({**RECALL, "batch_size": 128},),
         turns=9,
         notes=(
-            "The batch stays the same and no iteration validates: what it takes to draw trials is timed for nobody. "
+            "The batch stays the same and no iteration validates: what it takes to draw trials is not timed. "
             "Ours is given input spikes as events, the others as an array made once.",
         ),
     ),

@@ -12,7 +12,7 @@ HEADER = ("who", "kind", "ms of CPU", "95 %", "x eager", "x best peer", "memory"
 GOALS_HEADER = ("benchmark", "who", "goal", "measured", "95 %", "against", "met")
 RUNS_HEADER = ("command", "wall s", "CPU s", "peak memory", "CPU s by stage")
 LEGEND = (
-    '"x eager" and "x best peer" say how many times faster a contender is than the plain eager torch in the first row, '
+    '"x eager" and "x best peer" are how many times faster a contender is than the plain eager torch in the first row, '
     "and than the fastest peer that computes the same gradient. Kinds: ours; peer, exact and what a user would take "
     "instead; reference, plain eager torch, which all are checked against; other, another gradient."
 )

@@ -16,7 +16,7 @@ TOP, BOTTOM, LEFT, RIGHT = 0.7, 0.38, 1.05, 0.1  # inches
 ASIDE = "bptt_20_two_layers"  # not in the paper's panel but in its text; drawn fainter
 LITERATURE = "Jaderberg et al."
 RISING = "\N{WHITE RIGHT-POINTING TRIANGLE}"
-READING = "reading: of the test text (the paper says so of 122.67 only)"
+READING = "reading: of the test text (the paper states this of 122.67 only)"
 
 
 class Seeds(NamedTuple):

@@ -19,7 +19,7 @@ class Busy(UserError):
 
 
 class RunFailed(Exception):
-    """A training run that ended without a result (NaN, dead network); its record says why. Exit status 1."""
+    """A training run that ended without a result (NaN, dead network); its record has the reason. Exit status 1."""
 
 
 class RunPruned(Exception):

@@ -8,7 +8,7 @@ Readings: how targets are scaled, the input to the readout, the task loss, the u
 
 Two economies. A reading whose e-prop 1, with the first seed, is more than a factor FAR from its printed value goes no
 further. The others are taken in the order of that distance, bar by bar, and one is left as soon as its bars so far
-already add up to more than the best reading's whole sum: no bar can make a sum smaller. The table says which.
+already add up to more than the best reading's whole sum: no bar can make a sum smaller. The table states which.
 """
 
 import argparse
@@ -70,7 +70,7 @@ class Study:
         self.rate_hz: dict[tuple[int, str, int], float] = {}
 
     def fill(self, jobs: list[tuple[int, str, int]]) -> None:
-        """Train the runs that are not there yet, several at a time."""
+        """Train the runs that are missing, several at a time."""
         asked = {self.pool.submit(train, *self.arguments(*job)): job for job in jobs if job not in self.nmse}
         for done in concurrent.futures.as_completed(asked):
             self.nmse[asked[done]], self.rate_hz[asked[done]] = done.result()

@@ -23,7 +23,7 @@ can make "direction only".
 
 A lost run (a dead network, NaN) is an outcome: it is counted and named. A mean is that of the others, and stands if the
 lost ones, with the worst value of another run, would not change the verdict; else the claim is inconclusive. In an
-order a lost run has the worst rank, in a median it never gets there, and in a share it does not meet the condition.
+order a lost run has the worst rank, in a median its time is infinite, and in a share it does not meet the condition.
 Runs that were made and all lost are "not reproduced", not "not run". A run that is unfinished, or lacks what a claim
 requires, such as a curve that has flattened, does not count: without others the claim is not run.
 

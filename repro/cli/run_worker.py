@@ -19,7 +19,7 @@ LEAST_MINUTES = 0.001  # with 0 a run would only be recorded
 
 
 def serve() -> int:
-    """Train runs until whoever gives the orders has ended, or until one ends in a way that leaves our state in doubt.
+    """Train runs until the process that gives the orders has ended, or until a run leaves our state in doubt.
 
     Returns the exit status of the process. An exception of a run that the command line does not expect is raised again.
     """

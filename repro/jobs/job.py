@@ -22,7 +22,7 @@ class Pruning:
 
     It is looked at after iteration `first` and each `every` iterations from there. "median": it is stopped if its best
     so far is worse than the median of what finished runs had reached by then, once there are `finished` of them.
-    "hyperband": one run in `factor` goes on after iteration `first`, after `factor` times that, and so on up to
+    "hyperband": one run in `factor` continues after iteration `first`, after `factor` times that, and so on up to
     `last`; some points begin with a later one of these.
     """
 

@@ -22,7 +22,7 @@ from repro.errors import FAILED, FINISHED, PRUNED, UNFINISHED
 from repro.jobs.job import Pruning
 from repro.jobs.processes import GRACE_SECONDS, start
 
-# A worker goes on after a run that ended like this. After any other end (no memory, an unexpected exception, a signal)
+# A worker continues after a run that ended so. After any other end (no memory, an unexpected exception, a signal)
 # the state of the process is in doubt: it exits, and the next run has a new one.
 GOES_ON = (FINISHED, FAILED, PRUNED, UNFINISHED)
 
@@ -47,7 +47,7 @@ class Report(NamedTuple):
 
 
 class RunProcess:
-    """A worker process, for whoever gives the orders."""
+    """A worker process, for the process that gives the orders."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """Start it. Until it takes its first order its output is appended to the log in `folder`."""

@@ -16,7 +16,7 @@ from repro.records.record import ARRAYS, CHECKPOINT, JOURNAL, LOG, RECORD, WEIGH
 from repro.records.status import is_locked
 
 MANIFEST, SCHEMA = "MANIFEST.json", 1
-WANDB_ID = "wandb-id"  # where the run goes on, it stays one run of W&B
+WANDB_ID = "wandb-id"  # where the run resumes, it stays one run of W&B
 FILES = (RECORD, ARRAYS, WEIGHTS, JOURNAL, LOG, WANDB_ID, CHECKPOINT)
 NAME = re.compile(rf"([a-z0-9_]+/[a-z0-9_]+-[0-9a-f]{{8}}/seed-[0-9]{{1,10}})/({'|'.join(map(re.escape, FILES))})")
 CHUNK = 1 << 20

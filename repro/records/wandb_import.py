@@ -27,7 +27,7 @@ def import_wandb(path: Path, where: str | Path) -> tuple[Path, RunRecord]:
 
     `path` is the folder of a run as W&B keeps it on disk (or its `run-ID.wandb`), or a folder with the files of a run
     that were downloaded. Raises UserError when the record is missing or damaged, when it differs from what else the
-    run says, and when another record of that run is there.
+    run states, and when another record of that run is there.
     """
     files, sent = _find(path)
     if not (files / RECORD).is_file() or not (files / ARRAYS).is_file():

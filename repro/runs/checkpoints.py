@@ -93,4 +93,4 @@ def parts_of(content: Mapping[str, Any], path: Path) -> tuple[Part, ...]:
     try:
         return tuple(Part(**part) for part in content[PARTS_KEY])
     except (KeyError, TypeError, pydantic.ValidationError):
-        raise UserError(f"{path} does not say how it was made; {REMEDY}") from None
+        raise UserError(f"{path} does not state how it was made; {REMEDY}") from None

@@ -15,7 +15,7 @@ from repro.runs.recorder import Recorder
 class RunLogger(Logger):
     """One of Lightning's loggers, of which `sent` is the last iteration that it has.
 
-    Its first exception ends it, with a line of warning: training goes on without it. Hyperparameters are those of the
+    Its first exception ends it, with a line of warning: training continues without it. Hyperparameters are those of the
     run's config, sent once, and the end is that of the run, not of `Trainer.fit`: so Lightning's calls for these are
     ignored.
     """

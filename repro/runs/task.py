@@ -78,7 +78,7 @@ class Task:
         for name in self.variants:
             run_path(self.name, name, "0" * 8, 0)
         if missing := [name for name in self.variants if name not in self.seconds]:
-            raise UserError(f"the task {self.name} does not say how many `seconds` a run of {missing[0]} takes")
+            raise UserError(f"the task {self.name} does not state how many `seconds` a run of {missing[0]} takes")
 
     def resolve(
         self,

@@ -23,7 +23,7 @@ EXIT_CODES = {"finished": 0, "unfinished": 75}  # of W&B runs; 1 for any other e
 
 @contextlib.contextmanager
 def tracked(run: Run, names: Sequence[str]) -> Iterator[list[RunLogger]]:
-    """The loggers of a run; at the end of the block they receive what its record says, and how the block ended."""
+    """The loggers of a run; at the end of the block they receive what its record contains, and how the block ended."""
     loggers = [logger for logger in (_open(run, name) for name in names) if logger]
     error: BaseException | None = None
     try:

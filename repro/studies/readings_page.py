@@ -26,7 +26,7 @@ the values of the same reading.
 A reading is judged when all runs that a claim compares have ended; before that it is *unfinished*, never "does not
 hold". A claim that holds in the chosen reading alone is *reading-dependent*. *Literal* is the reading that has each
 value as the text has it. *Controls* are no readings: networks in which the claim should fail. Where it holds in them
-too, it says nothing.
+too, that is no evidence.
 
 The runs are no accepted records: they may be of any commit, which the tables name, and of a smaller size, which is
 stated. Their seeds are 100 to 102, on which the chosen reading was chosen.

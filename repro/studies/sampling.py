@@ -36,7 +36,7 @@ def draw_point(study: StudySpec, states: JobStates) -> Point | None:
     if len(known) >= study.most_points or _hours(states) >= (sampler.hours or math.inf):
         return None
     if not all(job in states and states[job].is_over for job in study.search):
-        return None  # where to go on depends on all of the first points
+        return None  # where to continue depends on all of the first points
     return _new(study, sampler, states, known)
 
 

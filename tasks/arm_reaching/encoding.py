@@ -1,6 +1,6 @@
 """Encoding of the target movement as an input of the error module (task 2.1).
 
-The text only says that its input contains y*. Two readings: the two coordinates themselves ("analogue"), or the spikes
+The text states only that its input has y*. Two readings: the two coordinates themselves ("analogue"), or the spikes
 of a population for each of them ("population", the authors' code, from which the constants are).
 """
 

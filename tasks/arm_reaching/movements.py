@@ -75,7 +75,7 @@ def components(family: Family, batch: int, random: torch.Generator) -> Tensor:
 def within_reach(velocities: Tensor, dt_ms: float) -> Tensor:
     """The same [batch, time, joint], slowed down by one factor a joint where that joint would leave its limits.
 
-    The text only says "rescaled to match the constraints"; one factor for the whole movement is the authors' code's.
+    The text only states "rescaled to match the constraints"; one factor for the whole movement is the authors' code's.
     """
     furthest = (velocities.cumsum(dim=1) * (dt_ms / 1000)).abs().amax(dim=1, keepdim=True)
     return velocities * (REACH / furthest).clamp(max=1)

@@ -1,6 +1,6 @@
 """Copy-repeat task 3.1 (Fig. 4c, e, g): values that the paper prints, values that it leaves open, the variants.
 
-One iteration is a batch of sequences of the level that the curriculum is at, walked through in windows of four steps,
+One iteration is a batch of sequences of the level that the curriculum is at, processed in windows of four steps,
 with an update after each of them; `tasks/copy_repeat/sequences.py` shows a sequence.
 """
 

@@ -85,5 +85,5 @@ class Curriculum:
         return {"pattern": self.level.pattern, "repeats": self.level.repeats, "solved": self.solved}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint."""
         self.level, self.solved = Level(state["pattern"], state["repeats"]), state["solved"]

@@ -67,7 +67,7 @@ class Order(NamedTuple):
 
 
 class Espeak:
-    """The library, loaded into this process; it speaks US English."""
+    """The library, loaded into this process; its voice is US English."""
 
     def __init__(self) -> None:
         """Raises UserError where the package is missing or carries another version of espeak-ng."""

@@ -1,6 +1,6 @@
 """espeak-ng's phonemes and their times -> segments in TIMIT's 61 symbols, only where the sound shows them.
 
-espeak-ng reports where a phoneme begins and speaks of stops as wholes; TIMIT splits each into closure and release.
+espeak-ng reports where a phoneme begins and treats a stop as a whole; TIMIT splits each into closure and release.
 Both parts are in the sound, so that is where the boundary between them is read from:
 
     voiceless stops    begin at the release: their closure is the silent tail of the phone before

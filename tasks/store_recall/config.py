@@ -147,7 +147,7 @@ PROFILES = {
         },
         (0,),
     ),
-    # A run that never gets there takes minutes: the one that the paper does not speak of is left to `paper`.
+    # A run that does not solve the task takes minutes: the one that the paper does not mention is left to `paper`.
     "quick": Profile(
         "the paper's own size, one seed, without lif_only_e_prop_1", {}, (0,), without=("lif_only_e_prop_1",)
     ),

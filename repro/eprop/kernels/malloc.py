@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
 
     glibc would hand it back to the system, and each of its pages would come back by a fault: up to a tenth of an
     iteration of task 1.1, and two thirds of one of task 2.1 at the paper's size, whose arrays are so large that glibc
-    would map each of them anew. Other C libraries have no such options and go on as they are.
+    would map each of them anew. Other C libraries have no such options and stay as they are.
     """
     with contextlib.suppress(OSError, AttributeError):
         c_library = ctypes.CDLL(None)

@@ -24,7 +24,7 @@ class RecurrentLayer(RuleLayer):
     N(0, 1) over the root of the number of presynaptic cells (Bellec et al. 2018b) with `generator`, or torch's own.
     Inputs act in the step in which they arrive (Eq. 11), outputs of the layer one step later.
 
-    The backward pass receives dE/dz with later outputs held fixed: this is the learning signal, whoever made it. The
+    The backward pass receives dE/dz with later outputs held fixed: this is the learning signal, whatever made it. The
     `rule` turns it into gradients: `BPTT()` (the default, as in any torch layer), `EProp()`, `Frozen()` or your own.
     """
 

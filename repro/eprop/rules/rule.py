@@ -1,7 +1,7 @@
 """The learning rules: each turns a learning signal into gradients of the weights of a recurrent layer.
 
 The learning signal of a neuron is dE/dz_j^t with later outputs held fixed. It is what a layer's backward pass receives,
-whoever made it: a symmetric readout, a random feedback matrix, another layer, any loss.
+whatever made it: a symmetric readout, a random feedback matrix, another layer, any loss.
 """
 
 import abc
@@ -48,7 +48,7 @@ class Rule(abc.ABC):
     def keeps_variables(self) -> bool:
         """Whether the forward pass has to keep the neurons' variables, such as voltages.
 
-        A rule that reads `trajectory.variables` says so by `keeps_variables = True` in its class.
+        A rule that reads `trajectory.variables` has `keeps_variables = True` in its class.
         """
         return False
 

@@ -18,7 +18,7 @@ from repro.eprop.kernels.numba_cpu import recursions as _recursions
 from repro.eprop.kernels.numba_cpu import softmax as _softmax
 from repro.eprop.kernels.numba_cpu.network import Signals, inner, network_forward, network_reverse, real_of
 
-bptt: Any = _bptt  # numba's own types say little about what a kernel takes
+bptt: Any = _bptt  # numba's own types do not describe what a kernel takes
 events: Any = _events
 lstm: Any = _lstm
 recursions: Any = _recursions

@@ -10,7 +10,7 @@ from repro.eprop.kernels.numba_cpu import forward as _forward
 from repro.eprop.kernels.numba_cpu import recurrence as _recurrence
 from repro.eprop.kernels.numba_cpu import reverse as _reverse
 
-forward: Any = _forward  # numba's own types say little about what a kernel takes
+forward: Any = _forward  # numba's own types do not describe what a kernel takes
 recurrence: Any = _recurrence
 reverse: Any = _reverse
 
