@@ -22,7 +22,7 @@ def median(times: np.ndarray, censored: np.ndarray) -> float:
 
     Where exactly half have had it, it is the middle between that event and the next, as for uncensored data.
     """
-    at, surviving, _, _ = _curve(times, censored)
+    at, surviving, _, _ = curve(times, censored)
     reached = np.flatnonzero(surviving <= 0.5 + ROUNDING)
     if not len(reached):
         return math.inf
@@ -38,7 +38,7 @@ def interval_of_median(times: np.ndarray, censored: np.ndarray) -> tuple[float, 
     Kaplan-Meier curve contains one half. The upper end may be infinite. Fewer than two runs: (nan, nan)."""
     if len(times) < 2:
         return math.nan, math.nan
-    at, _, low, high = _curve(times, censored)
+    at, _, low, high = curve(times, censored)
     ends = [at[np.flatnonzero(bound <= 0.5)[:1]] for bound in (low, high)]
     first, last = (float(end[0]) if len(end) else math.inf for end in ends)
     return first, last
@@ -61,15 +61,15 @@ def _data(times: np.ndarray, censored: np.ndarray) -> Any:
     return CensoredData(uncensored=finite[~censored], right=finite[censored])
 
 
-def _curve(times: np.ndarray, censored: np.ndarray) -> tuple[np.ndarray, ...]:
+def curve(times: np.ndarray, censored: np.ndarray) -> tuple[np.ndarray, ...]:
     """The Kaplan-Meier curve at its event times: times, surviving share, lower and upper end of its interval."""
     from scipy.stats import ecdf
 
-    curve = ecdf(_data(times, censored)).sf
+    estimate = ecdf(_data(times, censored)).sf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no interval where nothing, or all, has happened
-        interval = curve.confidence_interval(LEVEL, method="log-log")
-    at, surviving = np.asarray(curve.quantiles), np.asarray(curve.probabilities)
+        interval = estimate.confidence_interval(LEVEL, method="log-log")
+    at, surviving = np.asarray(estimate.quantiles), np.asarray(estimate.probabilities)
     event = np.isin(at, np.asarray(times)[~censored])
     done = surviving <= ROUNDING
     low, high = (np.where(done, 0.0, end.probabilities) for end in (interval.low, interval.high))
