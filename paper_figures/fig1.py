@@ -8,8 +8,8 @@ from paper_figures.sheet import Part, Sheet
 
 _PARTS = {
     "1c": Part("pattern_generation", (style.WIDTH, 3.6), fig1c.panel_c),
-    "1d": Part("pattern_generation", (3.45, 2.95), fig1d.panel_d),
-    "1e": Part("pattern_generation", (style.WIDTH - 3.45, 2.95), fig1d.panel_e),
+    "1d": Part("pattern_generation", (3.45, 3.1), fig1d.panel_d),
+    "1e": Part("pattern_generation", (style.WIDTH - 3.45, 3.1), fig1d.panel_e),
 }
 PANELS = tuple(_PARTS)
 

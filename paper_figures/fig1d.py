@@ -18,11 +18,11 @@ ERROR = "normalised mse (mse / variance of targets)"
 
 def panel_d(figure: style.Panel, table: Table) -> None:
     """A row a variant: mean normalised mse after training, 95 % interval, one dot per seed, the paper's value."""
-    style.head(figure, "d", f"After training: {table.of_seeds('mean')}")
-    style.note(figure, RESAMPLED)
+    style.head(figure, "d", "Error after training")
+    style.note(figure, f"{table.of_seeds('mean')}\n{RESAMPLED}")
     variants, paper = list(table.task.variants), table.printed("1d")
     labels = {variant: table.task.variants[variant].label for variant in variants}
-    axes = rows.make(figure, labels, _columns(table, paper), left=0.78, width=2.58, top=0.62, bottom=0.38)
+    axes = rows.make(figure, labels, _columns(table, paper), left=0.78, width=2.58, top=0.74, bottom=0.38)
     shown = [1.0, *paper.values()]
     for row, variant in enumerate(variants):
         seeds = table.values(variant, "nmse")
@@ -33,7 +33,7 @@ def panel_d(figure: style.Panel, table: Table) -> None:
         rows.paper(axes, variants.index(variant), value)
     axes.set(xscale="log", xlim=(min(shown) / 1.5, max(shown) * 1.5), xlabel=ERROR)
     style.plain_log(axes.xaxis)
-    style.key(figure, rows.handles("mean", table.several(), bool(paper)), (0.12, 0.38))
+    style.key(figure, rows.handles("mean", table.several(), bool(paper)), (0.12, 0.5))
 
 
 def _columns(table: Table, paper: Mapping[str, float]) -> list[rows.Column]:
@@ -49,11 +49,11 @@ def _columns(table: Table, paper: Mapping[str, float]) -> list[rows.Column]:
 def panel_e(figure: style.Panel, table: Table) -> None:
     """Learning curves, geometric mean over seeds with its 95 % interval: the paper's four at the left, all others
     at the right with e-prop 1 to compare."""
-    style.head(figure, "e", f"Learning curves: {table.of_seeds('geometric mean')}")
-    style.note(figure, RESAMPLED)
+    style.head(figure, "e", "Learning curves")
+    style.note(figure, f"{table.of_seeds('geometric mean')}\n{RESAMPLED}")
     curves = table.curves("nmse")
     others = (EXAMPLE, *(variant for variant in table.task.variants if variant not in AS_IN_PAPER))
-    margins = {"left": 0.5, "right": 0.78, "top": 0.62, "bottom": 0.38}
+    margins = {"left": 0.5, "right": 0.78, "top": 0.74, "bottom": 0.38}
     both = style.grid(figure, 1, 2, between=(0.68, 0), sharex=True, sharey=True, **margins)[0]
     ends = [
         {variant: _curve(axes, curves[variant], variant) for variant in variants if variant in curves}

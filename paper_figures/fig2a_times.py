@@ -93,7 +93,8 @@ def _dashes(variant: str) -> Any:
 def _name(axes: Axes, ends: dict[str, style.End]) -> None:
     """The names of the curves at the right, each at the height of its end."""
     heights = style.spread(sorted((end.value + 0.03) / 1.07 for end in ends.values()), 0.1)
-    heights = [height + max(0.04 - heights[0], 0) for height in heights]  # above the axis
+    above, below = max(0.04 - heights[0], 0), max(heights[-1] - 0.98, 0)  # so that none leaves the axis
+    heights = [height + above - below for height in heights]
     for height, (name, end) in zip(heights, sorted(ends.items(), key=lambda item: item[1].value), strict=True):
         axes.text(1.03, height, name, color=end.colour, va="center", transform=axes.transAxes)
 

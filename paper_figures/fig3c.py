@@ -98,7 +98,7 @@ def name_points(axes: Axes, names: dict[str, np.ndarray], drawn: np.ndarray) -> 
             scale * axes.transData.transform(at),
             np.array([0.29 * style.SMALL * len(text), 0.55 * style.SMALL]),
         )
-        places = np.concatenate([rays * (half + away) for away in (5, 10, 16, 22)])
+        places = np.concatenate([rays * (half + away) for away in (5, 10, 16, 22, 30)])
         centres = point + places
         corners = np.linspace(-1, 1, 7)[:, None] * (half * (1, 0))  # of the text: points along its line
         gaps = np.abs((centres[:, None] + corners)[:, :, None] - taken) - (2, half[1])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from paper_figures import style
 from paper_figures.fig4d import source_of
@@ -40,6 +40,7 @@ def panel_g(figure: style.Panel, table: Table) -> None:
         risen, last = [x[y > 0] for x, y in drawn], max(x.max() for x, _ in drawn)
         axes.set(xscale="log", xlim=(min([last / 10, *(x[0] for x in risen if len(x))]), last), xlabel=name)
         style.plain_log(axes.xaxis)
+        axes.xaxis.set_major_locator(LogLocator(numticks=3))  # numbers of five digits have little room
     both[0].set(ylim=(0, 1.05 * max(top, 5)), ylabel="steps")
     both[0].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     _labels(both[1], table, ends)

@@ -18,17 +18,16 @@ SLACK = 0.22  # of a line's height: letters rarely fill their box
 
 
 @contextmanager
-def figures(patch: Any) -> Iterator[list[Figure]]:
-    """The figures that are drawn meanwhile."""
+def figures() -> Iterator[list[Figure]]:
+    """The figures that are drawn meanwhile, in place of their files."""
     drawn: list[Figure] = []
-    render = style.render
 
-    def keep(figure: Figure, *args: Any) -> dict[str, bytes]:
+    def keep(figure: Figure, *_: Any) -> dict[str, bytes]:
         drawn.append(figure)
-        return render(figure, *args)
+        return {}
 
-    with patch.context() as inside:
-        inside.setattr(style, "render", keep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "render", keep)
         yield drawn
 
 
