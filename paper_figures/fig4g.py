@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from paper_figures import style
 from paper_figures.fig4d import source_of
@@ -35,12 +35,12 @@ def panel_g(figure: style.Panel, table: Table) -> None:
         for axes, at in zip(both, (None, updates[variant]), strict=True):
             _ring(axes, table, variant, curves, at)
     top = max(np.nanmax(curves) for curves in lengths.values())
-    for axes, name in zip(both, ("batch", "weight update"), strict=True):
+    for axes, name in zip(both, ("batches (thousands)", "weight updates (thousands)"), strict=True):
         drawn = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in axes.lines]
         risen, last = [x[y > 0] for x, y in drawn], max(x.max() for x, _ in drawn)
         axes.set(xscale="log", xlim=(min([last / 10, *(x[0] for x in risen if len(x))]), last), xlabel=name)
         style.plain_log(axes.xaxis)
-        axes.xaxis.set_major_locator(LogLocator(numticks=3))  # numbers of five digits have little room
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number / 1000:g}"))
     both[0].set(ylim=(0, 1.05 * max(top, 5)), ylabel="steps")
     both[0].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     _labels(both[1], table, ends)

@@ -59,7 +59,7 @@ def _drawn(figure: Figure) -> list[Text]:
 
 def _box(text: Text) -> Bbox:
     """Where the letters of a text are, a little smaller than the box around its lines."""
-    box = text.get_window_extent()
+    box = Text.get_window_extent(text)  # without the arrow of an annotation
     slack = SLACK * float(text.get_fontsize()) * text.figure.dpi / 72
     return Bbox.from_extents(box.x0 + 1, box.y0 + slack, box.x1 - 1, box.y1 - slack)
 

@@ -144,7 +144,7 @@ def test_a_point_is_the_test_error_and_a_ring_the_training_error():
     fig3e.draw(axes, 2, np.array([0.01, 0.03]), np.array([0.2, 0.4]), style.COLOURS["e_prop_2_linear"])
     fig3e.draw(axes, 3, np.array([]), np.array([]), style.COLOURS["e_prop_2_linear"])
     ((value, row, hollow),) = points(axes)
-    assert (value, row, hollow) == (pytest.approx(0.02), 2, False)
+    assert value == pytest.approx(0.02) and (row, hollow) == (2, False)
     rings = [np.asarray(line.get_xydata())[0].tolist() for line in axes.lines if line.get_markerfacecolor() == "white"]
     assert rings == [[pytest.approx(0.3), 2]]
 
