@@ -8,9 +8,9 @@ from paper_figures import fig2a, fig2b, fig2c, style
 from paper_figures.sheet import Part, Sheet
 
 _PARTS = {
-    "2a": Part("store_recall", (style.WIDTH, 3.9), fig2a.panel_a),
-    "2b": Part("store_recall", (style.WIDTH, 2.2), fig2b.panel_b),
-    "2c": Part("speech", (style.WIDTH, 4.5), fig2c.panel_c),
+    "2a": Part("store_recall", (style.WIDTH, fig2a.HEIGHT), fig2a.panel_a),
+    "2b": Part("store_recall", (style.WIDTH, 2.4), fig2b.panel_b),
+    "2c": Part("speech", (style.WIDTH, fig2c.HEIGHT), fig2c.panel_c),
 }
 PANELS = tuple(_PARTS)
 

@@ -19,7 +19,7 @@ READINGS = [(trace, source) for trace in TRACES for source in INPUTS]
 def panel_b(figure: style.Panel, table: Table) -> None:
     """Accuracy of a classifier that decodes the stored bit from eligibility traces, against the delay since the STORE.
     The chosen reading is large, the three others are small."""
-    margins: dict[str, Any] = {"left": 0.5, "top": 0.5, "bottom": 0.38}
+    margins: dict[str, Any] = {"left": 0.5, "top": 0.78, "bottom": 0.38}
     if table.absence(DECODED):
         style.head(figure, "b", "The stored bit, decoded from eligibility traces")
         axes = style.grid(figure, 1, 1, right=0.15, **margins)[0, 0]
@@ -39,11 +39,12 @@ def panel_b(figure: style.Panel, table: Table) -> None:
         _decoding(axes, arrays, f"decode_{trace}_{source}", tau)
         gap = ", " if axes is large else ",\n"
         axes.set_title(f"{TRACES[trace]}{gap}{INPUTS[source]}", pad=4)
-    large.set(ylabel="accuracy", xlabel="time since STORE (s)")
-    small[1].set_xlabel("time since STORE (s)")
-    _key(large, arrays["decode_ages"][0], tau)
+        axes.set_xlabel("time since STORE (s)")
+    for axes in (large, small[0]):
+        axes.set_ylabel("accuracy")
+    style.key(figure, _entries(arrays["decode_ages"][0], tau), (0.12, 0.27))
     for value in table.printed("2b").values():
-        large.plot(4, value, marker="D", ms=3.6, color=style.INK, zorder=5)
+        large.plot(4, value, **style.PAPER)
         large.annotate(f"paper: > {value:g}", (4, value), (5, 0), textcoords="offset points", va="center")
 
 
@@ -60,11 +61,8 @@ def _decoding(axes: Axes, arrays: dict[str, np.ndarray], name: str, tau: float) 
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
 
 
-def _key(axes: Axes, ages: np.ndarray, tau: float) -> None:
-    """Names of the lines, at the foot of the large axes; tau in seconds."""
-    axes.text(0.02, 0.475, "chance", color=style.GREY, va="top", transform=axes.get_yaxis_transform())
-    axes.text(tau + 0.07, 0.04, f"τₐ = {tau:g} s", color=style.GREY, clip_on=True, transform=axes.get_xaxis_transform())
-    for age, colour, x in zip(ages, AGES, (0.53, 0.61, 0.69), strict=True):
-        axes.text(x, 0.04, f"{age}", color=colour, fontweight="bold", transform=axes.transAxes)
-    axes.text(0.515, 0.04, "after", ha="right", transform=axes.transAxes)
-    axes.text(0.795, 0.04, "iterations", transform=axes.transAxes)
+def _entries(ages: np.ndarray, tau: float) -> list[Any]:
+    """What the lines mean; tau in seconds."""
+    lines = [style.line(f"after {age} iterations", colour) for age, colour in zip(ages, AGES, strict=True)]
+    chance = style.line("chance", style.GREY, lw=0.6, ls=style.DASHED)
+    return [*lines, chance, style.line(f"τₐ = {tau:g} s", style.GREY, lw=0.6, ls=(0, (1, 2)))]

@@ -8,9 +8,9 @@ from paper_figures import fig3c, fig3d, fig3e, style
 from paper_figures.sheet import Part, Sheet
 
 _PARTS = {
-    "3c": Part("arm_reaching", (2.15, fig3c.HEIGHT), fig3c.panel_c),
-    "3d": Part("arm_reaching", (style.WIDTH - 2.15, fig3c.HEIGHT), fig3d.panel_d),
-    "3e": Part("arm_reaching", (style.WIDTH, 2.75), fig3e.panel_e),
+    "3c": Part("arm_reaching", (fig3c.WIDTH, fig3c.HEIGHT), fig3c.panel_c),
+    "3d": Part("arm_reaching", (style.WIDTH - fig3c.WIDTH, fig3c.HEIGHT), fig3d.panel_d),
+    "3e": Part("arm_reaching", (style.WIDTH, fig3e.HEIGHT), fig3e.panel_e),
 }
 PANELS = tuple(_PARTS)
 

@@ -19,7 +19,7 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     """Training trial at the left, test trial at the right: path of the tip, velocities of the joints, spikes of the
     network and of the error module, learning signals; one movement, one seed."""
     label = table.task.variants[EXAMPLE].label
-    margins: dict[str, Any] = {"left": 1.03, "right": 0.42}
+    margins: dict[str, Any] = {"left": 1.12, "right": 0.42}
     if table.absence(EXAMPLE):
         style.head(figure, "d", "A movement learned in one trial")
         axes = style.grid(figure, 1, 1, top=TOP, bottom=FOOT, **margins)[0, 0]
@@ -27,10 +27,11 @@ def panel_d(figure: style.Panel, table: Table) -> None:
         return
     record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in NAMES))
     shown = {name: arrays[f"example_{name}"] for name in NAMES}
-    style.head(figure, "d", f"{label}, seed {record.seed}: a movement never trained on; target dashed")
+    style.head(figure, "d", f"A new movement, {label}, seed {record.seed}")
+    style.note(figure, "target dashed; mse in squared arm lengths; Hz: mean rate of the neurons shown")
     bottom = HEIGHT - TOP - PLANE
     planes = style.grid(figure, 1, 2, top=TOP, bottom=bottom, between=(0.5, 0), sharey=True, **margins)[0]
-    rows = over_time(figure, (0.8, 0.8, 1.1, 1.1, 0.9), columns=2, **margins)
+    rows = over_time(figure, (0.9, 0.9, 1.0, 1.0, 0.9), columns=2, **margins)
     for trial, name in enumerate(TRIALS):
         mse = np.square(shown["tip"][trial].astype(float) - shown["target"]).mean()
         planes[trial].set_title(f"{name}: mse {mse:.2g}", pad=4)
@@ -41,9 +42,15 @@ def panel_d(figure: style.Panel, table: Table) -> None:
     planes[0].set_ylabel("y (arm lengths)")
     cells = record.config["n_rec"], record.config["n_module"]
     counts = [f"{len(shown[key][0])} of {n}" for key, n in zip(("spikes", "module_spikes"), cells, strict=True)]
-    texts = (f"network:\n{counts[0]}\nneurons", f"error module:\n{counts[1]}\nneurons", "learning\nsignals")
-    for axes, text in zip(rows[:, 0], ("joint 1\n(rad/s)", "joint 2\n(rad/s)", *texts), strict=True):
-        style.name_row(axes, text, gap=20)
+    texts = (
+        f"network:\n{counts[0]}\nneurons",
+        f"error module:\n{counts[1]}\nneurons",
+        "learning\nsignals\n(arb. unit)",
+    )
+    for axes, text in zip(
+        rows[:, 0], ("velocity of\njoint 1\n(rad/s)", "velocity of\njoint 2\n(rad/s)", *texts), strict=True
+    ):
+        style.name_row(axes, text, gap=24)
     for axes in (planes[1], *rows[:, 1]):
         axes.tick_params(left=False)
         axes.spines.left.set_visible(False)
@@ -70,7 +77,7 @@ def _trial(rows: np.ndarray, shown: dict[str, np.ndarray], trial: int) -> None:
         axes.spines.left.set_visible(False)
         at = 1.02, 0.5
         rate = f"{1000 * spikes[trial].mean():.0f} Hz"
-        axes.text(*at, rate, va="center", color=style.GREY, fontsize=6, transform=axes.transAxes)
+        axes.text(*at, rate, va="center", color=style.GREY, fontsize=style.SMALL, transform=axes.transAxes)
     rows[4].plot(shown["signals"][trial], color=COLOUR, lw=0.5, alpha=0.6)
     rows[4].yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
 
@@ -78,6 +85,6 @@ def _trial(rows: np.ndarray, shown: dict[str, np.ndarray], trial: int) -> None:
 def _update(axes: Axes) -> None:
     """Between the columns: an arrow for the update of the weights."""
     at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
-    axes.annotate("one\nupdate", (0, 0.5), (-17, 5), va="bottom", fontsize=6, linespacing=1.1, **at)
+    axes.annotate("one\nupdate", (0, 0.5), (-17, 5), va="bottom", fontsize=style.SMALL, linespacing=1.1, **at)
     arrow = {"arrowstyle": "-|>", "lw": 0.8, "color": style.INK, "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (-0.05, 0.5), (-0.26, 0.5), "axes fraction", "axes fraction", arrowprops=arrow)

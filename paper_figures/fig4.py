@@ -8,12 +8,12 @@ from paper_figures.sheet import Part, Sheet
 
 _HALF = style.WIDTH / 2
 _PARTS = {
-    "4c": Part("copy_repeat", (_HALF, 2.35), fig4c.panel_c),
-    "4d": Part("word_prediction", (_HALF, 2.35), fig4d.panel_d),
-    "4e": Part("copy_repeat", (_HALF, 2.85), fig4e.panel_e),
-    "4f": Part("word_prediction", (_HALF, 2.85), fig4e.panel_f),
-    "4g": Part("copy_repeat", (0.6 * style.WIDTH, 2.35), fig4g.panel_g),
-    "4h": Part("word_prediction", (0.4 * style.WIDTH, 2.35), fig4g.panel_h),
+    "4c": Part("copy_repeat", (_HALF, 2.5), fig4c.panel_c),
+    "4d": Part("word_prediction", (_HALF, 2.5), fig4d.panel_d),
+    "4e": Part("copy_repeat", (_HALF, 3.1), fig4e.panel_e),
+    "4f": Part("word_prediction", (_HALF, 3.1), fig4e.panel_f),
+    "4g": Part("copy_repeat", (0.57 * style.WIDTH, 2.45), fig4g.panel_g),
+    "4h": Part("word_prediction", (0.43 * style.WIDTH, 2.45), fig4g.panel_h),
 }
 PANELS = tuple(_PARTS)
 

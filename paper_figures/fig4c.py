@@ -13,7 +13,7 @@ from paper_figures.table import Table
 EXAMPLE = "e_prop_3"  # the variant that is shown if it has a run
 UNASKED = "#ececec"  # steps without a target
 FAINT = 0.3  # of the output there
-LEFT, RIGHT, TOP = 0.6, 0.36, 0.62  # inches
+LEFT, RIGHT, TOP = 0.6, 0.36, 0.72  # inches
 
 
 def example_of(table: Table, metric: str, best: str = "max") -> str:
@@ -30,7 +30,7 @@ def panel_c(figure: style.Panel, table: Table) -> None:
     variant = example_of(table, "length_solved")
     if not variant:
         style.head(figure, "c", "A sequence, read and repeated")
-        axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=0.75, bottom=0.38)[0, 0]
+        axes = style.grid(figure, 1, 1, left=LEFT, right=RIGHT, top=TOP, bottom=0.38)[0, 0]
         style.missing(axes, "no run finished")
         return
     record, arrays = table.example(variant, "example_input", "example_target", "example_output")
@@ -38,11 +38,12 @@ def panel_c(figure: style.Panel, table: Table) -> None:
     asked = ~np.isnan(target).any(1)
     pattern = int(asked.argmax()) - 2
     repeats = (int(asked.sum()) - 1) // pattern
-    times = f"{pattern} character{'s' * (pattern > 1)}, to be copied {repeats} time{'s' * (repeats > 1)}"
-    style.head(figure, "c", f"{table.task.variants[variant].label}, seed {record.seed}: {times}")
+    times = f"{pattern} character{'s' * (pattern > 1)} to be copied {repeats} time{'s' * (repeats > 1)}"
+    style.head(figure, "c", "A sequence, read and repeated")
+    text = f"{table.task.variants[variant].label}, seed {record.seed}: {times}"
     right = 100 * np.mean((output > 0.5)[asked] == (target > 0.5)[asked])
     solved = "the longest that it solved" if record.metrics["length_solved"] else "none solved yet"
-    style.note(figure, f"{len(target)} steps, {solved}; {right:.3g} % of the bits are right")
+    style.note(figure, f"{text}\n{len(target)} steps, {solved}; {right:.3g} % of the bits are right")
     rows = style.grid(figure, 3, 1, left=LEFT, right=RIGHT, top=TOP, bottom=0.38, between=(0, 0.2), sharex=True)[:, 0]
     ink, shade = _shades(style.INK), _shades(style.COLOURS[variant])
     _heat(rows[0], given, ink)
@@ -86,7 +87,7 @@ def _span(axes: Axes, start: int, end: int, text: str, side: str) -> None:
     place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
     axes.plot([start - 0.35, end - 0.65], [1.07, 1.07], color=style.GREY, lw=0.8, solid_capstyle="butt", **place)
     x = {"right": end - 0.65, "center": (start + end - 1) / 2, "left": start - 0.35}[side]
-    axes.text(x, 1.12, text, ha=side, color=style.GREY, fontsize=6, **place)
+    axes.text(x, 1.12, text, ha=side, color=style.GREY, fontsize=style.SMALL, **place)
 
 
 def _key(output: Axes, shades: Colormap) -> None:

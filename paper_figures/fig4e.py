@@ -1,26 +1,25 @@
 """Figure 4e, f: final results of each method: longest sequence solved, and perplexity."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from paper_figures import style
+from paper_figures import rows, style
 from paper_figures.fig4d import source_of
 from paper_figures.table import Table
 from repro.claims.stats import interval_of_mean
 
-TOP, BOTTOM, LEFT, RIGHT = 0.7, 0.38, 1.05, 0.1  # inches
-ASIDE = "bptt_20_two_layers"  # not in the paper's panel but in its text; drawn fainter
+TOP, BOTTOM, LEFT, RIGHT = 0.98, 0.38, 1.02, 0.1  # inches
 LITERATURE = "Jaderberg et al."
-RISING = "\N{WHITE RIGHT-POINTING TRIANGLE}"
-READING = "reading: of the test text (the paper states this of 122.67 only)"
+OTHERS: dict[str, Any] = style.PAPER | {"color": "white", "mec": style.GREY, "mew": 0.7}  # of another group
+READING = "of the test text, a reading: the paper says so of 122.67 only"
 
 
 class Seeds(NamedTuple):
-    """The runs of a bar: value [seed]; whether it still changes [seed]; the progress of unfinished runs, else empty."""
+    """The runs of a row: value [seed]; whether it still changes [seed]; the progress of unfinished runs, else empty."""
 
     values: np.ndarray
     rising: np.ndarray
@@ -28,22 +27,23 @@ class Seeds(NamedTuple):
 
 
 def panel_e(figure: style.Panel, table: Table) -> None:
-    """One bar per variant: mean length of the longest sequence solved, 95 % interval, one dot per seed (a triangle if
-    it still rose); the paper's value, and another group's. Bars of unfinished runs are open and dashed."""
+    """A row a variant: mean length of the longest sequence solved, 95 % interval, one dot per seed (a triangle if it
+    still rose); the paper's value, and another group's. Points of unfinished runs are hollow."""
     table = table.with_unfinished()
-    style.head(figure, "e", f"Longest sequence solved: {table.of_seeds('mean')}")
-    style.note(figure, "P (R + 1) + 3 steps: pattern of P characters, stop, count, R copies, stop")
+    style.head(figure, "e", "Longest sequence solved")
+    how = "P (R + 1) + 3 steps: P characters, stop, count, R copies, stop"
+    style.note(figure, f"{table.of_seeds('mean')}\n{how}")
     seeds = {variant: _lengths(table, variant) for variant in table.task.variants}
     paper, others = table.claimed("4e"), {} if table.stamp else table.claimed("text")
-    axes = _bars(figure, table, seeds, paper, "{:.3g}", "iterations")
+    axes = _rows(figure, table, seeds, paper, "{:.3g}", "iterations")
     for variant, value in others.items():
-        _literature(axes, value, list(seeds).index(variant))
-    rising = any(runs.rising.any() for runs in seeds.values())
-    shown = [*np.concatenate([runs.values for runs in seeds.values()]), *others.values()]
-    shown += [] if table.stamp else [*paper.values()]
-    shown += [interval_of_mean(runs.values)[1] for runs in seeds.values() if len(runs.values) > 1]
-    axes.set(xlim=(0, 1.08 * max([*shown, 5])), xlabel=f"steps ({RISING}: still rose)" if rising else "steps")
+        axes.plot(value, list(seeds).index(variant) + rows.ABOVE, **OTHERS)
+    shown = [*_drawn(seeds), *others.values(), *(() if table.stamp else paper.values()), 5]
+    axes.set(xlim=(0, 1.08 * max(shown)), xlabel="steps")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+    look = {"marker": ">", "mfc": "white", "mec": style.GREY, "mew": 0.6}
+    more = [style.mark("still rose", style.GREY, **look)] if any(runs.rising.any() for runs in seeds.values()) else []
+    _key(figure, table, seeds, bool(paper), [*more, *([style.mark(LITERATURE, **OTHERS)] if others else [])])
 
 
 def _lengths(table: Table, variant: str) -> Seeds:
@@ -53,21 +53,21 @@ def _lengths(table: Table, variant: str) -> Seeds:
 
 
 def panel_f(figure: style.Panel, table: Table) -> None:
-    """One bar per variant: mean perplexity after the last epoch, 95 % interval, one dot per seed, the paper's value.
-    Bars of unfinished runs are open and dashed."""
+    """A row a variant: mean perplexity after the last epoch, 95 % interval, one dot per seed, the paper's value. Points
+    of unfinished runs are hollow, and an arrow stands for those beyond the axis, which finished runs decide."""
     table = table.with_unfinished()
-    style.head(figure, "f", f"Perplexity, lower is better: {table.of_seeds('mean')}")
-    source, colour = source_of(table)
-    style.note(figure, source, colour)
-    style.note(figure, f"\n{READING}")
+    style.head(figure, "f", "Perplexity (lower is better)")
+    style.note(figure, f"{source_of(table)}: {table.of_seeds('mean')}\n{READING}")
     seeds = {variant: _perplexities(table, variant) for variant in table.task.variants}
     paper = table.claimed("4f") | table.claimed("text")
-    axes = _bars(figure, table, seeds, paper, "{:.4g}", "epochs")
-    shown = [*np.concatenate([runs.values for runs in seeds.values()]), *([] if table.stamp else paper.values())]
-    low, high = min(shown, default=100.0), max(shown, default=200.0)
-    span = max(high - low, 0.05 * high)
-    axes.set(xlim=(max(low - 0.6 * span, 0), high + 0.12 * span), xlabel="perplexity (axis not from 0)")
-    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes = _rows(figure, table, seeds, paper, "{:.4g}", "epochs")
+    finished = _drawn({variant: runs for variant, runs in seeds.items() if not runs.progress})
+    shown = [*(finished or _drawn(seeds) or [100.0, 200.0]), *(() if table.stamp else paper.values())]
+    span = max(max(shown) - min(shown), 0.05 * max(shown))
+    axes.set(xlim=(max(min(shown) - 0.15 * span, 0), max(shown) + 0.25 * span), xlabel="perplexity")
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    _arrows(axes, seeds)
+    _key(figure, table, seeds, bool(paper), [])
 
 
 def _perplexities(table: Table, variant: str) -> Seeds:
@@ -76,7 +76,14 @@ def _perplexities(table: Table, variant: str) -> Seeds:
     return Seeds(values, np.zeros(len(values), bool), table.progress(variant))
 
 
-def _bars(
+def _drawn(seeds: Mapping[str, Seeds]) -> list[float]:
+    """All values and ends of intervals."""
+    values = [runs.values for runs in seeds.values()]
+    ends = [np.array(interval_of_mean(each)) for each in values if len(each) > 1]
+    return [float(value) for value in np.concatenate([*values, *ends]) if np.isfinite(value)]
+
+
+def _rows(
     figure: style.Panel,
     table: Table,
     seeds: Mapping[str, Seeds],
@@ -84,74 +91,71 @@ def _bars(
     form: str,
     iterations: str,
 ) -> Axes:
-    """Bars and the numbers at their right; the paper's values across the bars if runs are of its size and data.
+    """Rows and the numbers at their right; the paper's values above them if runs are of its size and data.
     `iterations` is the task's name for its iterations."""
-    variants = list(seeds)
-    columns = _columns(table, seeds, paper, form, iterations)
-    numbers = sum(width for width, _, _ in columns)
-    across = style.size(figure)[0] - LEFT - RIGHT
-    axes, gutter = style.grid(
-        figure, 1, 2, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM, sharey=True,
-        width_ratios=(across - numbers, numbers),
-    )[0]  # fmt: skip
+    columns = _columns(table, seeds, paper, form.format, iterations)
+    labels = {variant: two_lines(table.task.variants[variant].label) for variant in seeds}
+    width = style.size(figure)[0] - LEFT - RIGHT
+    axes = rows.make(figure, labels, columns, left=LEFT, width=width, top=TOP, bottom=BOTTOM)
     for row, (variant, runs) in enumerate(seeds.items()):
-        _bar(axes, row, runs, style.COLOURS[variant], faint=variant == ASIDE)
-        style.lost(axes, table.failures(variant), row, style.COLOURS[variant])
+        draw(axes, row, runs, style.COLOURS[variant])
+        rows.lost(axes, row, table.failures(variant), style.COLOURS[variant])
     for variant, value in paper.items() if not table.stamp else ():
-        style.diamond(axes, value, variants.index(variant))
-    axes.set(ylim=(len(variants) - 0.4, -0.6))
-    axes.set_yticks(range(len(variants)), [two_lines(table.task.variants[v].label) for v in variants])
-    for label in axes.get_yticklabels():
-        label.set_linespacing(1.0)
-    axes.tick_params(axis="y", left=False)
-    style.numbers(gutter, variants, columns, pale=(columns[1][1],) if table.stamp else ())
+        rows.paper(axes, list(seeds).index(variant), value)
     return axes
 
 
-def _bar(axes: Axes, row: int, runs: Seeds, colour: str, faint: bool = False) -> None:
-    """One variant; an open, dashed bar if its runs are unfinished."""
+def draw(axes: Axes, row: int, runs: Seeds, colour: str) -> None:
+    """One variant's runs; a hollow point if they are unfinished."""
     values, rising, progress = runs
     if not len(values):
         return
-    outline: dict[str, Any] = {"fill": False, "edgecolor": colour, "lw": 0.6, "ls": (0, (3, 2)) if progress else "-"}
-    look: dict[str, Any] = outline if progress or faint else {"color": colour, "alpha": 0.45}
-    mean = values.mean()
-    axes.barh(row, mean, 0.74, **look)
-    if len(values) > 1:
-        low, high = interval_of_mean(values)
-        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], color=style.INK, lw=0.8, capsize=1.5, zorder=4)
-    height = row + style.jitter(len(values))
-    style.dots(axes, values[~rising], row, colour)
-    axes.scatter(values[rising], height[rising], s=7, marker=">", color="white", edgecolor=colour, lw=0.5, zorder=3)
+    interval = interval_of_mean(values) if len(values) > 1 else None
+    rows.point(axes, row, float(values.mean()), interval, colour, hollow=bool(progress))
+    if len(values) > 1 or rising.any():
+        rows.seeds(axes, row, values[~rising], colour)
+        rows.seeds(axes, row, values[rising], colour, **rows.RISING, s=8, alpha=1)
 
 
-def _literature(axes: Axes, value: float, row: int) -> None:
-    """Another group's value; it is drawn and not compared."""
-    axes.plot(value, row, marker="D", ms=3.4, mfc="white", mec=style.GREY, mew=0.7, zorder=5)
-    at: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": style.GREY}
-    axes.annotate(LITERATURE, (value, row), (4, 0), **at)
+def _arrows(axes: Axes, seeds: Mapping[str, Seeds]) -> None:
+    """An arrow at the right end of rows whose mean lies beyond it."""
+    for row, (variant, runs) in enumerate(seeds.items()):
+        if len(runs.values) and runs.values.mean() > axes.get_xlim()[1]:
+            arrow = {"arrowstyle": "-|>", "lw": 0.9, "color": style.COLOURS[variant], "mutation_scale": 7}
+            axes.annotate("", (1, row), (0.86, row), axes.get_yaxis_transform(), arrowprops=arrow)
 
 
 def _columns(
-    table: Table, seeds: Mapping[str, Seeds], paper: Mapping[str, float], form: str, iterations: str
-) -> list[style.Column]:
-    """The numbers behind the bars; iterations only where some are lacking, seeds only where bars differ in them."""
-    ours = {v: table.absence(v) or form.format(runs.values.mean()) for v, runs in seeds.items()}
-    pale = (0.66, "paper (PTB)") if table.source else (0.86, "paper (own size)")
-    name = pale if table.stamp else (0.48, "\N{BLACK DIAMOND} paper")
-    columns: list[style.Column] = [(0.38, "ours", ours), (*name, {v: f"{value:g}" for v, value in paper.items()})]
+    table: Table,
+    seeds: Mapping[str, Seeds],
+    paper: Mapping[str, float],
+    form: Callable[[float], str],
+    iterations: str,
+) -> list[rows.Column]:
+    """The numbers beside the points; iterations only where some are lacking, seeds only where rows differ in them."""
+    ours = {v: table.absence(v) or form(runs.values.mean()) for v, runs in seeds.items()}
+    pale = (0.6, "paper (PTB)") if table.source else (0.84, "paper (own size)")
+    name = pale if table.stamp else (0.46, "paper")
+    columns: list[rows.Column] = [(0.4, "ours", ours), (*name, {v: f"{value:g}" for v, value in paper.items()})]
     if any(runs.progress for runs in seeds.values()):
         done = {v: _done(table, v, runs.progress) for v, runs in seeds.items() if len(runs.values)}
         columns.append((0.06 * max(map(len, [iterations, *done.values()])), iterations, done))
-    counts = {variant: table.count(variant) for variant in seeds if table.absence(variant) != "not run"}
-    if len(set(counts.values())) > 1:
-        columns.append((0.36, "seeds", counts))
-    return columns
+    there = [variant for variant in seeds if table.absence(variant) != "not run"]
+    return columns + (table.seeds_column(0.36, *there) if there else [])
 
 
 def _done(table: Table, variant: str, progress: str) -> str:
     """How many iterations the runs of a variant have done: "20", or "7 of 20"."""
     return progress.removesuffix(" iterations") or str(table.example(variant)[0].config["iterations"])
+
+
+def _key(figure: style.Panel, table: Table, seeds: Mapping[str, Seeds], paper: bool, more: list[Any]) -> None:
+    """What the marks mean, in two rows."""
+    hollow = rows.POINT | {"mfc": "white"}
+    if any(runs.progress for runs in seeds.values()):
+        more = [style.mark("unfinished", style.GREY, **hollow), *more]
+    entries = rows.handles("mean", table.several(), paper and not table.stamp, *more)
+    style.key(figure, entries, (0.1, 0.53), columns=min(len(entries), 4))
 
 
 def two_lines(label: str) -> str:

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from paper_figures import style
+from paper_figures import origin, style
 from paper_figures.table import Table, gather
 from repro.errors import UserError
 from repro.records import frames, store
 from repro.runs.registry import get_task
 
 Draw = Callable[[style.Panel, Table], None]
+KINDS = ("svg", "png", "pdf")
+FOOT = 0.18  # inches, for the line that names the records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +36,13 @@ class Sheet:
     rows: Sequence[Sequence[str]]
 
     def draw(self, where: str | Path, panels: Sequence[str] | None, out: Path | None) -> list[Path]:
-        """Draw panels (all, if None) from the records under `where` into `out` (results/figures if None).
+        """Draw panels (all, if None) from the records under `where` into `out` (if None, see `store.figures_folder`).
 
-        Each panel becomes figNX.svg and .png, unless the figure has no other; all together become figN.svg and .png. A
-        panel whose runs are not of the paper's size and data is stamped with their size and data, and is not compared
-        with the paper's values. Returns the files written. Raises UserError when a panel is unknown, a record cannot be
-        read, none of them can be drawn, or `out` cannot be written.
+        Each panel becomes figNX.svg, .png and .pdf, unless the figure has no other; all together become figN. A line at
+        the foot and the files' metadata name the records. A panel whose runs are not of the paper's size and data has
+        their size and data in a tag, and is not compared with the paper's values. Returns the files written. Raises
+        UserError when a panel is unknown, a record cannot be read, none of them can be drawn, or `out` cannot be
+        written.
         """
         chosen = tuple(self.parts if panels is None else panels)
         for panel in chosen:
@@ -49,12 +52,10 @@ class Sheet:
         files: dict[str, bytes] = {}
         with style.theme():
             for panel in chosen if len(self.parts) > 1 else ():
-                figure = Figure(figsize=self.parts[panel].size)
-                self._fill(figure, panel, tables)
-                files |= style.render(figure, f"fig{panel}")
+                files |= self._page(f"fig{panel}", [[panel]], tables)
             if set(chosen) == set(self.parts):
-                files |= style.render(self._together(tables), self.name)
-        return style.save(files, store.figures_folder() if out is None else out)
+                files |= self._page(self.name, self.rows, tables)
+        return style.save(files, store.figures_folder(where) if out is None else out)
 
     def _tables(self, panels: Sequence[str], where: str | Path) -> dict[str, Table]:
         """Task -> its runs, for the tasks behind some panels."""
@@ -67,18 +68,22 @@ class Sheet:
             raise UserError(f"no records of {names} to draw in {store.folder(where)}{others}; run: make {self.name}")
         return tables
 
-    def _together(self, tables: Mapping[str, Table]) -> Figure:
-        """Every panel of the size that it has alone."""
-        sizes = [[self.parts[panel].size for panel in row] for row in self.rows]
-        heights = [max(height for _, height in row) for row in sizes]
+    def _page(self, name: str, rows: Sequence[Sequence[str]], tables: Mapping[str, Table]) -> dict[str, bytes]:
+        """Rows of panels, each of its size, and the line at the foot, as files."""
+        drawn = {task: tables[task] for row in rows for task in (self.parts[panel].task for panel in row)}
+        sizes = [[self.parts[panel].size for panel in row] for row in rows]
+        heights = [*(max(height for _, height in row) for row in sizes), FOOT]
         figure = Figure(figsize=(max(sum(width for width, _ in row) for row in sizes), sum(heights)))
-        bands = np.atleast_1d(np.asarray(figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0)))
-        for band, row, across in zip(bands, self.rows, sizes, strict=True):
+        *bands, foot = np.asarray(figure.subfigures(len(heights), 1, height_ratios=heights, hspace=0))
+        for band, row, across in zip(bands, rows, sizes, strict=True):
             widths = [width for width, _ in across]
             places = band.subfigures(1, len(row), width_ratios=widths, wspace=0) if len(row) > 1 else band
             for place, panel in zip(np.atleast_1d(np.asarray(places)), row, strict=True):
                 self._fill(place, panel, tables)
-        return figure
+        there = [table for table in drawn.values() if not table.runs.empty]
+        if there:
+            foot.text(0.06 / style.size(foot)[0], 0.35, origin.line(there), fontsize=style.SMALL, color=style.GREY)
+        return style.render(figure, name, KINDS, origin.about(name, there) if there else {"Title": name})
 
     def _fill(self, place: style.Panel, panel: str, tables: Mapping[str, Table]) -> None:
         """Draw one panel, or a note that its task has no runs."""
@@ -91,4 +96,4 @@ class Sheet:
             return
         part.draw(place, table)
         if table.stamp:
-            style.stamp(place, table.stamp)
+            style.tag(place, table.stamp)

@@ -1,21 +1,30 @@
-"""Shared parts of the figures: heads, rasters, rows of numbers, the stamp. `repro.drawing` has the rest."""
+"""Shared parts of the figures: heads, tags, keys, rasters, names of curves. `repro.drawing` has the rest."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from paper_figures.colours import COLOURS
-from repro.drawing import GREY, INK, WARNING, WIDTH, Panel, grid, plain_log, render, save, size, theme
+from repro.drawing import GREY, INK, SMALL, WARNING, WIDTH, Panel, grid, plain_log, render, save, size, theme
 
-__all__ = ["COLOURS", "GREY", "INK", "WARNING", "WIDTH", "Panel", "grid", "plain_log", "render", "save", "size"]
-__all__ += ["theme"]
+__all__ = ["COLOURS", "GREY", "INK", "SMALL", "WARNING", "WIDTH", "Panel", "grid", "plain_log", "render", "save"]
+__all__ += ["size", "theme"]
 
 GAP = 0.057  # smallest distance of two lines of text at the right of an axis, as a share of its height
 PALE = "#c8c8c8"
+DASHED = (0, (4, 3))
+PAPER: dict[str, Any] = {"marker": "D", "ms": 3.8, "ls": "", "color": INK, "mec": "white", "mew": 0.5, "zorder": 6}
 
-Column = tuple[float, str, Mapping[str, str]]  # width in inches, name, row -> text
+
+class End(NamedTuple):
+    """The end of a curve: its last value, its colour, and where it ends if that is before the axis does."""
+
+    value: float
+    colour: str
+    at: float | None = None
 
 
 def head(figure: Panel, letter: str, caption: str, left: float = 0.06, top: float = 0.15) -> None:
@@ -26,10 +35,37 @@ def head(figure: Panel, letter: str, caption: str, left: float = 0.06, top: floa
     figure.text((left + 0.18) / width, y, caption)
 
 
-def note(figure: Panel, text: str, colour: str = GREY, left: float = 0.24) -> None:
+def note(figure: Panel, text: str, left: float = 0.24, top: float = 0.23) -> None:
     """A small line below the head of a panel, or several."""
     width, height = size(figure)
-    figure.text(left / width, 1 - 0.23 / height, text, va="top", fontsize=6, color=colour)
+    figure.text(left / width, 1 - top / height, text, va="top", fontsize=SMALL, color=GREY)
+
+
+def tag(figure: Panel, text: str) -> None:
+    """Write how the runs differ from the paper's in a frame at the right of the head."""
+    width, height = size(figure)
+    frame = {"facecolor": "white", "edgecolor": WARNING, "linewidth": 0.6, "boxstyle": "round,pad=0.25"}
+    look: dict[str, Any] = {"ha": "right", "color": WARNING, "fontsize": SMALL, "bbox": frame, "zorder": 9}
+    figure.text(1 - 0.08 / width, 1 - 0.15 / height, text, **look)
+
+
+def key(figure: Panel, handles: Sequence[Any], at: tuple[float, float], columns: int = 0, **look: Any) -> None:
+    """A legend whose upper right corner is `at` inches from the right and the top of a panel; in one row unless
+    `columns` are given."""
+    width, height = size(figure)
+    place = (1 - at[0] / width, 1 - at[1] / height)
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=place, ncols=columns or len(handles), **look)
+
+
+def line(label: str, colour: str = INK, **look: Any) -> Line2D:
+    """A line of a legend."""
+    return Line2D([], [], color=colour, label=label, **look)
+
+
+def mark(label: str, colour: str = INK, **look: Any) -> Line2D:
+    """A marker of a legend."""
+    given: dict[str, Any] = {"color": colour, "ls": "", "marker": "o", "ms": 3.5} | look
+    return Line2D([], [], label=label, **given)
 
 
 def name_row(axes: Axes, name: str, gap: float = 18) -> None:
@@ -41,48 +77,7 @@ def raster(axes: Axes, spikes: np.ndarray, width: float, colour: str = INK) -> N
     """One tick per spike; spikes [neuron, time]."""
     neuron, time = np.nonzero(spikes)
     axes.vlines(time, neuron + 0.1, neuron + 0.9, color=colour, lw=width)
-    axes.set(xlim=(0, spikes.shape[1]), ylim=(0, len(spikes)), yticks=[])
-
-
-def dots(axes: Axes, values: np.ndarray, row: float, colour: str) -> None:
-    """One dot per seed along a horizontal bar; values [seed]."""
-    axes.scatter(values, row + jitter(len(values)), s=4.5, color=colour, edgecolor="white", lw=0.25, zorder=3)
-
-
-def lost(axes: Axes, runs: int, row: float, colour: str) -> None:
-    """Lost runs at the right end of a horizontal bar: a cross each, and their number."""
-    if runs:
-        across = axes.get_yaxis_transform()
-        at, height = np.full(runs, 0.985), row + jitter(runs)
-        axes.scatter(at, height, s=8, marker="x", lw=0.8, color=colour, transform=across, zorder=5)
-        below: dict[str, Any] = {"ha": "right", "va": "center", "style": "italic", "fontsize": 5.5, "zorder": 6}
-        axes.text(0.96, row + 0.46, f"{runs} lost", transform=across, **below)
-
-
-def jitter(seeds: int) -> np.ndarray:
-    """Heights [seed] about a bar's middle: even, and the same at each drawing."""
-    return np.asarray(0.55 * ((np.arange(seeds) * 0.618 + 0.5) % 1 - 0.5))
-
-
-def diamond(axes: Axes, value: float, row: float) -> None:
-    """The value that the paper prints, across a horizontal bar."""
-    axes.plot([value, value], [row - 0.42, row + 0.42], color=INK, lw=0.8, zorder=5)
-    axes.plot(value, row - 0.42, marker="D", ms=3.2, color=INK, zorder=5, clip_on=False)
-
-
-def numbers(gutter: Axes, rows: Sequence[str], columns: Sequence[Column], pale: Sequence[str] = ()) -> None:
-    """Columns of numbers at the right of horizontal bars, a line a row; those named `pale` in grey."""
-    gutter.set_axis_off()
-    gutter.set_xlim(0, sum(width for width, _, _ in columns))
-    right = 0.0
-    for width, name, texts in columns:
-        right += width
-        gutter.text(right, -0.85, name, ha="right", va="center_baseline", color=GREY)
-        for row, variant in enumerate(rows):
-            text = texts.get(variant, "")
-            slant = "italic" if text[:1].isalpha() else "normal"  # "failed", "not run"
-            ink = GREY if name in pale else INK
-            gutter.text(right, row, text, ha="right", va="center_baseline", style=slant, color=ink)
+    axes.set(xlim=(0, spikes.shape[1]), ylim=(0, max(len(spikes), 1)), yticks=[])
 
 
 def missing(axes: Axes, text: str) -> None:
@@ -93,18 +88,25 @@ def missing(axes: Axes, text: str) -> None:
 
 
 def label_ends(
-    axes: Axes, ends: Mapping[str, tuple[float, str]], absent: Mapping[str, Sequence[str]], gap: float = GAP
+    axes: Axes, ends: Mapping[str, End], absent: Mapping[str, Sequence[str]], gap: float = GAP, right: float = 1.05
 ) -> None:
-    """Name curves at their right ends, label -> (last value, colour), at least `gap` from each other; above
-    them the labels that are absent, reason -> labels."""
+    """Name curves at the right of the axis, label -> end, at least `gap` from each other, each joined to the end of its
+    curve; above them the labels that are absent, reason -> labels."""
     scale = np.log if axes.get_yscale() == "log" else np.asarray
     bottom, top = scale(axes.get_ylim())
-    notes = [line for reason, labels in absent.items() if labels for line in (f"{reason}:", *labels)]
-    lines = [((scale(y) - bottom) / (top - bottom), label, ink, "normal") for label, (y, ink) in ends.items()]
-    lines.sort()
-    lines += [(0.99 - gap * i, note, GREY, "italic") for i, note in reversed(list(enumerate(notes)))]
-    for height, (_, text, ink, slant) in zip(spread([line[0] for line in lines], gap), lines, strict=True):
-        axes.text(1.04, height, text, color=ink, style=slant, transform=axes.transAxes, va="center")
+    notes = [text for reason, labels in absent.items() if labels for text in (f"{reason}:", *labels)]
+    lines: list[tuple[float, str, End | None]]
+    lines = sorted(((scale(end.value) - bottom) / (top - bottom), name, end) for name, end in ends.items())
+    lines += [(0.99 - gap * i, text, None) for i, text in reversed(list(enumerate(notes)))]
+    for height, (y, text, end) in zip(spread([y for y, _, _ in lines], gap), lines, strict=True):
+        slant, ink = ("italic", GREY) if end is None else ("normal", end.colour)
+        axes.text(right, height, text, color=ink, style=slant, transform=axes.transAxes, va="center")
+        if end is not None:
+            across = np.log if axes.get_xscale() == "log" else np.asarray
+            left, last = across(axes.get_xlim())
+            start = 1.0 if end.at is None else (across(end.at) - left) / (last - left)
+            path = [start, 1.005, right - 0.01], [y, y, height]
+            axes.plot(*path, color=end.colour, lw=0.5, ls=(0, (1, 1)), transform=axes.transAxes, clip_on=False)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
@@ -116,10 +118,3 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
             if push > 0:
                 moved[i], moved[i + 1] = moved[i] - push, moved[i + 1] + push
     return moved
-
-
-def stamp(figure: Panel, text: str) -> None:
-    """Write `text` across a panel, as large as fits, so that every copy of the panel shows it."""
-    look: dict[str, Any] = {"color": WARNING, "alpha": 0.3, "fontweight": "bold", "rotation": 18, "zorder": 100}
-    points = 3.4 * size(figure)[0] * min(1, 30 / len(text))
-    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=points, **look)

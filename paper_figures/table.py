@@ -1,7 +1,7 @@
 """The table that a figure is drawn from, made of records; all its runs are of one size."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,16 @@ class Table:
         finished, failed = len(self.values(variant, "seed")), self.failures(variant)
         return f"{finished} of {finished + failed}" if failed else str(finished)
 
+    def several(self, *variants: str) -> bool:
+        """Whether one of some variants (all, if none is named) has several finished seeds."""
+        return any(len(self.values(variant, "seed")) > 1 for variant in variants or self.task.variants)
+
+    def seeds_column(self, width: float, *variants: str) -> list[tuple[float, str, dict[str, str]]]:
+        """The number of seeds of each of some variants (all, if none is named) as a column of `width` inches; none if
+        they have equally many."""
+        counts = {variant: self.count(variant) for variant in variants or self.task.variants}
+        return [(width, "seeds", counts)] if len(set(counts.values())) > 1 else []
+
     def absence(self, variant: str) -> str:
         """Why a variant cannot be drawn: "failed", "not run", or empty when it can."""
         if variant in set(self.finished.variant):
@@ -114,13 +124,18 @@ class Table:
             for variant, group in rows.groupby("variant")
         }
 
-    def example(self, variant: str, *names: str) -> tuple[RunRecord, dict[str, np.ndarray]]:
-        """The record of a variant's lowest finished seed, and its arrays.
+    def example(
+        self, variant: str, *names: str, wanted: Callable[[dict[str, np.ndarray]], bool] | None = None
+    ) -> tuple[RunRecord, dict[str, np.ndarray]]:
+        """The record of a variant's lowest finished seed, and its arrays; of the lowest with arrays that are `wanted`,
+        if there is one.
 
         Raises UserError when one of the arrays `names` is not among them.
         """
-        folder = self._folders(variant)[0]
-        return read_record(folder), _read(folder, names)
+        folders = self._folders(variant)
+        if wanted is not None:
+            folders = [folder for folder in folders if wanted(_read(folder, names))] or folders
+        return read_record(folders[0]), _read(folders[0], names)
 
     def arrays(self, variant: str, *names: str) -> dict[str, np.ndarray]:
         """Arrays of all finished seeds of a variant, stacked; [seed, ...].

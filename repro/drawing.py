@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from repro.errors import UserError
 from repro.records.files import write_atomically
 
-WIDTH = 7.1  # inches: two columns of a journal
+WIDTH = 180 / 25.4  # inches: two columns of a journal, 180 mm
+SMALL = 6.5  # points: the smallest letters, legible in print
 INK, GREY, WARNING = "#222222", "#767676", "#c84a00"
 
 Panel = Figure | SubFigure
@@ -25,8 +26,15 @@ RC: dict[str, Any] = {
     "font.size": 7,
     "axes.labelsize": 7,
     "axes.titlesize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.4,
+    "legend.borderpad": 0.0,
+    "legend.borderaxespad": 0.0,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
@@ -53,6 +61,7 @@ RC: dict[str, Any] = {
     "savefig.dpi": 300,
     "svg.fonttype": "none",
     "svg.hashsalt": "eprop-repro",
+    "pdf.fonttype": 42,  # letters stay letters that can be searched and edited
 }
 
 
@@ -109,12 +118,24 @@ def plain_log(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def render(figure: Figure, stem: str) -> dict[str, bytes]:
-    """The figure as NAME -> bytes, SVG and PNG; the same figure gives the same bytes."""
+def render(
+    figure: Figure, stem: str, kinds: Sequence[str] = ("svg", "png"), about: Mapping[str, str] | None = None
+) -> dict[str, bytes]:
+    """The figure as NAME -> bytes, one file a kind ("svg", "png", "pdf"); the same figure gives the same bytes.
+
+    `about` has a "Title" and a "Description", which go into each file's metadata.
+    """
+    text = dict(about or {})
+    metadata: dict[str, dict[str, Any]] = {
+        "svg": {"Date": None, "Creator": None} | text,
+        "png": {"Software": None} | text,
+        "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate"))
+        | {{"Description": "Subject"}.get(name, name): value for name, value in text.items()},
+    }
     files = {}
-    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+    for kind in kinds:
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
+        figure.savefig(buffer, format=kind, metadata=metadata[kind])
         files[f"{stem}.{kind}"] = buffer.getvalue()
     return files
 

@@ -21,13 +21,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="runs (yours, the default), accepted (the committed ones) or a folder",
     )
     parser.add_argument("--panels", metavar="LIST", type=parse_list, help="only these, such as 1c,1d")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="write here in place of results/figures")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="write here in place of results/figures (of accepted records: results/figures/accepted)",
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
     """Draw, and name the files."""
     check_panels(args.figure, args.panels)
-    print(files_line(draw(args.figure, store.folder(args.records), args.panels, args.out)))
+    store.folder(args.records)  # a wrong folder is reported before anything is imported
+    print(files_line(draw(args.figure, args.records, args.panels, args.out)))
     return 0
 
 
@@ -42,7 +48,7 @@ def check_panels(figure: str, panels: Sequence[str] | None) -> None:
 
 
 def files_line(files: Sequence[Path]) -> str:
-    """ "drawn in results/figures: fig1c, fig1d (svg, png)"."""
+    """ "drawn in results/figures: fig1c, fig1d (svg, png, pdf)"."""
     stems = ", ".join(dict.fromkeys(path.stem for path in files))
     kinds = ", ".join(dict.fromkeys(path.suffix.removeprefix(".") for path in files))
     return f"drawn in {', '.join(dict.fromkeys(shown(path.parent) for path in files))}: {stems} ({kinds})"

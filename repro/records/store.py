@@ -5,8 +5,9 @@ results/accepted/TASK/VARIANT-HASH/seed-N/  record, arrays, small weights       
 results/accepted/                           verdicts.json, SHA256SUMS of all accepted files         (committed)
 results/studies/STUDY/                      queue, runs/, table, points, picture                     (ignored by git)
 results/queues/FIGURE-PROFILE/              queue of a figure's runs                                 (ignored by git)
-results/figures/, results/data/             figures that were drawn; prepared data of tasks         (ignored by git)
-results/report/                             the report                                             (ignored by git)
+results/figures/, results/figures/accepted/ figures of the user's records, of the accepted ones     (ignored by git)
+results/report/                             the report                                              (ignored by git)
+results/data/                               prepared data of tasks                                  (ignored by git)
 """
 
 import os
@@ -113,9 +114,11 @@ def queue_folder(name: str) -> Path:
     return ROOT / "queues" / name
 
 
-def figures_folder() -> Path:
-    """Where figures are drawn unless the user names a folder."""
-    return ROOT / "figures"
+def figures_folder(where: str | Path = "runs") -> Path:
+    """Where figures of the records under `where` are drawn unless the user names a folder: those of the accepted
+    records have their own, so that they never replace the user's."""
+    figures = ROOT / "figures"
+    return figures / "accepted" if folder(where).resolve() == folder("accepted").resolve() else figures
 
 
 def report_file() -> Path:

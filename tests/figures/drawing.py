@@ -1,14 +1,15 @@
-"""What the tests of figure 4 share: tables and words of panels drawn from made-up records of either task."""
+"""What tests of figures share: points and diamonds of rows; tables and words of panels of figure 4."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import style
+from paper_figures import rows, style
 from paper_figures.table import Table, gather
 from tasks.copy_repeat.config import TASK as COPY
 from tasks.word_prediction.config import TASK as WORDS
@@ -35,6 +36,19 @@ def axes_of(draw: Callable[[style.Panel, Table], None], table: Table) -> list[Ax
     figure = Figure(figsize=(style.WIDTH / 2, 2.6))
     draw(figure, table)
     return figure.axes
+
+
+def points(axes: Axes) -> list[tuple[float, float, bool]]:
+    """The points of rows, from the top: value, row, and whether the point is hollow."""
+    drawn = [line for line in axes.lines if line.get_marker() == "o" and line.get_markersize() == rows.POINT["ms"]]
+    found = [(*np.asarray(line.get_xydata())[0].tolist(), line.get_markerfacecolor() == "white") for line in drawn]
+    return sorted(found, key=lambda point: point[1])
+
+
+def diamonds(axes: Axes) -> list[float]:
+    """The values of the paper that are drawn: full diamonds."""
+    found = [line for line in axes.lines if line.get_marker() == "D" and line.get_markerfacecolor() != "white"]
+    return [float(np.asarray(line.get_xdata())[0]) for line in found]
 
 
 def copies(where: Path, **settings: Any) -> Table:

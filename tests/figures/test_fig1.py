@@ -9,7 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import fig1, table
+from paper_figures import fig1, fig1d, table
+from paper_figures.sheet import KINDS
 from repro import drawing
 from repro.claims.claim import load_claims
 from repro.records.frames import load
@@ -54,13 +55,13 @@ def draw(panel: str, where: Path, out: Path) -> bytes:
     return paper_figures.draw("fig1", where, [panel], out)[0].read_bytes()
 
 
-def test_one_svg_and_png_a_panel_and_one_of_all(drawn):
-    assert set(drawn) == {f"{stem}.{kind}" for stem in ("fig1c", "fig1d", "fig1e", "fig1") for kind in ("svg", "png")}
+def test_one_file_of_each_kind_a_panel_and_one_of_all(drawn):
+    assert set(drawn) == {f"{stem}.{kind}" for stem in ("fig1c", "fig1d", "fig1e", "fig1") for kind in KINDS}
 
 
 def test_some_panels_leave_the_whole_figure_alone(records, tmp_path):
     files = paper_figures.draw("fig1", records, ["1e", "1d"], tmp_path)
-    assert [file.name for file in files] == ["fig1e.svg", "fig1e.png", "fig1d.svg", "fig1d.png"]
+    assert [file.name for file in files] == [f"fig1{letter}.{kind}" for letter in "ed" for kind in KINDS]
     assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
@@ -144,7 +145,7 @@ def test_sizes_are_never_mixed(tmp_path):
 def test_a_curve_is_the_geometric_mean_over_seeds_and_bins():
     axes = Figure().add_subplot()
     curves = np.repeat([[0.1], [10.0]], 100, axis=1)  # arithmetic mean: 5.05
-    assert fig1._curve(axes, curves, "bptt") == pytest.approx(1.0)
+    assert fig1d._curve(axes, curves, "bptt") == pytest.approx(1.0)
     assert len(np.asarray(axes.lines[0].get_xdata())) == 10
     band = np.asarray(axes.collections[0].get_paths()[0].vertices)[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.1, 10.0))

@@ -1,20 +1,23 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import fig1, fig2, fig2a, fig2b, fig3, fig4
+from paper_figures import fig1, fig2, fig2a, fig2a_times, fig2b, fig3, fig4, style
+from paper_figures.sheet import KINDS
 from paper_figures.table import gather
 from repro.errors import UserError
 from repro.records.frames import load
 from repro.records.store import run_folder
 from repro.runs.registry import get_figure, tasks_of
 from tasks.store_recall.config import TASK
-from tests.figures import synthetic_speech
+from tests.figures import synthetic_recall, synthetic_speech
+from tests.figures.drawing import diamonds, points
 from tests.figures.synthetic_recall import TYPICAL, write_runs
 from tests.figures.test_fig1 import STAMP, redrawn, texts
 
@@ -50,8 +53,8 @@ def words(tmp_path: Path) -> Draw:
     return draw
 
 
-def test_one_svg_and_png_a_panel_and_one_of_all(drawn):
-    assert set(drawn) == {f"{stem}.{kind}" for stem in ("fig2a", "fig2b", "fig2c", "fig2") for kind in ("svg", "png")}
+def test_one_file_of_each_kind_a_panel_and_one_of_all(drawn):
+    assert set(drawn) == {f"{stem}.{kind}" for stem in ("fig2a", "fig2b", "fig2c", "fig2") for kind in KINDS}
 
 
 def test_redrawn_without_torch_in_another_process_to_the_same_bytes(records, drawn, tmp_path):
@@ -75,13 +78,13 @@ def test_bars_carry_the_median_of_their_records_and_the_paper_s_values(records, 
 
 def test_runs_that_did_not_reach_5_percent_count_as_infinite(drawn, words):
     full = texts(drawn["fig2a.svg"])
-    assert full.count("3 of 3 never") == full.count("&gt; 2000") == 3
-    assert "iterations (given up after 2000)" in full
+    assert full.count("0 of 3") == full.count("&gt; 2000") == 3
+    assert "not solved by its last iteration" in full
     mixed = words("2a", {"variants": ["bptt"]}, {"variants": ["bptt"], "seeds": (3,), "solved": {"bptt": None}})
     solved = words("2a", {"variants": ["bptt"]})
-    assert not any("never" in word or "given up" in word or word[0] == "&" for word in solved)
+    assert not any("not solved by" in word or word[0] == "&" for word in solved) and "3 of 3" in solved
     median, other = ([int(w) for w in shown if re.fullmatch(r"\d\d", w) and w != "28"] for shown in (mixed, solved))
-    assert "1 of 4 never" in mixed
+    assert "3 of 4" in mixed
     assert median[0] >= other[0]  # and not a mean, which 2000 would have moved far
 
 
@@ -94,15 +97,24 @@ def test_a_lost_run_is_drawn_and_counts_as_infinite(words):
     assert not any(word.startswith("&gt; ") for word in whole)  # control
 
 
-def test_a_bar_of_bounds_is_open(records):
+def test_a_row_of_bounds_has_no_point(records):
     axes = Figure().subplots(3)
     counts = np.array([2000.0, 2000.0]), np.array([True, True])
-    fig2a._bar(axes[0], 0, *counts, "#123456")
-    fig2a._bar(axes[1], 0, counts[0], np.array([False, False]), "#123456")
-    fig2a._bar(axes[2], 0, np.array([9.0, 11.0, 2000.0]), np.array([False, False, True]), "#123456")
-    assert [[bar.get_fill() for bar in a.patches] for a in axes] == [[False], [True], [True]]
-    assert axes[2].patches[0].get_width() == 11
-    assert [len(a.texts) for a in axes] == [1, 0, 1]
+    fig2a_times.draw(axes[0], 0, *counts, "#123456")
+    fig2a_times.draw(axes[1], 0, counts[0], np.array([False, False]), "#123456")
+    fig2a_times.draw(axes[2], 0, np.array([9.0, 11.0, 2000.0]), np.array([False, False, True]), "#123456")
+    assert [points(a) for a in axes] == [[], [(2000, 0, False)], [(11, 0, False)]]
+    seeds = [[len(np.asarray(marks.get_offsets())) for marks in a.collections] for a in axes]
+    assert seeds == [[2], [2], [2, 1]]  # those that solved it, and those that did not
+
+
+def test_the_share_that_has_not_solved_the_task_is_drawn_beside_the_medians(records):
+    figure, table = Figure(figsize=(style.WIDTH, 2.2)), gather(TASK, records)
+    found = {"bptt": (np.array([10.0, 20.0, 30.0, 50.0]), np.array([False, False, True, True]))}
+    axes = fig2a_times._survival(figure, table, found, left=1, right=1, top=0.3, bottom=0.4)
+    (curve,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    assert np.asarray(curve.get_xydata()).tolist() == [[1, 1], [10, 0.75], [20, 0.5], [50, 0.5]]
+    assert sorted(diamonds(axes)) == [28, 50]
 
 
 def test_the_decoded_variant_is_no_bar_and_the_others_are(drawn):
@@ -111,11 +123,42 @@ def test_the_decoded_variant_is_no_bar_and_the_others_are(drawn):
         assert (variant.label in found) == (name != "e_prop_1_decoding")
 
 
-def test_2a_shows_the_lowest_seed_that_finished(words):
-    first = {"variants": ["e_prop_1"], "seeds": (0,)}
-    later = {"variants": ["e_prop_1"], "seeds": (4, 2)}
-    assert any("e-prop 1, seed 2, after" in word for word in words("2a", first | {"failed": True}, later))
-    assert any("e-prop 1, seed 0, after" in word for word in words("2a", first, later))
+def test_2a_shows_a_trial_that_asks_for_both_bits(words, monkeypatch):
+    made = {"variants": ["e_prop_1"]}
+
+    def shown(*seeds: int, **more: bool) -> str:
+        found = words("2a", made | {"seeds": seeds} | more, made | {"seeds": (9,)})
+        (seed,) = {word.split("seed ")[1] for word in found if "not used in training" in word}
+        return f"{seed} {'the first seed whose recorded trial' in ' '.join(found)}"
+
+    one_bit = synthetic_recall.make_example
+    assert shown(4, 2).endswith("True")
+    first = min(seed for seed in (2, 4, 9) if both(seed))
+    assert shown(4, 2) == f"{first} True"
+
+    def ones(config: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        arrays = one_bit(config, rng)
+        return arrays | {"example_target": np.minimum(arrays["example_target"], 0)}
+
+    monkeypatch.setattr(synthetic_recall, "make_example", ones)
+    assert shown(4, 2) == "2 False"
+    assert shown(0, failed=True) == "9 False"
+
+
+def both(seed: int) -> bool:
+    """Whether the made-up trial of a seed asks for both bits; its network is always right."""
+    config = TASK.resolve("e_prop_1", "paper")
+    rng = np.random.default_rng([seed, *b"e_prop_1"])
+    target = synthetic_recall.make_example(config, rng)["example_target"]
+    return bool({0, 1} <= set(target.tolist()))
+
+
+def test_a_wrong_answer_is_not_what_the_panel_shows():
+    target = np.array([-1, 0, 1])
+    right = np.repeat([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]], 4, axis=0)
+    assert fig2a.asks_both({"example_target": target, "example_probability": right})
+    wrong = right[:, ::-1]
+    assert not fig2a.asks_both({"example_target": target, "example_probability": wrong})
 
 
 def test_2b_puts_the_chosen_reading_first_and_names_all_four(drawn):

@@ -7,19 +7,19 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import fig2c, style, table
+from paper_figures import fig2c, fig2c_utterance, rows, style, table
 from paper_figures.table import gather
 from repro.records.frames import load
 from repro.runs.registry import get_task, task_names
 from repro.runs.sizes import sizes
 from tasks.speech.config import TASK
 from tasks.speech.phones import INDEX, PHONES
+from tests.figures.drawing import diamonds, points
 from tests.figures.synthetic_speech import PAPER, TYPICAL, write_runs
 from tests.figures.test_fig1 import texts
 
 SUBSTITUTE = "synthesised speech in place of TIMIT"
 OWN_DATA = [name for name in task_names() if not get_task(name).substitutes]  # made, not collected
-WIDE = 7.1
 Draw = Callable[..., list[str]]
 
 
@@ -47,32 +47,31 @@ def test_bars_carry_the_mean_of_their_records(words, tmp_path):
 
 def test_on_a_substitute_the_paper_s_values_are_printed_and_not_drawn(words, tmp_path):
     found = words({"accuracy": dict.fromkeys(TYPICAL, 0.8)})
-    assert found.count(f"{SUBSTITUTE}, quick size") == 1  # the stamp
-    assert found.count(SUBSTITUTE) == 1  # the head
+    assert found.count(f"{SUBSTITUTE}, quick size") == 1  # the tag
+    assert "Frame accuracy on test utterances of the substitute" in found
     assert "paper (TIMIT)" in found and {"0.529", "0.629", "0.651", "0.671", "0.704"} < set(found)
     axes = accuracies(gather(TASK, next(tmp_path.glob("records*"))))
-    assert not [line for line in axes.lines if line.get_marker() == "D"]
+    assert not diamonds(axes)
 
 
 def test_on_the_paper_s_data_they_are_diamonds_and_nothing_is_stamped(words, tmp_path):
     found = words({"profile": "paper", "data": PAPER})
-    assert "◆ paper" in found and "TIMIT" in found
+    assert "paper" in found and "Frame accuracy on test utterances of TIMIT" in found
     assert not any("synthesised" in word or "size" in word for word in found)
     axes = accuracies(gather(TASK, next(tmp_path.glob("records*"))))
-    values = [np.asarray(line.get_xdata())[0] for line in axes.lines if line.get_marker() == "D"]
-    assert values == [0.629, 0.651, 0.671, 0.529, 0.704]
+    assert diamonds(axes) == [0.629, 0.651, 0.671, 0.529, 0.704]
 
 
 def accuracies(records: table.Table):
-    """The axes of the bars."""
-    figure = Figure(figsize=(WIDE, 4.5))
+    """The axes of the rows."""
+    figure = Figure(figsize=(style.WIDTH, fig2c.HEIGHT))
     fig2c._accuracies(figure, records)
     return figure.axes[0]
 
 
 def test_smaller_runs_on_the_paper_s_data_say_so(words):
     found = words({"data": PAPER})
-    assert "quick: not the paper's size" in found and "TIMIT" in found and "◆ paper" not in found
+    assert "quick: not the paper's size" in found and any("TIMIT" in word for word in found) and "paper" not in found
 
 
 def test_the_sizes_are_profiles_times_data_whatever_the_machine_has(monkeypatch, tmp_path):
@@ -105,23 +104,40 @@ def test_the_paper_s_size_comes_first_then_the_most_runs_then_the_larger(tmp_pat
 
 
 def test_every_phone_has_one_group():
-    listed = [phone for _, phones in fig2c.GROUPS.values() for phone in phones.split()]
+    listed = [phone for _, phones in fig2c_utterance.GROUPS.values() for phone in phones.split()]
     assert sorted(listed) == list(PHONES)
 
 
 def test_segments_are_of_the_frames_that_they_name():
     axes = Figure(figsize=(6, 1)).subplots()
     labels = np.array([INDEX[phone] for phone in ("sh", "sh", "iy", "iy", "iy", "sh")])
-    fig2c._phones(axes, labels, 5, np.array([False, True, True, False, False, False]))
+    fig2c_utterance._phones(axes, labels, 5)
     assert [(b.get_x(), b.get_width()) for b in axes.patches] == [(0, 10), (10, 15), (25, 5)]
-    assert [to_hex(b.get_facecolor()) for b in axes.patches] == [fig2c.SHADES[name] for name in ("sh", "iy", "sh")]
+    assert [to_hex(b.get_facecolor()) for b in axes.patches] == [
+        fig2c_utterance.SHADES[name] for name in ("sh", "iy", "sh")
+    ]
     assert [(text.get_text(), text.get_position()[0]) for text in axes.texts] == [("sh", 5), ("iy", 17.5), ("sh", 27.5)]
-    assert [path[:, 0].tolist() for path in axes.collections[0].get_segments()] == [[5, 10], [10, 15]]
+
+
+def test_each_wrong_frame_is_a_block():
+    axes = Figure(figsize=(6, 1)).subplots()
+    fig2c_utterance._wrong(axes, np.array([False, True, True, False, True]), 5)
+    blocks = [np.asarray(path.vertices)[:, 0] for path in axes.collections[0].get_paths()]
+    assert [(block.min(), block.max()) for block in blocks] == [(5, 10), (10, 15), (20, 25)]
+
+
+def test_frequencies_stand_at_the_bands_of_their_mel_scale():
+    """Centres of torchaudio's bands: evenly spaced in mel between 0 and 8 kHz, both ends left out."""
+    mel = np.linspace(0, 2840.023, 42)[1:-1]
+    hertz = 700 * (10 ** (mel / 2595) - 1)
+    rows = [fig2c_utterance.row_of(float(f), 40) for f in hertz]
+    assert rows == pytest.approx(np.arange(40) + 0.5, abs=1e-3)
+    assert (fig2c_utterance.row_of(0, 40), fig2c_utterance.row_of(8000, 40)) == (0, 40)
 
 
 def test_names_that_do_not_fit_are_left_out():
     axes = Figure(figsize=(6, 1)).subplots()
-    fig2c._phones(axes, np.array([INDEX["sh"]] * 99 + [INDEX["pcl"]]), 5)
+    fig2c_utterance._phones(axes, np.array([INDEX["sh"]] * 99 + [INDEX["pcl"]]), 5)
     assert [text.get_text() for text in axes.texts] == ["sh"]
 
 
@@ -131,7 +147,7 @@ def test_names_that_do_not_fit_are_left_out():
 )
 def test_where_the_adaptive_neurons_begin(n_lif, n_alif, rows, lif, tmp_path):
     axes = Figure().subplots()
-    fig2c._direction(axes, np.eye(rows), {"n_lif": n_lif, "n_alif": n_alif})
+    fig2c_utterance._direction(axes, np.eye(rows), {"n_lif": n_lif, "n_alif": n_alif})
     assert np.asarray(axes.lines[0].get_ydata())[0] == lif
     assert [text.get_text() for text in axes.texts] == ["LIF"] * (n_lif > 0) + ["ALIF"] * (n_alif > 0)
 
@@ -146,9 +162,9 @@ def test_the_utterance_has_its_frame_accuracy(words, tmp_path):
 
 def test_curves_are_means_over_seeds_against_epochs(tmp_path):
     write_runs(tmp_path, variants=["bptt"])
-    figure, records = Figure(figsize=(WIDE, 4.5)), gather(TASK, tmp_path)
+    figure, records = Figure(figsize=(style.WIDTH, fig2c.HEIGHT)), gather(TASK, tmp_path)
     fig2c._learning(figure, records)
-    (line,) = figure.axes[0].lines
+    line = figure.axes[0].lines[0]
     config = TASK.resolve("bptt", "quick")
     epochs = np.asarray(line.get_xdata())
     assert (len(epochs), epochs[-1]) == (config.evaluations, config.epochs)
@@ -165,9 +181,18 @@ def test_what_was_not_run_or_failed_is_drawn_as_missing(words):
     assert broken.count("failed") == 6 and "no run finished" in broken and "e-prop 1: failed" in broken
 
 
-def test_the_variant_that_the_paper_does_not_show_is_an_open_bar():
+def test_the_variant_that_the_paper_does_not_show_is_a_hollow_point(tmp_path):
+    write_runs(tmp_path, seeds=(0,))
+    drawn = points(accuracies(gather(TASK, tmp_path)))
+    assert [variant for variant, (_, _, hollow) in zip(TASK.variants, drawn, strict=True) if hollow] == [fig2c.ASIDE]
+
+
+def test_a_point_is_the_mean_and_its_line_the_interval():
     axes = Figure().subplots()
-    for row, faint in enumerate((False, True)):
-        fig2c._bar(axes, row, np.array([0.5, 0.6]), style.COLOURS["e_prop_1"], faint)
-    assert [bar.get_fill() for bar in axes.patches] == [True, False]
-    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.55, 0.55])
+    rows.mean(axes, 3, np.array([0.5, 0.6]), "#123456")
+    rows.mean(axes, 4, np.array([0.7]), "#123456")
+    assert points(axes) == [(pytest.approx(0.55), 3, False), (0.7, 4, False)]
+    (interval,) = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 2]
+    low, high = np.asarray(interval.get_xdata())
+    assert (low + high) / 2 == pytest.approx(0.55) and high - low == pytest.approx(0.1 * 12.706, rel=1e-3)  # t, 1 d.f.
+    assert [len(np.asarray(marks.get_offsets())) for marks in axes.collections] == [2]  # no dot below a single seed

@@ -5,17 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import paper_figures
 from paper_figures import fig3c, fig3d, fig3e, style
+from paper_figures.sheet import KINDS
 from paper_figures.table import Table, gather
 from repro.errors import UserError
 from repro.records.frames import load
 from repro.records.store import run_folder
 from tasks.arm_reaching.config import TASK
 from tests.figures import synthetic_arm
+from tests.figures.drawing import diamonds, points
 from tests.figures.synthetic_arm import AT_REST, TYPICAL, write_runs
 from tests.figures.test_fig1 import texts
 
@@ -58,7 +59,7 @@ def test_the_whole_figure_has_every_panel(tmp_path):
     write_runs(tmp_path / "records", seeds=(0,), profile="smoke")
     files = paper_figures.draw("fig3", tmp_path / "records", None, tmp_path / "out")
     stems = ("fig3c", "fig3d", "fig3e", "fig3")
-    assert [path.name for path in files] == [f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")]
+    assert [path.name for path in files] == [f"{stem}.{kind}" for stem in stems for kind in KINDS]
     found = texts((tmp_path / "out" / "fig3.svg").read_bytes())
     assert found.count("smoke: not the paper's size") == 3 and {"c", "d", "e"} < set(found)
 
@@ -70,47 +71,42 @@ def test_numbers_are_means_of_the_records(words, tmp_path):
         assert f"{seeds.test_mse.mean():#.3g}" in found and f"{seeds.training_mse.mean():#.3g}" in found
         assert TASK.variants[str(variant)].label in found  # at the end of its curve
     assert f"{runs.test_mse.mean():#.3g}" not in found
-    assert "On new movements: mean of 3 seeds, 95 % interval" in found and STAMP in found
+    assert "Error of the tip after one update: mean of 3 seeds, 95 % interval" in found and STAMP in found
 
 
 def test_smaller_runs_name_the_paper_s_value_and_do_not_meet_it(words, table):
     found = words("3e", {})
-    assert "paper (its own size): 0.005" in found and "◆ paper" not in found
+    assert "paper (its own size): 0.005" in found and "paper" not in found
     lines = [line for line in axes_of(fig3e._curves, table)[0].lines if np.allclose(ys(line), 0.005)]
     assert [line.get_color() for line in lines] == [style.PALE]
-    assert not [line for line in axes_of(fig3e._final, table)[0].lines if line.get_marker() == "D"]
+    assert not diamonds(axes_of(fig3e._final, table)[0])
 
 
 def test_runs_of_the_paper_s_size_meet_it(words, tmp_path):
     found = words("3e", {"profile": "paper", "seeds": (0,)})
-    assert {"paper: 0.005", "◆ paper", "0.005"} < set(found)
+    assert {"paper: 0.005", "paper", "0.005"} < set(found)
     assert not any("size" in word or "not as printed" in word for word in found)
     records = gather(TASK, next(tmp_path.glob("records*")))
     lines = [line for line in axes_of(fig3e._curves, records)[0].lines if np.allclose(ys(line), 0.005)]
     assert [line.get_color() for line in lines] == [style.INK]
-    diamonds = [line for line in axes_of(fig3e._final, records)[0].lines if line.get_marker() == "D"]
-    assert [np.asarray(line.get_xdata())[0] for line in diamonds] == [0.005]
+    assert diamonds(axes_of(fig3e._final, records)[0]) == [0.005]
 
 
 def test_the_outer_loss_is_printed_from_the_record(words):
     quick, paper = TASK.resolve("e_prop_2_spiking", "quick"), TASK.config()
-    (text,) = [word for word in words("3e", {"seeds": (0,)}) if word.startswith("outer loss")]
-    assert text.startswith("outer loss, not as printed: mean squared error of the tip + ")
-    for value in (quick.motor_weight, quick.rate_cost, quick.rate_loss, f"{quick.batch_size} movements a batch"):
-        assert str(value) in text or f"{value:g}" in text
+    text = " ".join(words("3e", {"seeds": (0,)}))
+    assert "outer loss, not as printed: mean squared error of the tip + " in text
+    assert quick.rate_loss == "mean_hz" and quick.rate_loss not in text
+    values = (f"{quick.motor_weight:g} × that of the velocities", f"{quick.rate_cost:g} × that of firing rates")
+    for value in (*values, "(mean over neurons, in Hz)", f"{quick.batch_size} movements a batch"):
+        assert value in text
     printed = fig3e.outer_loss(vars(paper))
-    assert printed.startswith("outer loss: summed squared error of the tip + 1 × that of the velocities + 0.25 × rates")
-    assert "reading: ω is a frequency (Eq. 60); target as coordinates" in printed and "200 movements" in printed
+    assert printed.startswith(
+        "outer loss: summed squared error of the tip + 1 × that of the velocities + 0.25 × that of"
+    )
+    assert "ω is a frequency (Eq. 60); target as coordinates" in printed and "200 movements" in printed
     other = vars(TASK.resolve("e_prop_2_spiking", "paper", {"omega_reading": "period", "target_input": "population"}))
     assert "ω is a period (Eq. 60); target as spikes" in fig3e.outer_loss(other)
-
-
-@pytest.mark.parametrize(("profile", "colour"), [("quick", style.WARNING), ("paper", style.GREY)])
-def test_another_outer_loss_is_printed_in_the_colour_of_the_stamp(profile, colour, tmp_path):
-    write_runs(tmp_path, seeds=(0,), variants=["no_inner_update"], profile=profile)
-    figure = Figure(figsize=(style.WIDTH, 2.75))
-    fig3e._settings(figure, gather(TASK, tmp_path))
-    assert [to_hex(text.get_color()) for text in figure.texts] == [colour]
 
 
 def test_windows_hold_every_iteration_once_and_grow():
@@ -143,14 +139,42 @@ def test_curves_are_means_over_seeds_of_their_own_variant(table):
     assert {*LABELS, "arm at rest", "training trial (spiking)"} < labels
 
 
-def test_a_bar_is_the_test_error_and_a_ring_the_training_error():
+def test_a_point_is_the_test_error_and_a_ring_the_training_error():
     axes = Figure().subplots()
-    fig3e._bar(axes, 2, np.array([0.01, 0.03]), np.array([0.2, 0.4]), style.COLOURS["e_prop_2_linear"])
-    fig3e._bar(axes, 3, np.array([]), np.array([]), style.COLOURS["e_prop_2_linear"])
-    (bar,) = axes.patches
-    assert (bar.get_width(), bar.get_y() + bar.get_height() / 2) == pytest.approx((0.02, 2))
-    rings = [np.asarray(found.get_offsets()).tolist() for found in axes.collections if len(found.get_offsets()) == 1]
-    assert rings[-1] == [[pytest.approx(0.3), 2]]
+    fig3e.draw(axes, 2, np.array([0.01, 0.03]), np.array([0.2, 0.4]), style.COLOURS["e_prop_2_linear"])
+    fig3e.draw(axes, 3, np.array([]), np.array([]), style.COLOURS["e_prop_2_linear"])
+    ((value, row, hollow),) = points(axes)
+    assert value == pytest.approx(0.02) and (row, hollow) == (2, False)
+    rings = [np.asarray(line.get_xydata())[0].tolist() for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert rings == [[pytest.approx(0.3), 2]]
+
+
+def test_bands_are_of_seeds_and_one_seed_has_none(table, tmp_path):
+    bands = axes_of(fig3e._curves, table)[0].collections
+    assert len(bands) == len(TYPICAL)
+    write_runs(tmp_path / "one", seeds=(0,))
+    alone = axes_of(fig3e._curves, gather(TASK, tmp_path / "one"))[0].collections
+    assert all(_flat(band) for band in alone) and not any(_flat(band) for band in bands)
+
+
+def _flat(band: Any) -> bool:
+    """Whether a band has no width anywhere."""
+    (path,) = band.get_paths()
+    heights: dict[float, set[float]] = {}
+    for x, y in np.asarray(path.vertices):
+        heights.setdefault(float(x), set()).add(float(y))
+    return all(len(there) == 1 for there in heights.values())
+
+
+def test_names_of_an_arm_stand_clear_of_it():
+    axes = Figure(figsize=(2, 2)).subplots()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    limb = np.linspace((0.1, 0.5), (0.9, 0.5), 60)
+    fig3c.name_points(axes, {"elbow": np.array([0.5, 0.5]), "tip": np.array([0.52, 0.5])}, limb)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    drawn = axes.transData.transform(limb)
+    assert not any(box.contains(*point) for box in boxes for point in drawn)
+    assert not boxes[0].overlaps(boxes[1])
 
 
 def test_3c_shows_the_arm_of_the_record(tmp_path):
@@ -187,7 +211,7 @@ def test_3d_shows_both_trials_with_their_own_errors(words, tmp_path):
     _, arrays = records.example("e_prop_2_spiking", *names)
     error = np.square(arrays["example_tip"] - arrays["example_target"]).mean((1, 2))
     assert error[1] < error[0] / 2
-    assert "spiking error module, seed 2:" in found
+    assert "A new movement, spiking error module, seed 2" in found
     for name, mse in zip(fig3d.TRIALS, error, strict=True):
         assert f"{name}: mse {mse:.2g}" in found
     for row in ("40 of 400", "40 of 300", "joint 1", "joint 2", "(rad/s)", "learning", "time (ms)"):
@@ -212,7 +236,7 @@ def test_3d_draws_what_was_recorded_and_both_trials_to_one_scale(table):
         assert ticks == arrays["example_module_spikes"][trial].sum()
     assert not np.allclose(planes[0].lines[0].get_xydata(), planes[1].lines[0].get_xydata())
     assert rows[4, 0].get_ylim() == rows[4, 1].get_ylim()
-    assert planes[0].get_xlim() == planes[1].get_xlim()
+    assert planes[0].get_xlim() == pytest.approx(planes[1].get_xlim())
 
 
 def test_what_was_not_run_or_failed_is_drawn_as_missing(words):

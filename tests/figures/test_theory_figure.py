@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 import paper_figures
 from paper_figures import style, theory
+from paper_figures.sheet import KINDS
 from paper_figures.table import gather
 from repro.errors import UserError
 from tasks.theory.config import TASK
@@ -50,11 +51,13 @@ def maps(where: Path) -> list[Axes]:
 def test_one_sheet_and_no_panel_beside_it(tmp_path):
     write_runs(tmp_path / "records")
     files = paper_figures.draw("theory", tmp_path / "records", None, tmp_path / "out")
-    assert [path.name for path in files] == ["theory.svg", "theory.png"]
+    assert [path.name for path in files] == [f"theory.{kind}" for kind in KINDS]
     found = texts(files[0].read_bytes())
     assert {"rate network", "LSTM", "memory (steps)", "e-prop 3", "worse", "better"} < set(found)
-    assert found.count("window 4") == 2 and found.count("coupling (gain of the recurrent weights)") == 2
-    assert any(word.endswith("mean of 2 seeds") for word in found) and not any("size" in word for word in found)
+    assert found.count("window: 4 steps") == 2 and sum("coupling (gain" in word for word in found) == 2
+    assert any("a cell: " in word and "geometric mean of 2 seeds" in word for word in found) and not any(
+        "size" in word for word in found
+    )
     assert TASK.panels == theory.PANELS
     again = paper_figures.draw("theory", tmp_path / "records", ["10"], tmp_path / "again")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files]
@@ -62,9 +65,9 @@ def test_one_sheet_and_no_panel_beside_it(tmp_path):
 
 def test_smaller_measurements_are_stamped(tmp_path):
     write_runs(tmp_path / "records", seeds=(3,), profile="quick")
-    (svg, _) = paper_figures.draw("theory", tmp_path / "records", None, tmp_path / "out")
+    (svg, *_) = paper_figures.draw("theory", tmp_path / "records", None, tmp_path / "out")
     found = texts(svg.read_bytes())
-    assert "quick: not the paper's size" in found and any(word.endswith("; one seed") for word in found)
+    assert "quick: not the paper's size" in found and any("of one seed" in word for word in found)
 
 
 def test_colours_are_the_mean_logarithm_of_their_own_cells(tmp_path):
@@ -91,17 +94,6 @@ def test_the_share_is_of_cells_and_seeds(tmp_path):
         assert [text.get_text() for text in axes[place].texts if "≤" in text.get_text()] == [
             f"≤ 1 in {100 * np.mean(both <= 1):.0f} %"
         ]
-
-
-def test_the_line_stands_where_the_ratio_is_one():
-    axes = Figure().subplots()
-    values = np.geomspace(0.25, 4, 5)[None, None] * np.ones((1, 3, 1))
-    theory.draw_map(axes, values)
-    (path,) = axes.collections[0].get_paths()
-    assert np.allclose(np.asarray(path.vertices)[:, 0], 2)
-    alone = Figure().subplots()
-    theory.draw_map(alone, values / 8)
-    assert not alone.collections
 
 
 @pytest.mark.parametrize(
