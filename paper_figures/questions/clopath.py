@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from paper_figures import style
 from paper_figures.questions.answer import Answer
 from paper_figures.questions.sources import Sources, described, not_run, of_study
+from paper_figures.rows import mean
 from repro.claims.stats import interval_of_mean
 from repro.text import format_number
 
@@ -110,12 +111,7 @@ def _draw(figure: Figure, readings: dict[str, Values]) -> None:
         axes.set_title(reading, pad=3)
         for row, (name, colour) in enumerate(COLOURS.items()):
             if name in values:
-                series = values[name]
-                low, high = interval_of_mean(series)
-                axes.barh(row, series.mean(), 0.7, color=colour, alpha=0.45)
-                style.dots(axes, series, row, colour)
-                if low > 0:
-                    axes.plot([low, high], [row, row], color=style.INK, lw=0.8, zorder=4)
+                mean(axes, row, values[name], colour)
         axes.set(xscale="log", xlim=(0.002, 3), ylim=(2.6, -0.6), xlabel="normalised mse")
         style.plain_log(axes.xaxis)
         axes.tick_params(axis="y", left=False)

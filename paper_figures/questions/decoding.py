@@ -102,7 +102,7 @@ def _draw(figure: Figure, measures: Any, trained: pd.DataFrame, untrained: pd.Da
         for age, values in zip((UNTRAINED, *AGES), series, strict=True):
             left.scatter(np.full(len(values), age), values, s=4, color=colour, alpha=0.5, lw=0)
         if means:
-            ends[name] = (float(means[-1]), colour)
+            ends[name] = style.End(float(means[-1]), colour)
         for shift, rows, alpha in ((-0.17, untrained, 0.25), (0.17, trained, 0.7)):
             late = _values(rows, template.format(LATE))
             if len(late):

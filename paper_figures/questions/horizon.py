@@ -101,7 +101,7 @@ def _draw(figure: Figure, by_bar: Times) -> None:
         given_up = values[censored & np.isfinite(values)]
         height = 100 * surviving[np.searchsorted(at, given_up, side="right") - 1] if len(given_up) else given_up
         axes.plot(given_up, height, ls="", marker="|", ms=5, color=colour, clip_on=False)
-        ends[labels[bar].label] = (float(100 * surviving[-1]), colour)
+        ends[labels[bar].label] = style.End(float(100 * surviving[-1]), colour)
     for by in HORIZONS:
         axes.axvline(by, color=style.GREY, lw=0.6, ls=(0, (3, 2)), zorder=0)
         axes.text(by, 104, str(by), ha="center", color=style.GREY)

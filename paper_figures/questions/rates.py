@@ -173,7 +173,7 @@ def _draw(figure: Figure, studies: Studies) -> None:
         style.label_ends(axes, ends, {}, gap=0.1)
 
 
-def _lines(axes: Axes, study: Study, rows: pd.DataFrame) -> dict[str, tuple[float, str]]:
+def _lines(axes: Axes, study: Study, rows: pd.DataFrame) -> dict[str, style.End]:
     """One line a method; where they end."""
     from repro.runs.registry import get_task
 
@@ -191,7 +191,7 @@ def _lines(axes: Axes, study: Study, rows: pd.DataFrame) -> dict[str, tuple[floa
             at, middle, open_ = (np.array(column) for column in zip(*points, strict=True))
             axes.plot(at, middle, color=colour)
             axes.plot(at[open_], middle[open_], ls="", marker="o", ms=4, mfc="white", mec=colour)
-            ends[_label(get_task(study.task).variants[variant].label)] = (float(middle[-1]), colour)
+            ends[_label(get_task(study.task).variants[variant].label)] = style.End(float(middle[-1]), colour)
     return ends
 
 
