@@ -15,7 +15,7 @@ from repro.claims.stats import interval_of_mean
 TOP, BOTTOM, LEFT, RIGHT = 0.98, 0.38, 1.02, 0.1  # inches
 LITERATURE = "Jaderberg et al."
 OTHERS: dict[str, Any] = style.PAPER | {"color": "white", "mec": style.GREY, "mew": 0.7}  # of another group
-READING = "of the test text, a reading: the paper says so of 122.67 only"
+READING = "of the test text, a reading: the paper states it of 122.67 only"
 
 
 class Seeds(NamedTuple):

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 FINISHED, FAILED, BAD_INPUT, PRUNED = 0, 1, 2, 3  # exit statuses; what a run was (PRUNED: only a study stops it early)
-UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on, now or later
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command continues, now or later
 INTERRUPTED = 130  # by Ctrl-C
 
 LONGEST_NAME = 100  # of an unknown name, in a sentence

@@ -34,7 +34,7 @@ def _section(number: int, answer: Answer) -> str:
         _wrapped(f"**Measured.** {answer.measured}"),
         _wrapped(f"**Runs.** {'; '.join(answer.runs)}."),
         *([_wrapped(f"**Not run.** {answer.missing}")] if answer.missing else []),
-        "\n".join(f"    {command}" for command in answer.commands),
+        "\n".join(["```bash", *answer.commands, "```"]),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -90,7 +90,7 @@ def train(
 
     `words` is the command line of a run, and `command` starts a worker.
 
-    Raises KeyboardInterrupt that says how to resume.
+    Raises KeyboardInterrupt with a sentence on how to resume.
     """
     from repro.jobs.display import Display
     from repro.jobs.pool import Pool

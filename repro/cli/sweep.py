@@ -63,7 +63,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def study_loggers(args: argparse.Namespace) -> Sequence[str] | None:
-    """W&B gets no runs that only serve to choose settings, unless the user says so."""
+    """W&B gets no runs that only serve to choose settings, unless the user asks for it."""
     return () if args.logger is None and "WANDB_MODE" not in os.environ else args.logger
 
 

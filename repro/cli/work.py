@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Train until the queue is empty or the time is over; 1 where a run failed, 75 where runs are left.
 
-    Raises UserError for a queue that nobody has begun.
+    Raises UserError for a queue that has not been begun.
     """
     require_optuna("`repro work`")
     from repro.jobs.queue import Queue

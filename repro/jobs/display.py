@@ -81,7 +81,7 @@ class Display:
         return [*aligned(rows), self._summary(states, left), *note]
 
     def _progress(self, job: Job) -> Progress | None:
-        """How far a run is; None where nobody trains it yet."""
+        """How far a run is; None where no process trains it yet."""
         with contextlib.suppress(UserError):
             progress = read_progress(self._run(job).folder)
             return progress if progress and progress.is_alive() else None

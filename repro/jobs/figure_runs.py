@@ -1,4 +1,4 @@
-"""The runs behind a figure as a list of jobs. They lie in results/runs, whoever makes them."""
+"""The runs behind a figure as a list of jobs. They lie in results/runs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class FigureRuns(JobList):
 
     @property
     def size(self) -> int:
-        """How many runs there are; 0 where that is for others to say."""
+        """How many runs there are; 0 where that is not known."""
         return len(self._runs or ())
 
     @property
@@ -47,7 +47,7 @@ class FigureRuns(JobList):
 
     @property
     def choices(self) -> Mapping[str, Sequence[Value] | Range]:
-        """None: a later command may want other runs, and Optuna keeps to the values that it was told first."""
+        """None: a later command may want other runs, and Optuna keeps to the first values."""
         return {}
 
     def wanted(self, states: JobStates) -> list[Job]:

@@ -151,7 +151,7 @@ class JobList(abc.ABC):
         return True
 
     def value(self, job: Job, metrics: Mapping[str, float]) -> float:
-        """What Optuna is told of a run. Raises UserError where the run lacks a metric."""
+        """The run's value for Optuna. Raises UserError where the run lacks a metric."""
         for name in self.metrics:
             if name not in metrics:
                 raise unknown("metric", name, metrics, of=self.run_of(job).task)
@@ -174,7 +174,7 @@ def count_over(states: JobStates) -> int:
 
 
 def counts(size: int, states: JobStates) -> str:
-    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"; `size` is how many runs there are, 0 where nobody knows."""
+    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"; `size` is how many runs there are, 0 where that is not known."""
     names = [state.name for state in states.values()]
 
     def of(*kinds: str) -> str:

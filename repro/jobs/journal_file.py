@@ -1,4 +1,4 @@
-"""Optuna's journal file, kept readable whoever is killed while writing it."""
+"""Optuna's journal file, kept readable when a process is killed while writing it."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def open_journal(path: Path) -> JournalFileBackend:
 class MendingLock(JournalFileOpenLock):
     """The lock of a journal, which ends a line that was torn by the holder before.
 
-    A lock whose holder died is freed after 30 s. A holder that only seemed dead finds its lock gone, and goes on.
+    A lock whose holder died is freed after 30 s. A holder that only seemed dead finds its lock gone, and continues.
     """
 
     def __init__(self, path: Path) -> None:

@@ -7,7 +7,7 @@ from repro.jobs.timing import Timing
 
 
 class MemoryQueue:
-    """The same steps as those of `Queue`; nobody else can take a job, so no lease can be lost."""
+    """The same steps as those of `Queue`; no other process can take a job, so no lease can be lost."""
 
     def __init__(self, jobs: JobList, timing: Timing | None = None) -> None:
         self.jobs, self.timing = jobs, timing or Timing()
@@ -39,10 +39,10 @@ class MemoryQueue:
         return Attempt(job)
 
     def renew(self, attempts: Iterable[Attempt]) -> None:
-        """Nothing: nobody else looks."""
+        """Nothing: no other process looks."""
 
     def reap(self) -> list[int]:
-        """None: nobody else could have died."""
+        """None: no other process has jobs."""
         return []
 
     def finish(self, attempt: Attempt, metrics: Mapping[str, float]) -> None:

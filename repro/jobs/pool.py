@@ -115,7 +115,7 @@ class Pool:
         training.worker.give(Order(self.words(run), run.folder / LOG, self.until, pruning))
 
     def _wait(self) -> None:
-        """Until a worker has something to say, or for a moment."""
+        """Until a worker sends something, or for a moment."""
         links = [training.worker.link for training in self.trainings if training.worker]
         pause = min(LOOK_SECONDS, self.queue.timing.poll)
         if links:
@@ -143,7 +143,7 @@ class Pool:
             self.idle.append(worker)
 
     def _settle(self, training: Training, status: int, display: "Display") -> None:
-        """Tell the queue how an attempt ended. One that another process has taken over is left to that one."""
+        """Enter into the queue how an attempt ended. One that another process has taken over is left to that one."""
         attempt, end = training.attempt, training.end(status)
         with contextlib.suppress(TakenOver):
             if end.state == "finished":

@@ -173,7 +173,7 @@ class Queue:
         self._fail(attempt.key.number, reason)
 
     def report(self, attempt: Attempt, iteration: int, value: float) -> bool:
-        """Report a training metric; whether the run should end here. A run that was taken over goes on."""
+        """Report a training metric; whether the run should end here. A run that was taken over continues."""
         try:
             attempt.key.report(value, iteration)
         except optuna.exceptions.UpdateFinishedTrialError:

@@ -78,7 +78,7 @@ class Submission:
             array_parallelism=wanted.array,
             stderr_to_stdout=True,
             wckey=None,
-            srun_args=["--open-mode=append"],  # a requeued job goes on with its log
+            srun_args=["--open-mode=append"],  # a requeued job appends to its log
             additional_parameters={
                 **{"ntasks": 1, "requeue": True, "signal": f"USR1@{WARNING_SECONDS}"},
                 **wanted.options,

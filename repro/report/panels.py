@@ -66,7 +66,7 @@ class PanelPart:
 
 
 def read_panels(path: Path | None = None) -> dict[str, PanelText]:
-    """Panel -> its text. Raises UserError when the file is missing or is not what its head says."""
+    """Panel -> its text. Raises UserError when the file is missing or is not as its head describes."""
     path = path or PANELS
     panels = {}
     for name, row in read_toml(path).items():

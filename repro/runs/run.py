@@ -132,7 +132,7 @@ def _train(
     except TimeLimitReached as reached:
         record = run.record_unfinished()
         if reached.signal is not None:
-            signal.raise_signal(reached.signal)  # now to whoever handles it
+            signal.raise_signal(reached.signal)  # now for its own handler
         return record
     except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes an exit of an interrupt, which is its context
         if (run.folder / LAST).exists():
