@@ -13,13 +13,13 @@ import pytest
 from repro.jobs.figure_runs import FigureRuns
 from repro.jobs.queue import Queue
 from repro.records.store import read_all
-from repro.studies.studyfile import load
+from repro.studies.studyfile import STUDIES, load
 from tests.cluster.slurm import CORES, Slurm
 from tests.studies.conftest import GOOD
 
 pytest.importorskip("submitit")
 
-# Two runs that would take hours, with a checkpoint every few seconds.
+# Two runs that would take hours; they keep the iteration in which they are asked to end.
 LONG = GOOD.replace("[0.4, 0.61, 0.9]", "[0.4]").replace("[0.001, 0.003]", "[0.001]").replace("best = 1", "best = 0")
 LONG = LONG.replace("best_seeds = [200]", "").replace("[grid]", "[settings]\niterations = 20000\n[grid]")
 HARD = ("--jobs", "1", "--partition", "low", "--memory", "1")
@@ -75,6 +75,12 @@ def events(study_folder: Path) -> list[str]:
     return [event["event"] for event in sorted(map(json.loads, lines), key=lambda event: event["time"])]
 
 
+def progressed(study_folder: Path) -> int:
+    """How many runs of a study have trained an iteration since they were begun or resumed."""
+    paths = study_folder.glob("runs/*/*/*/progress.json")
+    return sum(json.loads(path.read_text())["iteration"] > 0 for path in paths)
+
+
 def test_preempted_out_of_time_and_cancelled(slurm: Slurm, results: Path, write: Callable[[str], Path]) -> None:
     path = write(LONG)
     array, last = submitted(repro("sweep", str(path), "--launcher", "slurm", "--array", "2", *HARD[2:]))
@@ -83,7 +89,7 @@ def test_preempted_out_of_time_and_cancelled(slurm: Slurm, results: Path, write:
     tasks = [f"{array}_{index}" for index in range(2)]
 
     def at_work(event: str, times: int) -> Callable[[], bool]:
-        return lambda: events(folder).count(event) >= times and len(list(folder.glob("runs/*/*/*/last.ckpt"))) == 2
+        return lambda: events(folder).count(event) >= times and progressed(folder) == 2
 
     slurm.wait(at_work("started", 2), 120)
 
@@ -107,3 +113,70 @@ def test_preempted_out_of_time_and_cancelled(slurm: Slurm, results: Path, write:
     assert [slurm.jobs()[task][1] for task in tasks] == [2, 2], "a cancelled job stays cancelled"
     assert queue.workers() == ([], {}), "nothing is left running"
     assert {record.status for _, record in read_all(folder / "runs")} == {"unfinished"}
+
+
+def test_a_task_that_is_killed_is_replaced_by_the_other(
+    slurm: Slurm, results: Path, write: Callable[[str], Path]
+) -> None:
+    path = write(GOOD.replace("[grid]", "[settings]\niterations = 200\n[grid]"))
+    array, last = submitted(repro("sweep", str(path), "--launcher", "slurm", "--array", "2", *HARD[2:]))
+    queue = Queue(load(path))
+    slurm.wait(lambda: len(queue.workers()[0]) == 2, 120)
+    slurm.ask("scancel", "--signal=KILL", f"{array}_0")
+    slurm.wait(lambda: slurm.jobs()[last][0] == "COMPLETED", 300)
+    assert slurm.jobs()[f"{array}_0"][0] in ("FAILED", "CANCELLED")
+    assert slurm.jobs()[f"{array}_1"] == ("COMPLETED", 0)
+    assert [state.name for state in queue.states().values()] == ["finished"] * queue.jobs.size
+    assert len([trial for trial in queue.trials() if trial.state.name == "FAIL"]) == 1, "control: one was interrupted"
+    assert (queue.jobs.folder / "landscape.png").exists()
+
+
+def test_the_array_script_comes_back_too(slurm: Slurm, results: Path, write: Callable[[str], Path]) -> None:
+    path = write(LONG)
+    program = path.parent / ".venv" / "bin" / "repro"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m repro "$@"\n')
+    program.chmod(0o755)
+    options = ["--array=0-0", "--partition=low", "--time=240", f"--output={path.parent}/log-%a.txt"]
+    command = ["sbatch", *options, str(STUDIES / "slurm_array.sh"), "sweep", str(path)]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=True)
+    task = f"{done.stdout.split()[-1]}_0"
+    folder = load(path).folder
+    slurm.wait(lambda: "started" in events(folder) and progressed(folder), 120)
+    slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=2")
+    slurm.wait(lambda: slurm.jobs()[task][1] == 1, 150)
+    slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=240")
+    slurm.wait(lambda: "resumed" in events(folder), 120)
+    slurm.ask("scancel", task)
+    slurm.wait(lambda: slurm.jobs()[task][0] == "CANCELLED", 90)
+    assert slurm.jobs()[task][1] == 1
+    log = (path.parent / "log-0.txt").read_text()
+    assert log.count("to train") + log.count("runs: ") >= 2 and "Traceback" not in log, "each turn appended to the log"
+
+
+def test_what_slurm_refuses(slurm: Slurm, results: Path) -> None:
+    words = ["reproduce", "fig1", "--profile", "smoke", "--seeds", "1", "--launcher", "slurm", "--partition", "nowhere"]
+    said = repro(*words, status=2)
+    assert "repro: error: Slurm refuses: " in said and "invalid partition" in said
+
+
+def test_slurm_accepts_the_script_of_a_dry_run(slurm: Slurm, results: Path) -> None:
+    printed = repro(
+        *[
+            "reproduce",
+            "fig1",
+            "--profile",
+            "smoke",
+            "--seeds",
+            "1",
+            "--launcher",
+            "slurm",
+            "--array",
+            "3",
+            "--dry-run",
+        ],
+        *HARD,
+    )
+    script = "#!" + printed.partition("#!")[2]
+    done = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "to start at" in done.stderr
