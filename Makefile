@@ -102,7 +102,7 @@ lint: .venv/.stamp ## style, types, import rules; no tests
 
 docs: .venv/.docs ## the pages of docs/ as a site, in build/site; runs the tutorial: a minute
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "built: build/site/index.html"
+	@echo "open build/site/index.html; the search works on http://localhost:8000 after: python -m http.server --directory build/site"
 
 faults: .venv/.speech ## 1,200 kills, damaged files and other faults, counted in docs/reliability.md: half an hour
 	@$(BIN)/python -m tests.faults --write docs/reliability.md

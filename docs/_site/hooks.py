@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 OF_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:|#)([^)\s#]+)(#[^)]*)?\)")  # and images
 FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.S)
+CODE = re.compile(r"(<(?:pre|code|script|style)\b.*?</(?:pre|code|script|style)>)", re.S)
+IN_NOTEBOOK = re.compile(r"(\$\$?)(?=\S)([^$]+?)\1")  # which no extension of Markdown has read
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -58,11 +60,14 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     return LINK.sub(link, markdown)
 
 
-def on_page_content(content: str, **_: Any) -> str:
+def on_page_content(content: str, page: Page, **_: Any) -> str:
     """Formulas as MathML, which browsers draw without a script."""
-    return FORMULA.sub(_mathml, content)
+    if page.file.src_uri.endswith(".ipynb"):
+        parts = CODE.split(content)
+        parts[::2] = [IN_NOTEBOOK.sub(lambda m: _mathml(m[2], m[1] == "$$"), part) for part in parts[::2]]
+        return "".join(parts)
+    return FORMULA.sub(lambda m: _mathml(m[2].strip()[2:-2], m[1] == "div"), content)
 
 
-def _mathml(match: re.Match[str]) -> str:
-    formula = html.unescape(match[2]).strip()[2:-2]
-    return convert(formula, display="block" if match[1] == "div" else "inline")
+def _mathml(formula: str, block: bool) -> str:
+    return convert(html.unescape(formula), display="block" if block else "inline")

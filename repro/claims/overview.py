@@ -23,8 +23,9 @@ SUCCESS = ("reproduced", "fitted")
 FAILURES = 3
 OTHER_SEEDS, SMALLER = "†", "‡"
 NOTES = {
-    OTHER_SEEDS: "On other seeds than those that were planned beforehand: such runs settle no claim.",
-    SMALLER: "On smaller networks, shorter training or other data than the paper's: not to be compared with it.",
+    OTHER_SEEDS: "A verdict rests on seeds that were fixed beforehand. Their runs are not made or not accepted yet: "
+    "numbers and verdicts are those of earlier seeds.",
+    SMALLER: "Smaller networks, shorter training or other data than the paper's: not to be compared with it.",
 }
 
 
@@ -94,9 +95,9 @@ def format_overview(overview: Overview, results: Sequence[ClaimResult], shown: M
     lines = ["| panels | what was done | what came out (in brackets: the paper) | seeds | claims |", f"|{'---|' * 5}"]
     lines += [_line(row, by_id, shown) for row in overview.rows]
     failures = [_failure(failure, by_id, shown) for failure in overview.failures if _failed(shown[failure.claim])]
-    parts = [f"**{tally(results)}.**", "\n".join(lines), "Three that failed:", "\n".join(failures[:FAILURES])]
+    parts = ["\n".join(lines), "Three that did not come out as printed:", "\n".join(failures[:FAILURES])]
     notes = [f"{mark} {note}" for mark, note in NOTES.items() if mark in "".join(parts)]
-    return "\n\n".join([*parts[:2], *notes, *parts[2:]])
+    return "\n\n".join([f"**{tally(results)}.**", *notes, *parts])
 
 
 def _line(row: Row, by_id: Mapping[str, ClaimResult], shown: Mapping[str, Shown]) -> str:

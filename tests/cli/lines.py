@@ -35,7 +35,7 @@ OPTIONS = {  # command -> its options, each with a value that is right (None: it
     "figures": {"--records": "runs", "--panels": "1c", "--out": "new"},
     "check": {
         **{"--figure": "fig1", "--records": "runs", "--junit": "new.xml"},
-        **{"--why": None, "--brief": None, "--json": None, "--markdown": None},
+        **{"--why": None, "--brief": None, "--json": None, "--markdown": None, "--write": "new.md"},
     },
     "regress": {"--records": "runs", "--require": "all", "--max-shift": "3", "--json": None},
     "accept": {"--replace": None},
