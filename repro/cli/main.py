@@ -1,8 +1,8 @@
 """The command line, `repro COMMAND`.
 
 Parses, calls one module of repro.cli, and turns errors into one sentence and an exit status (`repro.errors`): 2 for
-bad input, 1 for a run that failed, 75 where the same command continues later, 130 for Ctrl-C. Imports only the module of
-the command that is given, and neither torch nor pandas.
+bad input, 1 for a run that failed, 75 where the same command continues later, 130 for Ctrl-C. Imports only the module
+of the command that is given, and neither torch nor pandas.
 """
 
 import argparse

@@ -174,7 +174,7 @@ def count_over(states: JobStates) -> int:
 
 
 def counts(size: int, states: JobStates) -> str:
-    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"; `size` is how many runs there are, 0 where that is not known."""
+    """ "43 of 81 done (3 pruned), 2 running, 36 waiting"; `size` is the number of runs, 0 where it is not known."""
     names = [state.name for state in states.values()]
 
     def of(*kinds: str) -> str:
