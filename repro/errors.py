@@ -8,6 +8,7 @@ UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command continues, now or
 INTERRUPTED = 130  # by Ctrl-C
 
 LONGEST_NAME = 100  # of an unknown name, in a sentence
+MOST_NAMES = 30  # that a sentence lists
 
 
 class UserError(Exception):
@@ -31,9 +32,11 @@ class Terminated(KeyboardInterrupt):
 
 
 def unknown(what: str, name: str, known: Iterable[str], of: str = "") -> UserError:
-    """The error for a name that is none of `known`: names the nearest one and lists them all."""
+    """The error for a name that is none of `known`: names the nearest one and lists them."""
     options = {option.lower(): option for option in known}
     name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]} ..."
     nearest = difflib.get_close_matches(name.lower(), options, n=1)
     hint = f"did you mean {options[nearest[0]]}? " if nearest else ""
-    return UserError(f"unknown {what} {name!r}{f' of {of}' if of else ''}; {hint}known: {', '.join(options.values())}")
+    first, rest = list(options.values())[:MOST_NAMES], len(options) - MOST_NAMES
+    listed = ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
+    return UserError(f"unknown {what} {name!r}{f' of {of}' if of else ''}; {hint}known: {listed}")

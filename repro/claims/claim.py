@@ -14,6 +14,7 @@ from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
 from repro.records.validation import Strict, fault
+from repro.text import shortened
 
 Model = TypeVar("Model", bound=Strict)
 
@@ -177,7 +178,7 @@ def _claim(figure: str, row: Any, rules: _Rules) -> PaperClaim:
         raise UserError(f"{name}: a claim of kind {data.kind!r} needs {', '.join(missing)}")
     for key, known in (("tolerance", rules.tolerances), ("requires", rules.requirements)):
         if key in given and getattr(data, key) not in known:
-            raise UserError(f"{name}: unknown {key} {getattr(data, key)!r}; known: {', '.join(known)}")
+            raise UserError(f"{name}: unknown {key} {shortened(repr(getattr(data, key)))}; known: {', '.join(known)}")
     try:
         chains = [parse_relations(chain, data.metric) for chain in data.relations]
     except UserError as error:

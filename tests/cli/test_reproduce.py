@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from repro.cli import reproduce
+from repro.cli.main import build_parser
 from repro.errors import UserError
 from repro.jobs.display import Display
 from repro.jobs.figure_runs import FigureRuns
@@ -116,9 +117,9 @@ def test_an_interrupt_stops_the_children(results: Path, write: Write) -> None:
 
 
 def arguments(**changes: object) -> Namespace:
-    """What argparse gives for `repro reproduce fig1`."""
-    given = {"figure": "fig1", "profile": "quick", "seeds": None, "jobs": 3, "device": "cpu", "panels": None}
-    return Namespace(**(given | {"dry_run": False, "logger": None, "minutes": None, "storage": None} | changes))
+    """What `repro reproduce fig1 --jobs 3` gives, with changes."""
+    words = ["reproduce", "fig1", "--jobs", "3"]
+    return Namespace(**(vars(build_parser(words).parse_args(words)) | changes))
 
 
 def execute(args: Namespace, words: Words) -> int:

@@ -21,7 +21,7 @@ def test_a_command_with_a_closed_stream(closed: str) -> None:
 
 
 def test_without_memory(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    def full(argv: Any) -> NoReturn:
+    def full(*_: Any) -> NoReturn:
         raise MemoryError
 
     monkeypatch.setattr(cli, "_dispatch", full)

@@ -1,19 +1,20 @@
 """The commands of docs/tracking.md run as they stand, from top to bottom."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.documents.blocks import blocks_of
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/tracking.md"
 
 
 def blocks() -> list[str]:
-    return re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return [block.text for block in blocks_of(PAGE.read_text(encoding="utf-8"), "bash") if not block.why]
 
 
 @pytest.fixture(scope="module")

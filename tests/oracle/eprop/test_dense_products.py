@@ -23,7 +23,7 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.fixture(params=["as it comes", "without oneDNN"], autouse=True)
-def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, fresh: None) -> None:
     if request.param == "without oneDNN":
         monkeypatch.setenv("REPRO_ONEDNN", "0")
         assert products.matrix_library() != "oneDNN"
