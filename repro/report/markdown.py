@@ -45,7 +45,7 @@ def to_html(text: str, folder: Path, level: int = 2, prefix: str = "") -> str:
     """
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarmath_plugin, renderer=_formula)
     tokens = markdown.parse(text)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip(tokens, [*tokens, None][1:], strict=True):
         if token.type == "heading_open" and token.tag == "h2" and prefix and following:
             token.attrs["id"] = anchor(prefix, following.content)
         if token.type in ("heading_open", "heading_close"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 import yaml
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from repro.claims.claim_result import ClaimResult
 from repro.claims.criteria import Tolerance
@@ -17,7 +17,7 @@ from repro.drawing import RC, WIDTH
 from repro.records import store
 from repro.records.files import read_bytes
 from repro.records.record import RunRecord
-from repro.report import compute, markdown
+from repro.report import appendices, compute, markdown
 from repro.report.figures import FigurePart
 from repro.report.panels import Judgement
 from repro.runs.config import provenance
@@ -25,8 +25,7 @@ from repro.runs.config import provenance
 DOCS = store.HOME / "docs"
 SYMBOLS = dict(zip(RANK, "✓≈→?✗○–·", strict=True))
 NOTES = "paper_notes.md"
-APPENDICES = {"paper_notes.md": ("notes", "appendix A"), "readings.md": ("reading-studies", "appendix B")}
-CHANGED = "Verdicts: the rules, and what they changed"  # in appendix A
+CHANGED = "Verdicts: the rules, and what they changed"  # a section of the notes
 TEXTS = {  # what the template prints of docs/: name -> page, section ("" for what comes before the first)
     "judging": ("records.md", "How a claim is judged"),
     "errata": (NOTES, "Errata that the code corrects"),
@@ -40,6 +39,7 @@ TEXTS = {  # what the template prints of docs/: name -> page, section ("" for wh
 
 def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecord]], where: str) -> str:
     """The page as HTML. Raises UserError when a page of docs/ or CITATION.cff lacks what it prints."""
+    made = appendices.read(DOCS, TEXTS.values())
     judgements = [judgement for figure in figures for judgement in figure.judgements]
     here = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
@@ -47,7 +47,7 @@ def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecor
     )
     environment.filters |= {"data_uri": markdown.data_uri, "symbol": SYMBOLS.__getitem__, "slug": markdown.anchor}
     environment.filters |= {"upper_first": lambda text: text[:1].upper() + text[1:], "share_of_width": _share_of_width}
-    environment.filters |= {"cell": _cell, "with_links": _with_links}
+    environment.filters |= {"cell": _cell, "with_links": lambda text: appendices.with_links(text, made)}
     return environment.get_template("page.html").render(
         figures=figures,
         judgements=judgements,
@@ -61,11 +61,7 @@ def render(figures: Sequence[FigurePart], records: Sequence[tuple[Path, RunRecor
         costs=compute.costs(records),
         origin=compute.origin(records),
         texts={name: _text(page, heading) for name, (page, heading) in TEXTS.items()},
-        appendices={
-            "notes": _appendix("notes", NOTES),
-            "reading-studies": _appendix("reading-studies", "readings.md"),
-            "timings": _appendix("timings", "performance.md"),
-        },
+        appendices=made,
         tolerances=_tolerances(judgements),
         seeds={j.claim.task: j.claim.seeds for j in judgements},
         provenance=provenance,
@@ -95,14 +91,6 @@ def _cell(result: ClaimResult, column: str) -> str:
     return f"{text.removesuffix(mark)} ({result.statistic})" if column == "ours" and text.endswith(mark) else text
 
 
-def _with_links(text: str) -> Markup:
-    """A text in which pages of docs/ that are appendices are links to these."""
-    html = str(escape(text.replace("+-", "±")))
-    for page, (anchor, name) in APPENDICES.items():
-        html = html.replace(f"docs/{page}", f'<a href="#{anchor}">{name}</a>')
-    return Markup(html)
-
-
 def _share_of_width(image: Path) -> str:
     """How much of the text's width an image takes: "60%". All have letters of one size, but the widest ones."""
     pixels = int.from_bytes(read_bytes(image)[16:20])  # of a PNG's header
@@ -111,14 +99,6 @@ def _share_of_width(image: Path) -> str:
 
 def _text(page: str, heading: str) -> Markup:
     return Markup(markdown.to_html(markdown.section(DOCS / page, heading), DOCS, level=3))
-
-
-def _appendix(prefix: str, page: str) -> tuple[list[str], Markup]:
-    """The sections of a page of docs/ that are not in `TEXTS`: their headings, and all of them as HTML."""
-    printed = {heading for name, heading in TEXTS.values() if name == page}
-    parts = {name: body for name, body in markdown.sections(DOCS / page).items() if name not in printed}
-    text = "\n".join(f"## {name}\n{body}" if name else body for name, body in parts.items())
-    return list(filter(None, parts)), Markup(markdown.to_html(text, DOCS, level=3, prefix=prefix))
 
 
 def _citation() -> Any:
