@@ -12,6 +12,7 @@ from tests.cluster.programs import find, free_ports
 
 NEEDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 CORES = 4  # of the node, whatever the machine has
+PATIENCE = 600.0  # seconds: for machines that do much else
 KILL_WAIT = 30  # seconds between SIGTERM and SIGKILL: Slurm's default
 # cred_expire is also the time before a requeued job may start again: 2 min by default.
 CONF = """\
@@ -109,7 +110,7 @@ class Slurm:
                 found[name] = (values["JobState"], int(values["Restarts"]))
         return found
 
-    def wait(self, is_so: Callable[[], object], seconds: float) -> None:
+    def wait(self, is_so: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait until something is so."""
         end = time.monotonic() + seconds
         while not is_so():

@@ -54,11 +54,11 @@ def test_a_figure_while_the_controller_is_killed(slurm: Slurm, results: Path) ->
         *["reproduce", "fig1", "--profile", "smoke", "--seeds", "1", "--launcher", "slurm", "--array", "2"], *HARD
     )
     array, last = submitted(printed)
-    slurm.wait(lambda: slurm.jobs().get(f"{array}_0", ("",))[0] == "RUNNING", 60)
+    slurm.wait(lambda: slurm.jobs().get(f"{array}_0", ("",))[0] == "RUNNING")
     time.sleep(6)  # Slurm saves what it knows every five seconds
     slurm.kill("slurmctld")
     slurm.start("slurmctld")
-    slurm.wait(lambda: slurm.jobs()[last][0] == "COMPLETED", 240)
+    slurm.wait(lambda: slurm.jobs()[last][0] == "COMPLETED")
     assert {state for state, _ in slurm.jobs().values()} == {"COMPLETED"}
     queue = Queue(FigureRuns("fig1", "smoke"))
     assert [state.name for state in queue.states().values()] == ["finished"] * 9
@@ -91,25 +91,25 @@ def test_preempted_out_of_time_and_cancelled(slurm: Slurm, results: Path, write:
     def at_work(event: str, times: int) -> Callable[[], bool]:
         return lambda: events(folder).count(event) >= times and progressed(folder) == 2
 
-    slurm.wait(at_work("started", 2), 120)
+    slurm.wait(at_work("started", 2))
 
     slurm.ask("sbatch", "--partition=high", f"--cpus-per-task={CORES}", "--output=/dev/null", "--wrap=sleep 1")
-    slurm.wait(lambda: all(slurm.jobs()[task][1] == 1 for task in tasks), 90)
-    slurm.wait(at_work("resumed", 2), 120)
+    slurm.wait(lambda: all(slurm.jobs()[task][1] == 1 for task in tasks))
+    slurm.wait(at_work("resumed", 2))
 
     for task in tasks:  # a minute from now, and the warning comes before
         slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=2")
-    slurm.wait(lambda: all(slurm.jobs()[task][1] == 2 for task in tasks), 150)
+    slurm.wait(lambda: all(slurm.jobs()[task][1] == 2 for task in tasks))
     for task in tasks:
         slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=240")
-    slurm.wait(at_work("resumed", 4), 120)
+    slurm.wait(at_work("resumed", 4))
 
     log = next((folder / "slurm").glob(f"{array}_0*.out")).read_text()
     assert log.count("Starting with JobEnvironment") == 3, "each turn appended to the log"
     assert "is requeued: runs are left" in log and "Traceback" not in log
 
     slurm.ask("scancel", array, last)
-    slurm.wait(lambda: all(slurm.jobs()[task][0] == "CANCELLED" for task in tasks), 90)
+    slurm.wait(lambda: all(slurm.jobs()[task][0] == "CANCELLED" for task in tasks))
     assert [slurm.jobs()[task][1] for task in tasks] == [2, 2], "a cancelled job stays cancelled"
     assert queue.workers() == ([], {}), "nothing is left running"
     assert {record.status for _, record in read_all(folder / "runs")} == {"unfinished"}
@@ -121,9 +121,9 @@ def test_a_task_that_is_killed_is_replaced_by_the_other(
     path = write(GOOD.replace("[grid]", "[settings]\niterations = 200\n[grid]"))
     array, last = submitted(repro("sweep", str(path), "--launcher", "slurm", "--array", "2", *HARD[2:]))
     queue = Queue(load(path))
-    slurm.wait(lambda: len(queue.workers()[0]) == 2, 120)
+    slurm.wait(lambda: len(queue.workers()[0]) == 2)
     slurm.ask("scancel", "--signal=KILL", f"{array}_0")
-    slurm.wait(lambda: slurm.jobs()[last][0] == "COMPLETED", 300)
+    slurm.wait(lambda: slurm.jobs()[last][0] == "COMPLETED")
     assert slurm.jobs()[f"{array}_0"][0] in ("FAILED", "CANCELLED")
     assert slurm.jobs()[f"{array}_1"] == ("COMPLETED", 0)
     assert [state.name for state in queue.states().values()] == ["finished"] * queue.jobs.size
@@ -142,13 +142,13 @@ def test_the_array_script_comes_back_too(slurm: Slurm, results: Path, write: Cal
     done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, check=True)
     task = f"{done.stdout.split()[-1]}_0"
     folder = load(path).folder
-    slurm.wait(lambda: "started" in events(folder) and progressed(folder), 120)
+    slurm.wait(lambda: "started" in events(folder) and progressed(folder))
     slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=2")
-    slurm.wait(lambda: slurm.jobs()[task][1] == 1, 150)
+    slurm.wait(lambda: slurm.jobs()[task][1] == 1)
     slurm.ask("scontrol", "update", f"JobId={task}", "TimeLimit=240")
-    slurm.wait(lambda: "resumed" in events(folder), 120)
+    slurm.wait(lambda: "resumed" in events(folder))
     slurm.ask("scancel", task)
-    slurm.wait(lambda: slurm.jobs()[task][0] == "CANCELLED", 90)
+    slurm.wait(lambda: slurm.jobs()[task][0] == "CANCELLED")
     assert slurm.jobs()[task][1] == 1
     log = (path.parent / "log-0.txt").read_text()
     assert log.count("to train") + log.count("runs: ") >= 2 and "Traceback" not in log, "each turn appended to the log"

@@ -75,7 +75,7 @@ def test_four_workers_of_two_hosts(
         return [state.name for state in queue.states().values()].count(name)
 
     with workers_of(path, "node-a", "node-a", "node-b", "node-b") as workers:
-        until(lambda: states("finished") >= 2 and states("running") == 4, 240, log.read_text)
+        until(lambda: states("finished") >= 2 and states("running") == 4, 600, log.read_text)
         assert {name.rpartition("-")[0] for name in queue.workers()[0]} == {"node-a", "node-b"}
         lines = processes_of(results)
         assert len(lines) >= 8 and not any(PASSWORD in line for line in lines)  # four, and one that trains for each
@@ -85,7 +85,7 @@ def test_four_workers_of_two_hosts(
         postgres.stop()
         time.sleep(5)
         postgres.start()
-        assert [each.wait(300) for each in workers] == [-signal.SIGKILL, 0, -signal.SIGKILL, 0], log.read_text()
+        assert [each.wait(600) for each in workers] == [-signal.SIGKILL, 0, -signal.SIGKILL, 0], log.read_text()
 
     assert queue.is_done() and states("finished") == queue.jobs.size
     ended = Counter(trial.user_attrs[JOB] for trial in queue.trials() if trial.state.name == "COMPLETE")
