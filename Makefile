@@ -32,7 +32,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help theory figures report check regress sweep test test-torch test-cluster lint docs faults bench clean lock FORCE
+.PHONY: help theory figures pictures report check regress sweep test test-torch test-cluster lint docs faults bench clean lock FORCE
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
@@ -68,6 +68,10 @@ fig%: .venv/.stamp FORCE
 
 figures: .venv/.stamp ## redraw from records; trains nothing
 	@code=0; for figure in $(FIGURES); do $(BIN)/repro figures $$figure $(READ_ARGS) $(DRAW_ARGS) || code=1; done; exit $$code
+
+pictures: .venv/.stamp ## for maintainers: docs/*.png, redrawn from the accepted records
+	@for figure in $(FIGURES); do $(BIN)/repro figures $$figure --records accepted && \
+	    cp results/figures/accepted/$$figure.png docs/ || exit 1; done
 
 report: .venv/.stamp ## one HTML page of all results, which opens offline and prints: results/report/report.html
 	@$(BIN)/repro report $(READ_ARGS)

@@ -35,7 +35,7 @@ def panel_g(figure: style.Panel, table: Table) -> None:
         for axes, at in zip(both, (None, updates[variant]), strict=True):
             _ring(axes, table, variant, curves, at)
     top = max(np.nanmax(curves) for curves in lengths.values())
-    for axes, name in zip(both, ("batches (thousands)", "weight updates (thousands)"), strict=True):
+    for axes, name in zip(both, ("10³ batches", "10³ weight updates"), strict=True):
         drawn = [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in axes.lines]
         risen, last = [x[y > 0] for x, y in drawn], max(x.max() for x, _ in drawn)
         axes.set(xscale="log", xlim=(min([last / 10, *(x[0] for x in risen if len(x))]), last), xlabel=name)
@@ -144,6 +144,6 @@ def _labels(axes: Axes, table: Table, ends: dict[str, style.End]) -> None:
 
 def short(label: str) -> str:
     """A label short enough for the end of a curve."""
-    for whole, brief in (("truncated", "trunc."), ("eligibility ", ""), (" steps, two layers", ", two layers")):
+    for whole, brief in (("truncated", "trunc."), ("eligibility ", ""), (", 20 steps, two", ", two")):
         label = label.replace(whole, brief)
     return label

@@ -11,7 +11,7 @@ from repro.eprop.layers.recurrent import RecurrentLayer
 from repro.eprop.rules.rate import RateTerm, firing_rates
 from repro.runs.task_module import TaskModule
 
-WATCHED = 20  # neurons whose spikes are kept for rasters; weights are random, so the first ones are a random choice
+WATCHED = 20  # neurons whose spikes a step returns; weights are random, so the first ones are a random choice
 
 
 class StepOutput(NamedTuple):
@@ -32,6 +32,7 @@ class SpikingModule(TaskModule, abc.ABC):
     """
 
     network: SpikingNetwork
+    watched = WATCHED
 
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__(config, seed)
@@ -52,7 +53,7 @@ class SpikingModule(TaskModule, abc.ABC):
         loss, readout, spikes, rates_hz = self.step(batch)
         metrics = {"loss": loss.detach(), "rate_hz": rates_hz.detach().mean()} | self.metrics(readout, batch)
         metrics = self.log_shared(metrics, len(readout))
-        return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, :WATCHED]}
+        return {"loss": loss, "metrics": metrics, "readout": readout, "spikes": spikes[:, :, : self.watched]}
 
     def step(self, batch: Any) -> StepOutput:
         """A batch by the config's evaluator."""
@@ -81,7 +82,7 @@ class SpikingModule(TaskModule, abc.ABC):
         def loss_at(y: Tensor, first_step: int) -> Tensor:
             return self.loss_of(y, batch, first_step)
 
-        result = online_eprop(layer, self.network.readout, batch.inputs, loss_at, rate, watch=WATCHED)
+        result = online_eprop(layer, self.network.readout, batch.inputs, loss_at, rate, watch=self.watched)
         return StepOutput(result.loss, result.y, result.watched, result.rates_hz)
 
     def configure_optimizers(self) -> Any:

@@ -12,6 +12,8 @@ from repro.runs.recorder import Recorder
 from tasks.pattern_generation.config import PatternGenerationConfig
 
 SNAPSHOT_TRIALS = (1, 100, 500)  # Fig. 1c
+SHOWN = 20  # neurons, "a randomly chosen subset"
+ACTIVE_HZ = 5  # what a neuron fires at least, to be chosen before others
 
 
 def summary(series: Mapping[str, Any], config: PatternGenerationConfig) -> Numbers:
@@ -48,5 +50,17 @@ class Snapshots(EachIteration):
             arrays["snapshot_trials"] = np.array(shown)
             readouts = np.stack([snapshots[done]["readout"].numpy() for done in shown])
             arrays["snapshot_readout"] = readouts.astype(np.float16)
-            arrays["snapshot_spikes"] = np.stack([snapshots[done]["spikes"].numpy().T for done in shown])
+            spikes = np.stack([snapshots[done]["spikes"].numpy().T for done in shown])
+            active = spikes[-1].mean(1) >= ACTIVE_HZ * pl_module.config.dt_ms / 1000
+            neurons = choose(active, pl_module.seed)
+            arrays |= {"snapshot_spikes": spikes[:, neurons], "snapshot_neurons": neurons}
+            arrays["snapshot_active"] = np.array(active.sum())
         return {}, arrays
+
+
+def choose(active: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any]:
+    """Indices, ascending, of the neurons to show: drawn at random from the active ones, and from the others only where
+    there are too few; `active` [neuron]."""
+    order = np.random.default_rng(seed).permutation(len(active))
+    first = order[np.argsort(~active[order], kind="stable")][:SHOWN]
+    return np.sort(first)

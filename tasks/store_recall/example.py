@@ -8,15 +8,14 @@ import torch
 from repro.eprop.neurons.alif import ALIF
 from tasks.store_recall.data import RecallTrial, trials
 
-SEARCHED = 20  # batches, for a trial with as many RECALLs as the paper's example shows
-RECALLS = 2
+SEARCHED = 20  # batches, for a trial that asks for both bits
 
 
 def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
     """A validation trial not used in training: input spikes [channel, time], spikes [neuron, time] (LIF first),
     thresholds [adaptive neuron, time], the probability of each bit [time, 2], and the schedule [period]."""
     network, config = module.network, module.config
-    batch, index = _with_recalls(module)
+    batch, index = _both_bits(module)
     inputs = batch.inputs.dense()[index : index + 1]
     with torch.no_grad():
         z, variables = network.layer.unroll(inputs.to(module.device))
@@ -35,16 +34,18 @@ def arrays(module: Any) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _with_recalls(module: Any) -> tuple[RecallTrial, int]:
-    """The first trial with RECALLs enough, or the one that has most; from batches after those that a run can reach."""
+def _both_bits(module: Any) -> tuple[RecallTrial, int]:
+    """The first trial that asks for both bits, or the one with most RECALLs; from batches after those that a run can
+    reach."""
     best: tuple[int, RecallTrial, int] | None = None
     for extra in range(SEARCHED):
         batch = trials(module.config, module.seed, "validation", module.config.iterations + extra)
-        counts = batch.schedule.recall.sum(dim=1)
-        index = int((counts >= RECALLS).int().argmax()) if (counts >= RECALLS).any() else int(counts.argmax())
+        target, counts = batch.schedule.target, batch.schedule.recall.sum(dim=1)
+        both = (target == 0).any(dim=1) & (target == 1).any(dim=1)
+        if both.any():
+            return batch, int(both.int().argmax())
+        index = int(counts.argmax())
         if best is None or counts[index] > best[0]:
             best = int(counts[index]), batch, index
-        if best[0] >= RECALLS:
-            break
     assert best is not None
     return best[1], best[2]

@@ -45,6 +45,8 @@ def write_runs(
             arrays = {} if failed else make_arrays(config, FLOORS[variant], rng)
             last = config.final_trials
             metrics = {} if failed else {"nmse": float(arrays["nmse"][-last:].mean()), "rate_hz": 10.0}
+            if arrays and config.iterations >= 500:
+                metrics["nmse_500"] = float(arrays["nmse"][500 - last : 500].mean())
             write(TASK, where, variant, profile, seed, config, metrics, arrays)
 
 

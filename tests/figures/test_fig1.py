@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import paper_figures
-from paper_figures import fig1, fig1d, table
+from paper_figures import fig1, fig1c, fig1d, table
 from paper_figures.sheet import KINDS
 from repro import drawing
 from repro.claims.claim import load_claims
@@ -149,3 +149,24 @@ def test_a_curve_is_the_geometric_mean_over_seeds_and_bins():
     assert len(np.asarray(axes.lines[0].get_xdata())) == 10
     band = np.asarray(axes.collections[0].get_paths()[0].vertices)[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0.1, 10.0))
+
+
+def test_1c_shows_active_neurons_in_the_order_of_firing_and_says_how_they_were_chosen():
+    spikes = np.zeros((1, 4, 1000), np.uint8)
+    spikes[0, 3, 100:150:10] = spikes[0, 1, 500:550:10] = spikes[0, 2, :30:10] = 1  # 5, 5 and 3 Hz
+    recorded = {"snapshot_spikes": spikes, "snapshot_trials": np.array([500])}
+    chosen, how = fig1c.active(recorded)
+    assert chosen.tolist() == [3, 1] and how == "those of 4 random ones that fire at 5 Hz or more after 500 trials"
+    _, how = fig1c.active(recorded | {"snapshot_active": np.array(143)})
+    assert how == "2 drawn at random from the 143 that fire at 5 Hz or more after 500 trials"
+    none, how = fig1c.active(recorded | {"snapshot_spikes": 0 * spikes})
+    assert len(none) == 4 and how == "4 random ones; none fires at 5 Hz or more after 500 trials"
+
+
+def test_1c_compares_with_the_paper_at_trial_500_alone_and_has_a_median_only_of_several_seeds(drawn, tmp_path):
+    words = texts(drawn["fig1c.svg"])
+    (compared,) = [word for word in words if "paper" in word]
+    assert re.fullmatch(r"mean of trials 481-500: 0\.\d{3}; paper: 0\.01", compared)
+    assert any("mean of trials 481-500, median of 2 seeds: 0." in word for word in words)
+    write_runs(tmp_path / "records", seeds=(0,), variants=["e_prop_1"])
+    assert not any("median" in word for word in texts(draw("1c", tmp_path / "records", tmp_path / "out")))

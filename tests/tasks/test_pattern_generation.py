@@ -14,7 +14,8 @@ from repro.runs.run import run
 from tasks.pattern_generation.config import TASK, PatternGenerationConfig
 from tasks.pattern_generation.data import PatternGenerationData, PatternTrial
 from tasks.pattern_generation.module import PatternGenerationModule
-from tests.tasks.watching import Gradients, LearningRates, Weights
+from tasks.pattern_generation.record import choose
+from tests.tasks.watching import Gradients, LearningRates, SpikeTimes, Weights
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -131,3 +132,24 @@ def test_the_clopath_rule_filters_the_voltage_with_10_ms(tmp_path: Path) -> None
     measured = watch.first["network.layer.w_in"][0].numpy()
     np.testing.assert_allclose(measured, gradient(10), rtol=1e-4)
     assert np.abs(gradient(20) / gradient(10) - 1).max() > 0.1  # control
+
+
+def test_active_neurons_are_shown_before_others() -> None:
+    few, many = np.zeros(600, bool), np.ones(600, bool)
+    few[[7, 300, 599]] = True
+    shown = choose(few, seed=1)
+    assert {7, 300, 599} < set(shown.tolist()) and len(set(shown.tolist())) == 20 and np.all(np.diff(shown) > 0)
+    many[:500] = False
+    assert choose(many, seed=1).min() >= 500
+    assert choose(many, seed=1).tolist() != choose(many, seed=2).tolist()
+    assert choose(np.ones(3, bool), seed=1).tolist() == [0, 1, 2]
+
+
+def test_the_record_has_the_spikes_of_the_neurons_that_it_names(tmp_path: Path) -> None:
+    watch = SpikeTimes()
+    sizes: dict[str, Any] = {"n_rec": 40, "trial_ms": 100, "iterations": 1}
+    _, arrays = trained(tmp_path, "e_prop_1", [watch], **sizes)
+    neurons = arrays["snapshot_neurons"].tolist()
+    times = [train.nonzero()[0].tolist() for train in arrays["snapshot_spikes"][0]]
+    assert times == [watch.times[neuron] for neuron in neurons] and neurons != list(range(20))
+    assert arrays["snapshot_active"] == sum(len(train) >= 1 for train in watch.times)  # one in 100 ms is 10 Hz

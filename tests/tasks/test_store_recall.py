@@ -12,6 +12,7 @@ import torch
 
 from repro.errors import UserError
 from repro.runs.run import run
+from tasks.store_recall import example
 from tasks.store_recall.config import TASK, StoreRecallConfig
 from tasks.store_recall.data import RECALL, STORE, active_groups, poisson, schedule, trials
 from tasks.store_recall.module import StoreRecallModule
@@ -247,3 +248,12 @@ def test_values_that_do_not_go_together_are_refused(settings: dict[str, str], se
     with pytest.raises(UserError, match=sentence):
         run(TASK, "e_prop_1", "paper", 0, settings, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_recorded_trial_asks_for_both_bits(seed: int) -> None:
+    shown = example.arrays(StoreRecallModule(dataclasses.replace(CONFIG, batch_size=16), seed))
+    assert {0, 1} < set(shown["example_target"].tolist())
+    one_recall = dataclasses.replace(CONFIG, batch_size=4, trial_ms=400)  # a STORE and a RECALL: no room for two bits
+    most = example.arrays(StoreRecallModule(one_recall, seed))
+    assert len({0, 1} & set(most["example_target"].tolist())) == 1
