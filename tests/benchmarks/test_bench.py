@@ -83,7 +83,7 @@ def test_without_jax_its_rows_are_left_out_and_a_sentence_says_so(answered, caps
     out = capsys.readouterr().out
     assert "JAX is not installed: its rows are left out" in out
     assert names.JAX_FACTORED not in out
-    assert "what it takes to draw trials is timed for nobody" in out
+    assert "what it takes to draw trials is not timed" in out
 
 
 def test_jax_is_looked_for(monkeypatch) -> None:
