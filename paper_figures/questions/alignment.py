@@ -114,7 +114,7 @@ def _short(by_rule: dict[str, Runs], by_size: dict[int, Runs], chosen: Runs) -> 
         return "Not known yet: too few runs have ended."
     parts = [
         f"Over {len(ours.never)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate with the "
-        f"initial alignment of B and W_out by {rho:.2f} (p = {p:.1g}).",
+        f"initial alignment by {rho:.2f} (p = {p:.1g}).",
         _of_chosen(chosen),
         "With the true readout weights in place of B (e-prop 1s) "
         f"{_failed(by_rule['e_prop_1_symmetric'])}, with BPTT {_failed(by_rule['bptt'])}.",
@@ -129,7 +129,11 @@ def _verdict(ours: Runs, chosen: Runs) -> str:
     low, high = _split(chosen)
     picked = min(len(low.never), len(high.never)) >= FEWEST and _p_of(low, high) < 0.05
     shown = picked or (rho < 0 and p < 0.05)
-    return "The initial alignment decides." if shown else "The initial alignment is not shown to decide."
+    return (
+        "The initial alignment of B and W_out matters."
+        if shown
+        else "The initial alignment of B and W_out is not shown to matter."
+    )
 
 
 def _split(chosen: Runs) -> tuple[Runs, Runs]:

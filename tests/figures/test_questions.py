@@ -44,11 +44,11 @@ def test_alignment_decides_only_where_it_does() -> None:
     spread = np.linspace(-0.4, 0.4, 12).tolist()
     falling = of(spread, [2000, 2000, 400, 300, 200, 100, 90, 80, 70, 60, 50, 40])
     assert alignment._correlation(falling)[0] < -0.95
-    assert alignment._verdict(falling, nobody) == "The initial alignment decides."
+    assert alignment._verdict(falling, nobody) == "The initial alignment of B and W_out matters."
     shuffled = of(spread, [60, 2000, 40, 300, 90, 2000, 70, 100, 400, 50, 200, 80])
-    assert alignment._verdict(shuffled, nobody) == "The initial alignment is not shown to decide."
+    assert alignment._verdict(shuffled, nobody) == "The initial alignment of B and W_out is not shown to matter."
     picked = of([-0.4] * 6 + [0.4] * 6, [2000] * 5 + [300] + [40, 50, 60, 45, 55, 65])
-    assert alignment._verdict(shuffled, picked) == "The initial alignment decides."
+    assert alignment._verdict(shuffled, picked) == "The initial alignment of B and W_out matters."
     assert "5 did not solve" in alignment._of_chosen(picked) and "0 (a median of 52 iterations" in (
         alignment._of_chosen(picked)
     )
