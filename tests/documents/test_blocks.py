@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "sweeps").symlink_to(ROOT / "sweeps")
     (tmp_path / "bin").mkdir()
     stand_in = f'exec "{sys.executable}" "{ROOT}/tests/documents/shell.py"'
-    scripts = {"repro": f"{stand_in} repro", "make": f"{stand_in} make {shutil.which('make')}", "sbatch": 'ls "$1" #'}
+    a_script = "for word; do test -f $word && exit; done; exit 1 #"
+    scripts = {"repro": f"{stand_in} repro", "make": f"{stand_in} make {shutil.which('make')}", "sbatch": a_script}
     for name, script in scripts.items():
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\n{script} "$@"\n')
         (tmp_path / "bin" / name).chmod(0o755)
@@ -44,7 +45,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def run_bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-eu", "-c", script], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120
+        ["bash", "-eu", "-c", script], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=500
     )
 
 
