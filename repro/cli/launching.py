@@ -1,6 +1,7 @@
 """`--launcher slurm`: hand the runs of a queue to Slurm instead of training them here."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def check_launcher(args: argparse.Namespace) -> bool:
         return False
     if args.minutes is not None:
         raise UserError("--minutes is for runs on this machine; --time is the limit of a job of Slurm")
-    if (args.storage or "").startswith("sqlite:"):
+    if (args.storage or os.environ.get("REPRO_STORAGE") or "").startswith("sqlite:"):
         raise UserError("SQLite is not for several machines: leave --storage out, or name a PostgreSQL database")
     return True
 
