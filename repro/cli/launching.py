@@ -29,7 +29,7 @@ def add_launcher(parser: argparse.ArgumentParser, dry_run: bool = True) -> None:
         metavar="N",
         type=lambda text: checked_int("--array", text, 1, MOST_JOBS),
         default=1,
-        help="so many jobs share the runs (default 1), each with the workers that a local command would have",
+        help="so many jobs share the runs (default 1); each makes as many at a time as a command here would",
     )
     group.add_argument(
         "--time",
