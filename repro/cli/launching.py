@@ -1,8 +1,10 @@
 """`--launcher slurm`: hand the runs of a queue to Slurm instead of training them here."""
 
 import argparse
+import importlib.util
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +61,14 @@ def check_launcher(args: argparse.Namespace) -> bool:
         raise UserError("--minutes is for runs on this machine; --time is the limit of a job of Slurm")
     if (args.storage or os.environ.get("REPRO_STORAGE") or "").startswith("sqlite:"):
         raise UserError("SQLite is not for several machines: leave --storage out, or name a PostgreSQL database")
+    _settings(args.sbatch)
+    if importlib.util.find_spec("submitit") is None:
+        raise UserError(
+            "--launcher slurm needs submitit, which is not installed; `pip install 'eprop-repro[slurm]'` sets it up, "
+            "or submit sweeps/slurm_array.sh, which does without"
+        )
+    if not args.dry_run and shutil.which("sbatch") is None:
+        raise UserError("there is no sbatch here; run this on the cluster's login node")
     return True
 
 
