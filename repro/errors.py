@@ -19,6 +19,10 @@ class Busy(UserError):
     """Another process is training this very run. Exit status 75: it is not a failure."""
 
 
+class StorageAway(UserError):
+    """A queue's storage could not be reached for long. Exit status 75: the same command goes on when it is back."""
+
+
 class RunFailed(Exception):
     """A training run that ended without a result (NaN, dead network); its record has the reason. Exit status 1."""
 

@@ -1,7 +1,10 @@
 """`--launcher slurm`: hand the runs of a queue to Slurm instead of training them here."""
 
 import argparse
+import importlib.util
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +31,7 @@ def add_launcher(parser: argparse.ArgumentParser, dry_run: bool = True) -> None:
         metavar="N",
         type=lambda text: checked_int("--array", text, 1, MOST_JOBS),
         default=1,
-        help="so many jobs share the runs (default 1), each with the workers that a local command would have",
+        help="so many jobs share the runs (default 1); each makes as many at a time as a command here would",
     )
     group.add_argument(
         "--time",
@@ -56,8 +59,16 @@ def check_launcher(args: argparse.Namespace) -> bool:
         return False
     if args.minutes is not None:
         raise UserError("--minutes is for runs on this machine; --time is the limit of a job of Slurm")
-    if (args.storage or "").startswith("sqlite:"):
+    if (args.storage or os.environ.get("REPRO_STORAGE") or "").startswith("sqlite:"):
         raise UserError("SQLite is not for several machines: leave --storage out, or name a PostgreSQL database")
+    _settings(args.sbatch)
+    if importlib.util.find_spec("submitit") is None:
+        raise UserError(
+            "--launcher slurm needs submitit, which is not installed; `pip install 'eprop-repro[slurm]'` sets it up, "
+            "or submit sweeps/slurm_array.sh, which does without"
+        )
+    if not args.dry_run and shutil.which("sbatch") is None:
+        raise UserError("there is no sbatch here; run this on the cluster's login node")
     return True
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from repro import __version__, errors
 from repro.cli.arguments import Parser
 from repro.eprop.errors import UsageError
-from repro.errors import Busy, RunFailed, RunPruned, Terminated, UserError
+from repro.errors import Busy, RunFailed, RunPruned, StorageAway, Terminated, UserError
 from repro.text import table
 
 # Characters that cannot be printed; the last are bytes that are not UTF-8.
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Any] = ()) -> in
     _open_streams()
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv, callbacks)
-    except Busy as error:
+    except (Busy, StorageAway) as error:
         return _print_error(f"repro: {error}", errors.UNFINISHED)
     except (UserError, UsageError) as error:
         return _print_error(f"repro: error: {error}", errors.BAD_INPUT)

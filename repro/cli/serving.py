@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser, logger: str) -> None:
         "--storage",
         metavar="URL",
         help="where the queue is kept: any Optuna storage, such as sqlite:///FILE, or the path of a journal file "
-        "(default: a journal in the results folder, which machines may share)",
+        "(default: the variable REPRO_STORAGE, else a journal in the results folder, which machines may share)",
     )
     add_logger(parser, default=logger)
 

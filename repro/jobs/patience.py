@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import optuna
 
-from repro.errors import UserError
+from repro.errors import StorageAway, UserError
 
 PATIENCE = 600.0  # seconds in mid-sweep
 LAST_PATIENCE = 5.0  # seconds once the user has pressed Ctrl-C
@@ -47,7 +47,7 @@ def patiently(
 ) -> Answer:
     """What a call returns, repeated after each exception that `waits` is true for.
 
-    Raises UserError after `patience()` seconds of exceptions.
+    Raises StorageAway after `patience()` seconds of exceptions.
     """
     began, pause = None, FIRST_PAUSE
     while True:
@@ -63,7 +63,7 @@ def patiently(
                 began = now
                 print(f"cannot reach the storage {where} ({reason(error)}); trying again", file=sys.stderr, flush=True)
             if now - began >= patience():
-                raise UserError(
+                raise StorageAway(
                     f"the storage {where} could not be reached for {now - began:.0f} s ({reason(error)}); "
                     "run the same command again to resume"
                 ) from None

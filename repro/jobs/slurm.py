@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,6 @@ class Submission:
 
     def submit(self) -> tuple[str, str]:
         """The numbers of the array and of the last job. Raises UserError where Slurm refuses."""
-        if shutil.which("sbatch") is None:
-            raise UserError("there is no sbatch here; run this on the cluster's login node")
         with _as_sentence():
             jobs = self._executor(self.wanted).map_array(Work.__call__, [Work(self.work)] * self.wanted.array)
             array = jobs[0].job_id.partition("_")[0]
@@ -59,17 +56,10 @@ class Submission:
         return str(executor._make_submission_file_text(executor._submitit_command_str, ""))
 
     def _executor(self, wanted: Allocation, more: Mapping[str, str] | None = None) -> Any:
-        submitit = _submitit()
+        from submitit import SlurmExecutor
 
-        class Executor(submitit.SlurmExecutor):  # type: ignore[name-defined]
-            """Makes scripts on machines without Slurm too."""
-
-            @classmethod
-            def affinity(cls) -> int:
-                """Whether there is a Slurm is found out by submitting."""
-                return 1
-
-        executor = Executor(self.folder)
+        # submitit wants an srun even for a script that is only printed; where it is submitted, sbatch is there
+        executor = type("Executor", (SlurmExecutor,), {"affinity": classmethod(lambda cls: 1)})(self.folder)
         executor.update_parameters(
             job_name=f"repro-{self.name}",
             time=wanted.minutes,
@@ -86,17 +76,6 @@ class Submission:
             },
         )
         return executor
-
-
-def _submitit() -> Any:
-    try:
-        import submitit
-    except ModuleNotFoundError:
-        raise UserError(
-            "--launcher slurm needs submitit, which is not installed; `pip install 'eprop-repro[slurm]'` sets it up, "
-            "or submit sweeps/slurm_array.sh, which does without"
-        ) from None
-    return submitit
 
 
 @contextlib.contextmanager

@@ -41,13 +41,14 @@ def workers_of(path: Path, *hosts: str) -> Iterator[list[subprocess.Popen[bytes]
 
 
 def processes_of(results: Path) -> list[str]:
-    """Command lines of the processes that write into a results folder, but for this one."""
+    """Command lines of the processes of `repro` that write into a results folder."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             theirs = f"REPRO_RESULTS={results}".encode() in (folder / "environ").read_bytes().split(b"\0")
-            if theirs and int(folder.name) != os.getpid():
-                found.append((folder / "cmdline").read_bytes().decode())
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if theirs and "-m repro" in command:
+                found.append(command)
         except OSError:
             continue  # it has just ended
     return found
