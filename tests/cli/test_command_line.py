@@ -147,7 +147,7 @@ def test_figures_without_torch(runs: Path) -> None:
     done = repro("figures", "fig1", "--panels", "1d", "--out", str(runs / "drawn"), results=runs)
     assert done.returncode == 0, done.stderr
     assert (runs / "drawn" / "fig1d.svg").is_file()
-    assert done.stdout.strip().endswith("drawn: fig1d (svg, png)")
+    assert done.stdout.strip().endswith("drawn: fig1d (svg, png, pdf)")
 
 
 def test_reproduce_ends_with_figure_and_verdicts(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
