@@ -153,7 +153,7 @@ def test_figures_without_torch(runs: Path) -> None:
 def test_reproduce_ends_with_figure_and_verdicts(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reproduce.conclude("fig1", ("1d",))
     said = capsys.readouterr().out
-    assert "figures: fig1d (svg, png)\n" in said
+    assert "figures: fig1d (svg, png, pdf)\n" in said
     assert "1d-eprop1" in said and "1c-nmse" not in said
 
 
