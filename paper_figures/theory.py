@@ -46,7 +46,7 @@ def panel_10(figure: style.Panel, table: Table) -> None:
         grid = style.grid(figure, len(levels), len(along["window"]), **margins, between=(0.07, 0.2))
         _name(grid, along, kind == "rate")
         middle = (left + BLOCK / 2) / width
-        figure.text(middle, 1 - 0.66 / height, name, ha="center", fontweight="bold")
+        figure.text(middle, 1 - 0.66 / height, f"{name}, windows of", ha="center", fontweight="bold")
         figure.text(middle, 0.08 / height, "coupling (gain of the recurrent weights, no unit)", ha="center")
         for row, level in zip(grid, levels, strict=True):
             if kind == "rate":
@@ -81,7 +81,7 @@ def draw_map(axes: Axes, ratio: np.ndarray) -> AxesImage:
 def _name(grid: np.ndarray, along: dict[str, np.ndarray], first: bool) -> None:
     """The names of a block's columns; ticks at every other value, named at the margins."""
     for axes, window in zip(grid[0], along["window"], strict=True):
-        axes.set_title(f"window: {window:g} step{'s' * int(window > 1)}", pad=11)
+        axes.set_title(f"{window:g} step{'s' * int(window > 1)}", pad=11)
     for axes in grid.flat:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=1.5)

@@ -147,13 +147,13 @@ def test_figures_without_torch(runs: Path) -> None:
     done = repro("figures", "fig1", "--panels", "1d", "--out", str(runs / "drawn"), results=runs)
     assert done.returncode == 0, done.stderr
     assert (runs / "drawn" / "fig1d.svg").is_file()
-    assert done.stdout.strip().endswith("drawn: fig1d (svg, png)")
+    assert done.stdout.strip().endswith("drawn: fig1d (svg, png, pdf)")
 
 
 def test_reproduce_ends_with_figure_and_verdicts(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reproduce.conclude("fig1", ("1d",))
     said = capsys.readouterr().out
-    assert "figures: fig1d (svg, png)\n" in said
+    assert "figures: fig1d (svg, png, pdf)\n" in said
     assert "1d-eprop1" in said and "1c-nmse" not in said
 
 

@@ -53,8 +53,10 @@ def test_one_sheet_and_no_panel_beside_it(tmp_path):
     files = paper_figures.draw("theory", tmp_path / "records", None, tmp_path / "out")
     assert [path.name for path in files] == [f"theory.{kind}" for kind in KINDS]
     found = texts(files[0].read_bytes())
-    assert {"rate network", "LSTM", "memory (steps)", "e-prop 3", "worse", "better"} < set(found)
-    assert found.count("window: 4 steps") == 2 and sum("coupling (gain" in word for word in found) == 2
+    assert {"rate network, windows of", "LSTM, windows of", "memory (steps)", "e-prop 3", "worse", "better"} < set(
+        found
+    )
+    assert found.count("4 steps") == 2 and sum("coupling (gain" in word for word in found) == 2
     assert any("a cell: " in word and "geometric mean of 2 seeds" in word for word in found) and not any(
         "size" in word for word in found
     )
