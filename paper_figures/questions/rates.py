@@ -181,17 +181,21 @@ def _lines(axes: Axes, study: Study, rows: pd.DataFrame) -> dict[str, style.End]
     for variant in study.variants:
         ours, colour = rows[rows.variant == variant], style.COLOURS[variant]
         points = []
-        for rate, group in ours.groupby(KEY):
+        for rate in study.grid[KEY]:
+            group = ours[np.isclose(ours[KEY], float(rate))]
             finished = group[group.status == "finished"]
-            if len(finished):
+            if finished.empty:
+                points.append((float(rate), np.nan, False))  # a gap in the line
+            else:
                 values = finished[metric].to_numpy(dtype=float)
                 axes.scatter(np.full(len(values), rate), values, s=4, color=colour, alpha=0.5, lw=0)
                 points.append((float(rate), *_middle(metric, group, values)))
-        if points:
+        if any(np.isfinite(middle) for _, middle, _ in points):
             at, middle, open_ = (np.array(column) for column in zip(*points, strict=True))
             axes.plot(at, middle, color=colour)
             axes.plot(at[open_], middle[open_], ls="", marker="o", ms=4, mfc="white", mec=colour)
-            ends[_label(get_task(study.task).variants[variant].label)] = style.End(float(middle[-1]), colour)
+            last = float(middle[np.isfinite(middle)][-1])
+            ends[_label(get_task(study.task).variants[variant].label)] = style.End(last, colour)
     return ends
 
 

@@ -131,9 +131,11 @@ def _train(
         raise RunFailed(f"{run.identity}: {error}") from None
     except TimeLimitReached as reached:
         record = run.record_unfinished()
-        if reached.signal is not None:
+        if reached.signal is None:
+            return record
+        if signal.getsignal(reached.signal) is not signal.SIG_DFL:
             signal.raise_signal(reached.signal)  # now for its own handler
-        return record
+        raise Terminated from None
     except (KeyboardInterrupt, SystemExit) as stop:  # Lightning makes an exit of an interrupt, which is its context
         if (run.folder / LAST).exists():
             run.record_unfinished()

@@ -62,7 +62,7 @@ def test_runs_too_early_are_neither_failures_nor_lack_of_data(tmp_path):
 
 def test_the_terminal_prints_why_below_the_claims_that_were_not_run(tmp_path):
     text = format_table(judged(tmp_path, rising({"a": {0, 1, 2}}), VALUE, head=HEAD), why=True)
-    assert "): c0\n    c0 3 of 3 runs of a still rose (at 15)\n1 claims: 1 not run" in text
+    assert "): c0\n    c0: 3 of 3 runs of a still rose (at 15)\n1 claims: 1 not run" in text
     assert "rose" not in format_table(judged(tmp_path, rising({}), VALUE, head=HEAD), why=True)
 
 

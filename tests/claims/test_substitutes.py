@@ -71,7 +71,7 @@ def test_runs_that_failed_there_are_printed(tmp_path):
 
 def test_the_terminal_prints_it_below_the_claims_without_data(tmp_path):
     text = format_table(judged(tmp_path, made_up(0.01, 0.02)), why=True)
-    assert "): c0, c1\n    c1 on made-up data: a < b holds in the" in text
+    assert "): c0, c1\n    c1: on made-up data: a < b holds in the" in text
     assert text.endswith("2 claims: 2 no data")
     assert "made-up" not in format_table(judged(tmp_path, records({"a": [0.01]}, config_hash="other")), why=True)
 
@@ -139,7 +139,7 @@ def test_a_smaller_size_is_printed_with_its_value_and_gives_no_verdict(tmp_path)
     assert "a < b holds" in order.substitute_note and "mse mean" not in order.substitute_note
     text = format_table([value, order], why=True)
     assert (
-        "not run (no finished run at the paper's size, or none of the planned seeds): c0, c1 c0 small: not the paper's"
+        "not run (no finished run at the paper's size, or none of the planned seeds): c0, c1 c0: small: not the paper's"
         in " ".join(text.split())
     )
     paper = records({"a": around(0.01, 8), "b": around(0.02, 8, seed=1)})

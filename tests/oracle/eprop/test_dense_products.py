@@ -15,18 +15,15 @@ WRONG = 1e-3
 CONTROL = 1.001  # a product that is a little off
 
 
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    products._onednn.cache_clear()
-    yield
-    products._onednn.cache_clear()
-
-
 @pytest.fixture(params=["as it comes", "without oneDNN"], autouse=True)
-def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, fresh: None) -> None:
+def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    products._onednn.cache_clear()
     if request.param == "without oneDNN":
         monkeypatch.setenv("REPRO_ONEDNN", "0")
         assert products.matrix_library() != "oneDNN"
+        products._onednn.cache_clear()  # a test may have an environment of its own
+    yield
+    products._onednn.cache_clear()
 
 
 def layouts(x: Tensor) -> list[Tensor]:
