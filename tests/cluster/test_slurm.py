@@ -154,7 +154,7 @@ def test_the_array_script_comes_back_too(slurm: Slurm, results: Path, write: Cal
     slurm.wait(lambda: slurm.jobs()[task][0] == "CANCELLED")
     assert slurm.jobs()[task][1] == 1
     log = (path.parent / "log-0.txt").read_text()
-    assert log.count("to train") + log.count("runs: ") >= 2 and "Traceback" not in log, "each turn appended to the log"
+    assert log.count("a_try: 1 point x 2 seeds") == 2 and "Traceback" not in log, "each turn appended to the log"
 
 
 def test_what_slurm_refuses(slurm: Slurm, results: Path) -> None:
