@@ -141,12 +141,17 @@ def _train(
             run.record_unfinished()
         asked_to_end = isinstance(stop.__context__ or stop, Terminated)
         raise (Terminated if asked_to_end else KeyboardInterrupt) from None
+    return run.record(_result(run, trainer, recorder, observers), run.parts(recorder.done))
+
+
+def _result(run: Run, trainer: pl.Trainer, recorder: Recorder, observers: Sequence[Any]) -> RunResult:
+    """What a finished run has learned."""
+    module = trainer.lightning_module
     metrics, arrays = run.task.load("summary")(recorder.series, run.config), recorder.arrays()
     for observer in observers:
         numbers, drawn = observer.results(trainer, module)
         metrics, arrays = metrics | numbers, arrays | drawn
-    result = RunResult("finished", "", metrics, arrays, weights_hash(module), packed_weights(module))
-    return run.record(result, run.parts(recorder.done))
+    return RunResult("finished", "", metrics, arrays, weights_hash(module), packed_weights(module))
 
 
 @contextlib.contextmanager

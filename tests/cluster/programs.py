@@ -44,3 +44,17 @@ def open_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+def processes(*variables: str) -> dict[int, str]:
+    """The processes of `repro` with these variables in their environment: number -> command line."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue  # it has just ended
+        if "-m repro" in command and set(variables) <= set(environment):
+            found[int(folder.name)] = command
+    return found

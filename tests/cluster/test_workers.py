@@ -17,10 +17,11 @@ from repro.jobs.trials import JOB
 from repro.records.store import read_all
 from repro.studies.studyfile import load
 from tests.cluster.postgres import PASSWORD, Postgres
+from tests.cluster.programs import processes
 from tests.studies.conftest import GOOD
 
 # Thirteen runs of a few seconds.
-STUDY = GOOD.replace("[grid]", "[settings]\niterations = 300\n[grid]")
+STUDY = GOOD.replace("[grid]", "[settings]\niterations = 200\n[grid]")
 
 
 @contextlib.contextmanager
@@ -38,20 +39,6 @@ def workers_of(path: Path, *hosts: str) -> Iterator[list[subprocess.Popen[bytes]
     finally:
         for each in workers:
             each.kill()
-
-
-def processes_of(results: Path) -> list[str]:
-    """Command lines of the processes of `repro` that write into a results folder."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            theirs = f"REPRO_RESULTS={results}".encode() in (folder / "environ").read_bytes().split(b"\0")
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            if theirs and "-m repro" in command:
-                found.append(command)
-        except OSError:
-            continue  # it has just ended
-    return found
 
 
 def until(is_so: Callable[[], object], seconds: float, why: Callable[[], object]) -> None:
@@ -78,7 +65,7 @@ def test_four_workers_of_two_hosts(
     with workers_of(path, "node-a", "node-a", "node-b", "node-b") as workers:
         until(lambda: states("finished") >= 2 and states("running") == 4, 600, log.read_text)
         assert {name.rpartition("-")[0] for name in queue.workers()[0]} == {"node-a", "node-b"}
-        lines = processes_of(results)
+        lines = processes(f"REPRO_RESULTS={results}").values()
         assert len(lines) >= 8 and not any(PASSWORD in line for line in lines)  # four, and one that trains for each
 
         for victim in (workers[0], workers[2]):
@@ -92,7 +79,7 @@ def test_four_workers_of_two_hosts(
     ended = Counter(trial.user_attrs[JOB] for trial in queue.trials() if trial.state.name == "COMPLETE")
     assert len(ended) == queue.jobs.size and set(ended.values()) == {1}
     assert sum(record.status == "finished" for _, record in read_all(queue.jobs.folder / "runs")) == queue.jobs.size
-    until(lambda: not processes_of(results), 20, lambda: processes_of(results))
+    until(lambda: not processes(f"REPRO_RESULTS={results}"), 20, lambda: "something is left running")
     assert queue.workers() == ([], {})
 
     command = [sys.executable, "-m", "repro", "sweep", str(path)]
