@@ -81,7 +81,8 @@ def _survival(figure: style.Panel, table: Table, found: Times, **place: Any) -> 
         axes.plot(value, 0.5, **style.PAPER)
     axes.set(ylim=(-0.03, 1.04), yticks=[0, 0.5, 1])
     axes.set(xscale="log")
-    _name(axes, ends)
+    if ends:
+        _name(axes, ends)
     return axes
 
 
