@@ -16,6 +16,7 @@ OF_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "chang
 LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:|#)([^)\s#]+)(#[^)]*)?\)")  # and images
 FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.S)
 CODE = re.compile(r"(<(?:pre|code|script|style)\b.*?</(?:pre|code|script|style)>)", re.S)
+TO_COME = ("cluster.md", "questions.md")  # pages that are shown once they are there
 IN_NOTEBOOK = re.compile(r"(\$\$?)(?=\S)([^$]+?)\1")  # which no extension of Markdown has read
 
 
@@ -30,7 +31,8 @@ def _section(entry: dict[str, Any], docs: Path) -> dict[str, Any]:
     if isinstance(pages, str) and (docs / pages).is_dir():
         return {title: [page.relative_to(docs).as_posix() for page in sorted((docs / pages).glob("*.md"))]}
     if isinstance(pages, list):
-        return {title: [page for page in pages if page != {"Clusters": "cluster.md"} or (docs / "cluster.md").exists()]}
+        missing = [name for name in TO_COME if not (docs / name).exists()]
+        return {title: [page for page in pages if not {*page.values()} & {*missing}]}
     return entry
 
 
