@@ -20,7 +20,7 @@ class Busy(UserError):
 
 
 class StorageAway(UserError):
-    """A queue's storage could not be reached for long. Exit status 75: the same command goes on when it is back."""
+    """A queue's storage could not be reached for long. Exit status 75: the same command continues when it is back."""
 
 
 class RunFailed(Exception):

@@ -14,11 +14,11 @@ class PatternGenerationModule(SpikingModule):
 
     config_type = PatternGenerationConfig
     config: PatternGenerationConfig
+    watched = 100  # the record has 20 of these that are active
 
     def __init__(self, config: PatternGenerationConfig, seed: int) -> None:
         super().__init__(config, seed)
         c, random = self.config, self.generator("weights")
-        self.watched = c.n_rec
         neuron = LIF(c.tau_m_ms, c.v_th, c.refractory_ms, c.dampening, c.dt_ms)
         self.network = SpikingNetwork(
             RecurrentLayer(neuron, c.n_in, c.n_rec, recurrent=c.recurrent, generator=random),
