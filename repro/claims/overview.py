@@ -23,9 +23,11 @@ SUCCESS = ("reproduced", "fitted")
 FAILURES = 3
 OTHER_SEEDS, SMALLER = "†", "‡"
 NOTES = {
-    OTHER_SEEDS: "Seeds 0 to 9 were seen before the rules of the verdicts were final. So verdicts wait for planned seeds "
-    "([plan and cost](docs/campaign.md)), which are not run or not accepted yet; shown is what the earlier seeds gave.",
-    SMALLER: "Smaller networks, shorter training, another loss or other data than the paper's: not to be compared with it.",
+    OTHER_SEEDS: "Seeds 0 to 9 were seen before the rules of the verdicts were final. So verdicts wait for planned "
+    "seeds ([plan and cost](docs/campaign.md)), which are not run or not accepted yet; shown is what the earlier seeds "
+    "gave.",
+    SMALLER: "Smaller networks, shorter training, another loss or other data than the paper's: not to be compared with "
+    "it.",
 }
 
 

@@ -77,7 +77,7 @@ def test_values_marks_and_counts():
     row = "| 1d | a task | ours 0.012 (0.01), then 0.9 (0.5) | 10, 3† | 1 reproduced, 1 not run († 1 not reproduced) |"
     assert row in text and f"**{tally(results)}.**" in text
     assert "- **It is 0.9 (0.5).** [The reason](docs/page.md#part): a reason (not reproduced on 3 seeds†)." in text
-    assert "† A verdict rests on seeds" in text and "‡" not in text
+    assert "† Seeds 0 to 9 were seen" in text and "‡" not in text
     _, shown = made(b=Shown(0.9, True, 3, SMALLER, ""))
     text = format_overview(Overview(rows=[ROW], failures=[FAILURE]), results, shown)
     assert "at least 0.9" in text and "‡ Smaller" in text and "†" not in text
