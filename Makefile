@@ -36,7 +36,7 @@ READ_ARGS = $(if $(RECORDS),--records '$(RECORDS)')
 
 help: ## this page
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"; echo
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PROFILE=quick     how large the runs are: smoke, quick or paper (figure 3 also long)"
 	@echo "  SEEDS=3           a count (seeds 0 to 2) or a list such as 0-9 or 0,4,7; the profile's if not given"

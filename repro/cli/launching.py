@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 1000
 LONGEST = 60 * 24 * 30  # minutes
+MINUTES, GIGABYTES = 240, 2.0
+OPTIONS = ("array", "time", "memory", "partition", "account", "gres", "sbatch")
 
 
 def add_launcher(parser: argparse.ArgumentParser, dry_run: bool = True) -> None:
@@ -30,29 +32,27 @@ def add_launcher(parser: argparse.ArgumentParser, dry_run: bool = True) -> None:
         "--array",
         metavar="N",
         type=lambda text: checked_int("--array", text, 1, MOST_JOBS),
-        default=1,
         help="so many jobs share the runs (default 1); each makes as many at a time as a command here would",
     )
     group.add_argument(
         "--time",
         metavar="M",
         type=lambda text: checked_int("--time", text, 5, LONGEST),
-        default=240,
-        help="time limit of a job in minutes (default 240); it is requeued until all runs have ended",
+        help=f"time limit of a job in minutes (default {MINUTES}); it is requeued until all runs have ended",
     )
-    group.add_argument("--memory", metavar="GB", type=_gigabytes, default=2.0, help="of a worker (default 2)")
+    group.add_argument("--memory", metavar="GB", type=_gigabytes, help=f"of a worker (default {GIGABYTES:g})")
     for name in ("partition", "account", "gres"):
         group.add_argument(f"--{name}", metavar="X", help="as sbatch takes it")
     group.add_argument(
         "--sbatch", metavar="KEY=X", action="append", default=[], help="any other option of sbatch, such as qos=long"
     )
     if dry_run:
-        parser.add_argument("--dry-run", action="store_true", help="with --launcher slurm: print the script and stop")
+        parser.add_argument("--dry-run", action="store_true", help="print the plan (and Slurm's script), and stop")
 
 
 def check_launcher(args: argparse.Namespace) -> bool:
     """Whether Slurm is to make the runs. Raises UserError for options that do not go together."""
-    given = [name for name in ("partition", "account", "gres", "sbatch") if getattr(args, name)]
+    given = [name for name in OPTIONS if getattr(args, name)]
     if args.launcher == "local":
         if given:
             raise UserError(f"--{given[0]} is for --launcher slurm")
@@ -79,7 +79,13 @@ def submission(
     from repro.jobs.slurm import Allocation, Submission
 
     options = {name: value for name in ("partition", "account", "gres") if (value := getattr(args, name))}
-    wanted = Allocation(args.array, workers, workers * args.memory, args.time, options | _settings(args.sbatch))
+    wanted = Allocation(
+        args.array or 1,
+        workers,
+        workers * (args.memory or GIGABYTES),
+        args.time or MINUTES,
+        options | _settings(args.sbatch),
+    )
     shared = [*_storage(args.storage), "--device", args.device]
     if args.logger is not None:
         shared += ["--logger", ",".join(args.logger) or "none"]
@@ -87,8 +93,8 @@ def submission(
     return Submission(name, work, (*last, *shared), wanted, folder.absolute() / "slurm")
 
 
-def launch(jobs: "Submission", dry_run: bool) -> int:
-    """Submit, or print the script."""
+def launch(jobs: "Submission", dry_run: bool, progress: str = "repro runs") -> int:
+    """Submit, or print the script; `progress` is the command that lists how far the runs are."""
     if dry_run:
         print(jobs.script().rstrip())
         return 0
@@ -96,7 +102,7 @@ def launch(jobs: "Submission", dry_run: bool) -> int:
     print(
         f"job {array}: {count(jobs.wanted.array, 'task')} of {count(jobs.wanted.workers, 'worker')}; "
         f"job {last} draws the result when they have ended (`squeue --me` lists both)\n"
-        f"logs: {shown(jobs.folder)}; `repro runs` lists how far each run is; `scancel {array}` ends it"
+        f"logs: {shown(jobs.folder)}; `{progress}` lists how far they are; `scancel {array}` ends it"
     )
     return 0
 

@@ -36,7 +36,7 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "migrate": ("migrate", "turn records of an older schema into those of this version"),
     "list": ("listing", "list the tasks, variants, profiles or claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
-    "work": ("work", "join the queue of a figure or a study, from any machine"),
+    "work": ("work", "add workers to a figure or a study, from any machine that shares the folder"),
     "pack": ("pack", "write runs into one file, for another machine"),
     "import": ("importing", "take runs over: of a file that `pack` wrote, or of W&B"),
     "publish": ("publish", "send figures and verdicts to W&B, or make its dashboard"),

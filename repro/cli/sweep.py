@@ -25,8 +25,8 @@ BEST = 3
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    options = "[--workers N] [--device D] [--minutes M] [--storage URL] [--logger LIST]"
-    parser.usage = f"repro sweep [-h] [status | table] STUDY {options}"
+    options = "[--workers N] [--device D] [--minutes M] [--storage URL] [--logger LIST] [--dry-run]"
+    parser.usage = f"repro sweep [-h] [status | table] STUDY {options} [--launcher slurm ...]"
     parser.add_argument(
         "words",
         metavar="STUDY",
@@ -57,6 +57,7 @@ def execute(args: argparse.Namespace) -> int:
         return _table(study, args.storage)
     require_optuna("a sweep")
     if before:
+        check_launcher(args)
         return _status(study, args.storage)
     store.require_writable(study.folder)
     return _sweep(study, args)
@@ -70,6 +71,7 @@ def study_loggers(args: argparse.Namespace) -> Sequence[str] | None:
 def _sweep(study: "Study", args: argparse.Namespace) -> int:
     from repro.jobs.plan import run_words
     from repro.jobs.queue import Queue
+    from repro.jobs.storage import begun
     from repro.studies import report
     from repro.studies.summary import announcement, best
 
@@ -78,13 +80,14 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
         check_possible(get_task(study.task), args.device, args.minutes)
     if "wandb" in (args.logger or ()):
         check_shared_id(study.size)
-    if elsewhere and args.dry_run:
-        return launch(_submission(study, args), dry_run=True)
+    if args.dry_run:
+        print(announcement(study, Queue(study, args.storage).states() if begun(study, args.storage) else {}))
+        return launch(_submission(study, args), dry_run=True) if elsewhere else 0
     queue = Queue(study, args.storage)
     states = queue.fill()
     print(announcement(study, states))
     if elsewhere and not queue.is_done():
-        return launch(_submission(study, args), dry_run=False)
+        return launch(_submission(study, args), False, f"repro sweep status {study.name}")
     if queue.is_done():
         print("nothing to train: every run is done")
     else:

@@ -69,6 +69,8 @@ def _job_list(name: str) -> "tuple[JobList, list[Task], str]":
     figure, _, profile = name.rpartition("-")
     if figure in registry.entries(registry.FIGURES):
         return FigureRuns(figure, profile), tasks_behind(figure), f"repro reproduce {figure} --profile {profile}"
+    if name in registry.entries(registry.FIGURES):
+        raise UserError(f"{name}: wants a figure and its profile, such as {name}-paper")
     from repro.studies import studyfile
 
     study = studyfile.load(studyfile.find(name))

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from repro.cli.main import main
 from repro.jobs import slurm_job
 from repro.jobs.slurm_job import Work
 from repro.studies.studyfile import STUDIES
+from tests.studies.conftest import GOOD
 
 LAUNCH = ("reproduce", "fig1", "--profile", "smoke", "--launcher", "slurm")
 
@@ -112,3 +115,14 @@ def test_without_slurm(results: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(list(LAUNCH)) == 2
     assert "there is no sbatch here; run this on the cluster's login node" in capsys.readouterr().err
+
+
+def test_a_dry_run_of_a_study_trains_nothing(results: Path, write: Callable[[str], Path], capsys: Any) -> None:
+    assert main(["sweep", str(write(GOOD)), "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("a_try: 6 points x 2 seeds") and not results.exists()
+
+
+@pytest.mark.parametrize("option", ["--array=20", "--time=60", "--memory=4"])
+def test_options_of_slurm_without_slurm_are_refused(option: str, results: Path, capsys: Any) -> None:
+    assert main(["reproduce", "fig1", "--dry-run", option]) == 2
+    assert f"{option.partition('=')[0]} is for --launcher slurm" in capsys.readouterr().err
