@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from repro.errors import INTERRUPTED, UNFINISHED
 from repro.jobs.job import Job, TakenOver
 from repro.jobs.plan import Words
-from repro.jobs.processes import TO_END, as_one_interrupt, stopping, why_it_ended
+from repro.jobs.processes import as_one_interrupt, stopping, why_it_ended
 from repro.jobs.run_process import Order, Report, RunProcess
 from repro.jobs.training import Training
 from repro.records.record import LOG
+from repro.records.status import status_of
+from repro.runs.bootstrap import TO_END
 
 if TYPE_CHECKING:
     from repro.jobs.display import Display
@@ -89,9 +91,9 @@ class Pool:
             self.queue.reap()
 
     def _begin(self) -> None:
-        """Give orders: to runs that waited for another process, then to new ones."""
+        """Give orders: to runs that no other process has any more, then to new ones."""
         for training in self.trainings:
-            if training.worker is None:
+            if training.worker is None and status_of(training.run.folder).state != "running":
                 self._give(training)
         while len(self.trainings) < self.size and not self._time_is_over():
             self.queue.fill()

@@ -128,6 +128,8 @@ def test_a_run_that_a_process_outside_the_queue_has_is_waited_for() -> None:
     printed, _ = command.communicate(timeout=PATIENCE)
     assert command.returncode == 0, printed
     assert printed.count("[9/9] ") == 1
+    log = (first.folder / "log.txt").read_text()
+    assert log.count("another process is training") == 1, "it is not asked again and again"
 
 
 def test_without_optuna() -> None:
