@@ -51,14 +51,14 @@ def solved(of: tuple[np.ndarray, np.ndarray], by: int) -> tuple[float, float, fl
     """The share solved within `by` iterations and its interval, and the number of runs that lasted so long or solved
     the task earlier; None if there is none."""
     values, censored = of
-    told = int((~censored | (values >= by)).sum())
-    if not told:
+    known = int((~censored | (values >= by)).sum())
+    if not known:
         return None
     at, surviving, low, high = curve(values, censored)
     until = int(np.searchsorted(at, by, side="right"))
     if not until:
-        return 0.0, 0.0, float(1 - 0.025 ** (1 / told)), told
-    return float(1 - surviving[until - 1]), float(1 - high[until - 1]), float(1 - low[until - 1]), told
+        return 0.0, 0.0, float(1 - 0.025 ** (1 / known)), known
+    return float(1 - surviving[until - 1]), float(1 - high[until - 1]), float(1 - low[until - 1]), known
 
 
 def _short(by_bar: Times) -> str:

@@ -3,9 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import pydantic
+from typing import Any, NamedTuple
 
 from repro.claims.criteria import Requirement, SeedPlan, Share, Tolerance
 from repro.claims.relation import Relation, parse_relations
@@ -13,10 +11,8 @@ from repro.claims.rows import ClaimRow, RequirementTable, SeedTable, ShareTable,
 from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
-from repro.records.validation import Strict, fault
+from repro.records.validation import parsed
 from repro.text import shortened
-
-Model = TypeVar("Model", bound=Strict)
 
 CLAIMS = CHECKOUT / "paper_figures" / "claims.toml"
 NEEDS = {  # what a claim of a kind must state, so that it can be judged
@@ -115,7 +111,7 @@ class _Rules(NamedTuple):
 
 def _rules(tables: dict[str, Any]) -> _Rules:
     named = {key: _table(tables, key) for key in ("tolerances", "requirements", "licences", "seeds")}
-    worse = _parsed(WorseTable, _table(tables, "worse"), "[worse]", "[worse]")
+    worse = parsed(WorseTable, _table(tables, "worse"), "[worse]", "[worse]")
     return _Rules(
         {name: _tolerance(name, row) for name, row in named["tolerances"].items()},
         {name: _requirement(name, row) for name, row in named["requirements"].items()},
@@ -132,18 +128,8 @@ def _table(tables: dict[str, Any], key: str) -> dict[str, Any]:
     return table
 
 
-def _parsed(model: type[Model], row: Any, name: str, of: str) -> Model:
-    """A row as its model. Raises UserError, which begins with the row's name."""
-    if not isinstance(row, dict):
-        raise UserError(f"{name} should be a table of keys and values")
-    try:
-        return model.model_validate(row)
-    except pydantic.ValidationError as error:
-        raise UserError(f"{name}: {fault(error, row, model, of)}") from None
-
-
 def _tolerance(name: str, row: Any) -> Tolerance:
-    table = _parsed(ToleranceTable, row, f"tolerance {name!r}", "a tolerance")
+    table = parsed(ToleranceTable, row, f"tolerance {name!r}", "a tolerance")
     given = {kind: size for kind, size in table.model_dump(exclude={"why"}).items() if size is not None}
     if len(given) != 1:
         raise UserError(f"tolerance {name!r} wants `why` and one of factor, relative, absolute, ladder")
@@ -152,11 +138,11 @@ def _tolerance(name: str, row: Any) -> Tolerance:
 
 
 def _requirement(name: str, row: Any) -> Requirement:
-    return Requirement(**_parsed(RequirementTable, row, f"requirement {name!r}", "a requirement").model_dump())
+    return Requirement(**parsed(RequirementTable, row, f"requirement {name!r}", "a requirement").model_dump())
 
 
 def _seeds(name: str, row: Any) -> SeedPlan:
-    plan = SeedPlan(**_parsed(SeedTable, row, f"seeds of {name!r}", "seeds").model_dump())
+    plan = SeedPlan(**parsed(SeedTable, row, f"seeds of {name!r}", "seeds").model_dump())
     if plan.size < 1:
         raise UserError(f"seeds of {name!r}: last = {plan.last} comes before first = {plan.first}")
     return plan
@@ -172,7 +158,7 @@ def _share(name: str, table: ShareTable | None) -> Share | None:
 
 def _claim(figure: str, row: Any, rules: _Rules) -> PaperClaim:
     name = str(row.get("id", f"a claim of {figure}")) if isinstance(row, dict) else f"a claim of {figure}"
-    data = _parsed(ClaimRow, row, name[:100], "a claim")
+    data = parsed(ClaimRow, row, name[:100], "a claim")
     given = data.model_fields_set
     if missing := [key for key in NEEDS.get(data.kind, ()) if not {key, INSTEAD.get(key, key)} & given]:
         raise UserError(f"{name}: a claim of kind {data.kind!r} needs {', '.join(missing)}")

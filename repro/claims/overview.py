@@ -14,7 +14,7 @@ from repro.claims.table import ORDER, tally
 from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
-from repro.records.validation import Strict, fault
+from repro.records.validation import Strict, parsed
 from repro.text import count, format_number
 
 OVERVIEW = CHECKOUT / "paper_figures" / "overview.toml"
@@ -69,11 +69,7 @@ class Shown(NamedTuple):
 
 def load_overview(path: Path = OVERVIEW) -> Overview:
     """Read overview.toml. Raises UserError where it is not as described."""
-    data = read_toml(path)
-    try:
-        return Overview.model_validate(data)
-    except pydantic.ValidationError as error:
-        raise UserError(f"{path}: {fault(error, data, Overview, 'an overview')}") from None
+    return parsed(Overview, read_toml(path), str(path), "an overview")
 
 
 def insert(text: str, part: str) -> str:

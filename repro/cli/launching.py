@@ -1,7 +1,6 @@
 """`--launcher slurm`: hand the runs of a queue to Slurm instead of training them here."""
 
 import argparse
-import importlib.util
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from repro.cli.arguments import checked_int
 from repro.errors import UserError
+from repro.records.loggers import has_package, logger_words
 from repro.text import count, shown
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check_launcher(args: argparse.Namespace) -> bool:
     if (args.storage or os.environ.get("REPRO_STORAGE") or "").startswith("sqlite:"):
         raise UserError("SQLite is not for several machines: leave --storage out, or name a PostgreSQL database")
     _settings(args.sbatch)
-    if importlib.util.find_spec("submitit") is None:
+    if not has_package("submitit"):
         raise UserError(
             "--launcher slurm needs submitit, which is not installed; `pip install 'eprop-repro[slurm]'` sets it up, "
             "or submit sweeps/slurm_array.sh, which does without"
@@ -86,9 +86,7 @@ def submission(
         args.time or MINUTES,
         options | _settings(args.sbatch),
     )
-    shared = [*_storage(args.storage), "--device", args.device]
-    if args.logger is not None:
-        shared += ["--logger", ",".join(args.logger) or "none"]
+    shared = [*_storage(args.storage), "--device", args.device, *logger_words(args.logger)]
     work = ("work", queue, "--workers", str(workers), *shared)
     return Submission(name, work, (*last, *shared), wanted, folder.absolute() / "slurm")
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from repro.cli.arguments import checked_int, parse_list, parse_seeds
+from repro.cli.arguments import parse_list, parse_seeds
 from repro.cli.figures import check_panels, files_line
 from repro.cli.launching import add_launcher, check_launcher, launch, submission
-from repro.cli.serving import AGAIN, WORKER, add_options, open_queue, require_optuna, time_limit, train
+from repro.cli.serving import AGAIN, WORKER, add_options, add_workers, open_queue, require_optuna, time_limit, train
 from repro.errors import FAILED, FINISHED, UNFINISHED, UserError
 from repro.jobs.figure_runs import FigureRuns, job_of_run
 from repro.jobs.job import Job, JobStates
@@ -36,13 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help='a count ("3" is 0, 1, 2), a range (0-9) or a list (0,3,5-7; "3-3" is seed 3 alone); '
         "the profile's own by default",
     )
-    parser.add_argument(
-        "--jobs",
-        metavar="N",
-        type=lambda text: checked_int("--jobs", text, 1, 1024),
-        default=2,
-        help="runs at a time (default 2)",
-    )
+    add_workers(parser, "--jobs", 2, "runs at a time")
     parser.add_argument(
         "--panels", metavar="LIST", type=parse_list, help="train what these need and draw them, such as 2a,2b"
     )
@@ -79,7 +73,8 @@ def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequen
         workers = "--jobs", min(args.jobs, len(missing))
         words = words or run_words(args.device, args.logger)
         train(queue, words, workers, until, [job_of_run(run) for run in missing], command=worker)
-        ends = [_end(run, queue.states(), queue.broken) for run in missing]
+        states = queue.states()
+        ends = [_end(run, states, queue.broken) for run in missing]
     return _report(args, len(runs), ends)
 
 
@@ -121,7 +116,8 @@ def _report(args: argparse.Namespace, runs: int, ends: Sequence[tuple[str, str, 
         print(f"\n{count(failed, 'run')} of {runs} failed; `repro runs` prints why; this command retries them")
     if left:
         print(f"\n{table(ends)}")
-        print(f"{args.minutes:g} min are over, {left} of {count(runs, 'run')} unfinished: {AGAIN}")
+        over = "" if args.minutes is None else f"{args.minutes:g} min are over, "
+        print(f"{over}{left} of {count(runs, 'run')} unfinished: {AGAIN}")
     return FAILED if failed else UNFINISHED if left else FINISHED
 
 

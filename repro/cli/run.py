@@ -9,8 +9,9 @@ from pathlib import Path
 
 from repro.cli.arguments import add_logger, checked_int, checked_minutes, parse_settings
 from repro.errors import UNFINISHED, UserError
-from repro.jobs.processes import TO_END, as_one_interrupt
+from repro.jobs.processes import as_one_interrupt
 from repro.records import store
+from repro.runs.bootstrap import TO_END
 from repro.runs.config import config_hash, field_name
 from repro.runs.registry import get_task
 from repro.runs.task import Task

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from repro.jobs.processes import TO_END, as_one_interrupt
+from repro.jobs.processes import as_one_interrupt
 from repro.jobs.run_process import GOES_ON, Order, Orders
+from repro.runs.bootstrap import TO_END
 
 RESUME = "stopped; the same command resumes each run where it stopped"
 LEAST_MINUTES = 0.001  # with 0 a run would only be recorded

@@ -1,20 +1,19 @@
 """What `reproduce`, `sweep` and `work` have in common: they train the runs of a queue in worker processes."""
 
 import argparse
-import contextlib
-import importlib.util
 import math
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import add_logger, checked_minutes
+from repro.cli.arguments import add_logger, checked_int, checked_minutes
 from repro.cli.run_worker import RESUME
 from repro.errors import FAILED, FINISHED, UNFINISHED, UserError
 from repro.jobs.job import Job, JobList, JobStates
 from repro.jobs.plan import Words
 from repro.jobs.processes import thread_notes
+from repro.records.loggers import has_package
 from repro.text import LiveLines, count
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from repro.jobs.queue import Queue
 
 WORKER = (sys.executable, "-m", "repro.cli.run_worker")
+MOST_WORKERS = 1024
 AGAIN = "run the same command again to resume"
 
 
@@ -44,16 +44,20 @@ def add_options(parser: argparse.ArgumentParser, logger: str) -> None:
     add_logger(parser, default=logger)
 
 
-def has_optuna() -> bool:
-    """Whether Optuna is installed, without importing it."""
-    with contextlib.suppress(ModuleNotFoundError):
-        return importlib.util.find_spec("optuna") is not None
-    return False
+def add_workers(parser: argparse.ArgumentParser, option: str, default: int, about: str) -> None:
+    """Add the option that states how many runs are trained at a time."""
+    parser.add_argument(
+        option,
+        metavar="N",
+        type=lambda text: checked_int(option, text, 1, MOST_WORKERS),
+        default=default,
+        help=f"{about} (default {default})",
+    )
 
 
 def require_optuna(what: str) -> None:
     """Raises UserError where Optuna is not installed."""
-    if not has_optuna():
+    if not has_package("optuna"):
         raise UserError(f"{what} needs optuna, which is not installed; `pip install optuna` sets it up")
 
 
@@ -62,7 +66,7 @@ def open_queue(jobs: JobList, url: str | None) -> "Queue | MemoryQueue":
 
     Raises UserError for a storage that cannot be used.
     """
-    if not has_optuna() and url is None:
+    if url is None and not has_package("optuna"):
         from repro.jobs.memory_queue import MemoryQueue
 
         return MemoryQueue(jobs)

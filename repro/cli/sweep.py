@@ -5,9 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import checked_int
 from repro.cli.launching import add_launcher, check_launcher, launch, submission
-from repro.cli.serving import add_options, exit_status, require_optuna, time_limit, train
+from repro.cli.serving import add_options, add_workers, exit_status, require_optuna, time_limit, train
 from repro.errors import UserError
 from repro.records import store
 from repro.records.loggers import check_shared_id
@@ -34,12 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a name in sweeps/, or the path of a .toml file; with 'status' before it: how far it is; with "
         "'table': writes every run that this machine has into sweeps/tables/STUDY.csv",
     )
-    parser.add_argument(
-        "--workers",
-        metavar="N",
-        type=lambda text: checked_int("--workers", text, 1, 1024),
-        default=1,
-        help="processes, one thread each (default 1); `repro work STUDY` on other machines adds more",
+    add_workers(
+        parser, "--workers", 1, "runs at a time, one thread each; `repro work STUDY` on other machines adds more"
     )
     add_options(parser, "none by default, unless WANDB_MODE is set")
     add_launcher(parser)

@@ -3,9 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from repro.cli.arguments import checked_int
 from repro.cli.reproduce import tasks_behind
-from repro.cli.serving import add_options, exit_status, require_optuna, time_limit, train
+from repro.cli.serving import add_options, add_workers, exit_status, require_optuna, time_limit, train
 from repro.cli.sweep import study_loggers
 from repro.errors import FINISHED, UserError
 from repro.jobs.figure_runs import FigureRuns
@@ -28,13 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="QUEUE",
         help="a figure and its profile, such as fig1-paper; or a study: a name in sweeps/, or the path of a .toml file",
     )
-    parser.add_argument(
-        "--workers",
-        metavar="N",
-        type=lambda text: checked_int("--workers", text, 1, 1024),
-        default=1,
-        help="runs at a time, one thread each (default 1)",
-    )
+    add_workers(parser, "--workers", 1, "runs at a time, one thread each")
     add_options(parser, "of a figure's runs wandb by default, where it is installed; of a study's none")
 
 

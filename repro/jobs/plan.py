@@ -8,6 +8,7 @@ from typing import Any
 
 from repro.errors import UserError
 from repro.records import store
+from repro.records.loggers import logger_words
 from repro.runs.config import config_hash
 from repro.runs.task import Task
 
@@ -83,7 +84,7 @@ def run_words(device: str, loggers: Sequence[str] | None = None) -> Words:
     return lambda run: [
         *("run", run.task, "--variant", run.variant, "--profile", run.profile),
         *("--seed", str(run.seed), "--device", device),
-        *(() if loggers is None else ("--logger", ",".join(loggers) or "none")),
+        *logger_words(loggers),
         *(word for key, value in run.settings for word in ("--set", f"{key}={value}")),
         *(() if run.root is None else ("--out", str(run.root))),
     ]

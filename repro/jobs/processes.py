@@ -14,7 +14,6 @@ from repro.errors import Terminated
 from repro.records.record import LOG
 from repro.records.status import last_log_line
 from repro.runs.bootstrap import ONE_THREAD, cores
-from repro.runs.bootstrap import TO_END as TO_END
 from repro.text import count
 
 GRACE_SECONDS = 20.0  # between asking a child to stop and stopping it: Slurm's own grace is half a minute
@@ -26,15 +25,13 @@ class HasProcess(Protocol):
     process: subprocess.Popen[bytes]
 
 
-def start(
-    command: Sequence[str], folder: Path, stdin: int = subprocess.DEVNULL, **defaults: str
-) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], folder: Path, stdin: int) -> subprocess.Popen[bytes]:
     """Start a command with one thread, its output appended to the log in a folder, which is made if need be.
 
-    `stdin` is a file descriptor; `defaults` are variables of the environment, for where the user has set none.
+    `stdin` is a file descriptor.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    env = defaults | os.environ | ONE_THREAD | {"PYTHONUNBUFFERED": "1"}
+    env = os.environ | ONE_THREAD | {"PYTHONUNBUFFERED": "1"}
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(command, stdin=stdin, stdout=log, stderr=subprocess.STDOUT, env=env)
 

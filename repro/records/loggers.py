@@ -32,6 +32,11 @@ def parse_loggers(text: str) -> tuple[str, ...]:
     return () if names == (NONE,) else names
 
 
+def logger_words(loggers: Sequence[str] | None) -> tuple[str, ...]:
+    """The option `--logger` for these loggers; none for the default ones (None)."""
+    return () if loggers is None else ("--logger", ",".join(loggers) or "none")
+
+
 def default_loggers() -> tuple[str, ...]:
     """W&B where it is installed."""
     return (WANDB,) if is_installed(WANDB) else ()
@@ -46,10 +51,11 @@ def check_shared_id(runs: int) -> None:
 def is_installed(name: str) -> bool:
     """Whether a logger can be used here."""
     packages: Sequence[str] = NEEDS[name]
-    return not packages or any(_has(package) for package in packages)
+    return not packages or any(has_package(package) for package in packages)
 
 
-def _has(package: str) -> bool:
+def has_package(package: str) -> bool:
+    """Whether a package is installed, without importing it."""
     try:
         return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):  # a finder refuses it, or sys.modules has None in its place

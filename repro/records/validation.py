@@ -1,7 +1,7 @@
 """Faults that pydantic names, as one sentence: which key, what it is, and what is right."""
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -9,11 +9,23 @@ from pydantic import BaseModel, ConfigDict
 from repro.errors import UserError, unknown
 from repro.text import shortened
 
+Model = TypeVar("Model", bound="Strict")
+
 
 class Strict(BaseModel):
     """Data of a file: no key too many, no value converted. The `description` of a field is what it wants."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def parsed(model: type[Model], row: Any, name: str, of: str) -> Model:
+    """A table of a file as its model, whose name is such as "a study". Raises UserError, which begins with `name`."""
+    if not isinstance(row, dict):
+        raise UserError(f"{name} should be a table of keys and values")
+    try:
+        return model.model_validate(row)
+    except pydantic.ValidationError as error:
+        raise UserError(f"{name}: {fault(error, row, model, of)}") from None
 
 
 def fault(error: pydantic.ValidationError, data: Mapping[str, Any], model: type[BaseModel], of: str) -> UserError:

@@ -13,7 +13,7 @@ from repro.claims.verdicts import JUDGED
 from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
-from repro.records.validation import Strict, fault
+from repro.records.validation import Strict, parsed
 
 PANELS = CHECKOUT / "paper_figures" / "panels.toml"
 
@@ -68,13 +68,7 @@ class PanelPart:
 def read_panels(path: Path | None = None) -> dict[str, PanelText]:
     """Panel -> its text. Raises UserError when the file is missing or is not as its head describes."""
     path = path or PANELS
-    panels = {}
-    for name, row in read_toml(path).items():
-        try:
-            panels[name] = PanelText.model_validate(row)
-        except pydantic.ValidationError as error:
-            raise UserError(f"{path}: {name}: {fault(error, row, PanelText, 'a panel')}") from None
-    return panels
+    return {name: parsed(PanelText, row, f"{path}: {name}", "a panel") for name, row in read_toml(path).items()}
 
 
 def parts(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from repro.errors import UserError, unknown
@@ -13,7 +12,7 @@ from repro.jobs.job import Direction, Pruning
 from repro.jobs.ranges import Range
 from repro.records.files import read_toml
 from repro.records.store import HOME
-from repro.records.validation import Strict, fault
+from repro.records.validation import Strict, parsed
 from repro.runs.config import Value, field_name
 from repro.runs.registry import get_task
 from repro.runs.task import Task
@@ -112,11 +111,9 @@ def load(path: Path) -> Study:
     Raises UserError, naming the file, when it cannot be read, lacks a key or has one too many, or when a value is of
     the wrong type, out of range or at odds with another.
     """
-    data = read_toml(path)
+    file = parsed(StudyFile, read_toml(path), str(path), "a study")
     try:
-        return _study(path.stem, StudyFile.model_validate(data))
-    except pydantic.ValidationError as error:
-        raise UserError(f"{path}: {fault(error, data, StudyFile, 'a study')}") from None
+        return _study(path.stem, file)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -5,22 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pydantic
 from pydantic import Field
 
 from repro.claims.multiverse import Reading, Role
+from repro.claims.rows import A_TEXT
 from repro.errors import UserError
 from repro.jobs.job import Point, settings_text
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
-from repro.records.validation import Strict, fault
+from repro.records.validation import Strict, parsed
 from repro.runs.config import Value
 from repro.studies import studyfile
 from repro.studies.study import Study
 
 READINGS = CHECKOUT / "paper_figures" / "readings.toml"
 MEASURE = "measure"  # the name of a measure beside the keys of a reading
-A_TEXT, A_TABLE = "a text in quotes", "a table of keys and values, one for each key of the study's grid"
+A_TABLE = "a table of keys and values, one for each key of the study's grid"
 
 
 class Entry(Strict):
@@ -97,10 +97,7 @@ def _rows(figure: str, rows: Any) -> list[dict[str, Any]]:
 
 
 def _universe(figure: str, row: dict[str, Any]) -> Universe:
-    try:
-        entry = Entry.model_validate(row)
-    except pydantic.ValidationError as error:
-        raise UserError(f"{figure}: {fault(error, row, Entry, 'a study of readings')}") from None
+    entry = parsed(Entry, row, figure, "a study of readings")
     study = studyfile.load(studyfile.find(entry.study))
     others = studyfile.load(studyfile.find(entry.others)) if entry.others else None
     choices = {key for key, values in others.grid.items() if len(values) > 1} if others else set()

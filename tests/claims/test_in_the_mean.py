@@ -54,7 +54,7 @@ def test_what_holds(tmp_path: Path, row: str, values: Values, wanted: bool | Non
 @pytest.mark.parametrize(
     ("row", "values", "wanted"),
     [
-        (TIME, [40.0, 70.0, 400.0], True),  # the Kaplan-Meier median is 70: one run of three never got there
+        (TIME, [40.0, 70.0, 400.0], True),  # the Kaplan-Meier median is 70: one run of three never solved it
         (TIME, [40.0, 80.0, 400.0], False),
         (TIME, [40.0, 400.0, 400.0], False),  # no median: it is beyond 400
         (SHARE, [600.0, 700.0, 900.0], None),  # all were given up after 400: nobody knows about 500

@@ -1,4 +1,4 @@
-"""What cannot make an environment is told before anything is downloaded."""
+"""What cannot make an environment is named before anything is downloaded."""
 
 import shutil
 import subprocess
