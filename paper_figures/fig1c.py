@@ -60,7 +60,8 @@ def active(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, str]:
         return np.arange(len(spikes)), f"{len(spikes)} random ones; none fires {when}"
     chosen = np.array(sorted(chosen, key=lambda neuron: float(np.median(np.flatnonzero(spikes[neuron])))), dtype=int)
     if "snapshot_active" in arrays:  # chosen when the run was recorded
-        return chosen, f"{len(chosen)} drawn at random from {int(arrays['snapshot_active'])} that fire {when}"
+        there = int(arrays["snapshot_active"])
+        return chosen, f"{len(chosen)} drawn at random from {there} recorded ones that fire {when}"
     return chosen, f"those of {len(spikes)} random ones that fire {when}"
 
 

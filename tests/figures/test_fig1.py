@@ -158,7 +158,7 @@ def test_1c_shows_active_neurons_in_the_order_of_firing_and_says_how_they_were_c
     chosen, how = fig1c.active(recorded)
     assert chosen.tolist() == [3, 1] and how == "those of 4 random ones that fire at 5 Hz or more after 500 trials"
     _, how = fig1c.active(recorded | {"snapshot_active": np.array(143)})
-    assert how == "2 drawn at random from 143 that fire at 5 Hz or more after 500 trials"
+    assert how == "2 drawn at random from 143 recorded ones that fire at 5 Hz or more after 500 trials"
     none, how = fig1c.active(recorded | {"snapshot_spikes": 0 * spikes})
     assert len(none) == 4 and how == "4 random ones; none fires at 5 Hz or more after 500 trials"
 
