@@ -109,7 +109,7 @@ def best_rates(study: StudySpec) -> list[table.Row]:
 
 def _best(study: StudySpec) -> dict[str, tuple[str, dict[str, list[table.Row]]]]:
     """Variant -> its best rate, and its rows by rate, of variants whose runs have all ended."""
-    ended = [row for row in table.read(study) if row["status"] in ("finished", "failed")]
+    ended = [row for row in table.read_paper(study) if row["status"] in ("finished", "failed")]
     best = {}
     for variant in study.variants:
         ours = {

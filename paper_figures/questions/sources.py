@@ -37,10 +37,10 @@ class Sources:
         return rows[rows.status.isin(ENDED)].sort_values(["variant", "seed"], ignore_index=True)
 
     def study(self, name: str) -> tuple[Study, pd.DataFrame]:
-        """A study, and the runs in its table that ended, one row a run, with numbers as numbers."""
+        """A study, and the runs on the paper's data in its table that ended, one row a run, with numbers as numbers."""
         study = studyfile.load(studyfile.find(name))
-        rows = table.read(study)
-        texts = {"task", "variant", "status", "reason", "commit", "machine"}
+        rows = table.read_paper(study)
+        texts = {"task", "variant", "status", "reason", "commit", "machine", table.DATA}
         texts |= {key for key, values in study.grid.items() if isinstance(values[0], str)}
         frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["variant", "seed", "status", *study.grid])
         for column in set(frame.columns) - texts - {key for key, v in study.grid.items() if isinstance(v[0], bool)}:

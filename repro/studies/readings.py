@@ -15,14 +15,14 @@ from repro.claims.multiverse import Holds, ReadingResult
 from repro.jobs.job import Point
 from repro.runs.registry import get_task
 from repro.studies.spec import StudySpec
-from repro.studies.table import FIRST, LAST, STATE, Row, read
+from repro.studies.table import DATA, FIRST, LAST, STATE, Row, read_paper
 from repro.studies.universe import Universe
 
 ENDED = ("finished", "failed")
 Read = Callable[[StudySpec], list[Row]]
 
 
-def judge(universe: Universe, claims: Sequence[PaperClaim], read_table: Read = read) -> list[ReadingResult]:
+def judge(universe: Universe, claims: Sequence[PaperClaim], read_table: Read = read_paper) -> list[ReadingResult]:
     """The results of all claims that the study is about, reading by reading. Raises UserError for a broken table."""
     claims = [claim for claim in claims if _is_about(universe, claim)]
     units = {claim.share.unit for claim in claims if claim.share and claim.share.unit}
@@ -69,7 +69,7 @@ def _others(universe: Universe, point: Point, rows: Sequence[Row]) -> list[Row]:
 
 def _frame(universe: Universe, point: Point, measure: str, rows: Sequence[Row], units: set[str]) -> pd.DataFrame:
     """The rows as repro.records.frames.load gives them, as far as claims need it; `units` are config keys."""
-    keys = {*FIRST, *STATE, *LAST, *_keys(universe)}
+    keys = {*FIRST, *STATE, *LAST, DATA, *_keys(universe)}
     names = list(dict.fromkeys(name for row in rows for name in row if name not in keys))
     frame = pd.DataFrame(
         [{key: row[key] for key in ("task", "variant", "status", "reason")} for row in rows],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from repro.claims.claim import PaperClaim
 from repro.claims.multiverse import CHOSEN, LITERAL, OPEN, YES, ReadingResult, count_text
-from repro.studies.table import read
+from repro.studies.table import read_paper
 from repro.studies.universe import Universe
 from repro.text import count
 
@@ -106,7 +106,7 @@ def _studies(universes: Sequence[Universe]) -> str:
     lines = [["study", "what", "runs", "lost", "commits", "machines"]]
     studies = [study for universe in universes for study in (universe.study, universe.others) if study]
     for study in {study.name: study for study in studies}.values():
-        rows = read(study)
+        rows = read_paper(study)
         over = [row for row in rows if row["status"] != "unfinished"]
         made = [
             ", ".join(f"{text} ({number})" for text, number in collections.Counter(row[key] for row in rows).items())

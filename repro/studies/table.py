@@ -1,8 +1,9 @@
 """Every run of a study as one line of a CSV file that is small enough to be committed: sweeps/tables/STUDY.csv.
 
 Columns: task, variant, seed, the study's keys, status (finished, failed, unfinished or pruned), reason, the final
-metrics, the commit that trained the run, and the kind of machine. The runs themselves stay in results/studies, on the
-machine that made them: they are not records that were accepted, and they may be of any commit.
+metrics, the commit that trained the run, and the kind of machine. A task whose data are licensed has the column `data`
+too: the name of the data in place of the paper's, empty for the paper's. The runs themselves stay in results/studies,
+on the machine that made them: they are not records that were accepted, and they may be of any commit.
 """
 
 import csv
@@ -15,11 +16,12 @@ from repro.jobs.job import Job
 from repro.records import store
 from repro.records.files import read_bytes, write_atomically
 from repro.records.record import RunRecord
-from repro.runs.config import from_mapping
+from repro.runs.config import Value, from_mapping
 from repro.runs.registry import get_task
 from repro.studies.spec import StudySpec
 
 FIRST, STATE, LAST = ("task", "variant", "seed"), ("status", "reason"), ("commit", "machine")
+DATA = "data"
 STATUSES = ("finished", "failed", "unfinished", "pruned")
 COMMIT_DIGITS = 12
 
@@ -34,23 +36,34 @@ def path_of(study: StudySpec) -> Path:
 def rows_of(study: StudySpec, where: Path | None = None) -> list[Row]:
     """A row for each run of the study that has a record below `where` (results/studies/STUDY/runs).
 
-    Runs of other settings, such as those of an older version of the study's file, are left out, and runs on other data
-    than the paper's. Raises UserError when a record cannot be read.
+    Runs of other settings, such as those of an older version of the study's file, are left out. Raises UserError when a
+    record cannot be read.
     """
     where = where or store.study_folder(study.name) / "runs"
     records = [record for _, record in store.read_all(where, study.task)] if where.is_dir() else []
-    return [_row(job, record) for record in records if (job := _job(study, record))]
+    data = {"": {}, **get_task(study.task).substitutes}  # the paper's have no name
+    return [
+        _row(job, record) | _on(study, name)
+        for record in records
+        for name, values in data.items()
+        if (job := _job(study, record, values))
+    ]
 
 
-def _job(study: StudySpec, record: RunRecord) -> Job | None:
-    """The job of the study that a record is of; None if it is of none."""
+def _on(study: StudySpec, data: str) -> Row:
+    """The column of a run's data, which a task has whose data are licensed."""
+    return {DATA: data} if get_task(study.task).substitutes else {}
+
+
+def _job(study: StudySpec, record: RunRecord, data: Mapping[str, Value]) -> Job | None:
+    """The job of the study that a record is of, on these data; None if it is of none."""
     task = get_task(study.task)
     if record.variant not in study.variants or record.seed not in study.seeds + study.best_seeds:
         return None
     config = from_mapping(task.config, record.config)
     job = Job(tuple((key, getattr(config, key)) for key in study.keys), record.variant, record.seed)
     known = all(value in study.choices[key] for key, value in job.point)
-    return job if known and config == task.resolve(job.variant, study.profile, study.overrides(job), {}) else None
+    return job if known and config == task.resolve(job.variant, study.profile, study.overrides(job), data) else None
 
 
 def _row(job: Job, record: RunRecord) -> Row:
@@ -73,15 +86,16 @@ def _of_job(task: str, job: Job) -> Row:
 def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()) -> tuple[Path, int]:
     """Write the table; its path, and how many runs it has. Rows of runs that are not on this machine stay.
 
-    `pruned` runs were stopped early and have no record, so their rows have no metrics.
+    `pruned` runs were stopped early and have no record, so their rows have no metrics, and the data of this machine.
 
     Raises UserError when a record, or the table that is there, cannot be read.
     """
     path = path or path_of(study)
-    stopped = [_of_job(study.task, job) | dict.fromkeys(STATE, "") | {"status": "pruned"} for job in pruned]
+    state = {"status": "pruned", "reason": ""} | _on(study, get_task(study.task).substitute())
+    stopped = [_of_job(study.task, job) | state for job in pruned]
     rows = {_identity(study, row): row for row in [*read(study, path), *stopped, *rows_of(study)]}
-    metrics = sorted({name for row in rows.values() for name in row} - {*FIRST, *study.keys, *STATE, *LAST})
-    columns = [*FIRST, *study.keys, *STATE, *metrics, *LAST]
+    keys, last = (*FIRST, *study.keys, *STATE), (*LAST, *_on(study, ""))
+    columns = [*keys, *sorted({name for row in rows.values() for name in row} - {*keys, *last}), *last]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -92,7 +106,7 @@ def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()
 
 
 def _identity(study: StudySpec, row: Mapping[str, str]) -> tuple[str, ...]:
-    return (row["variant"], *(row[key] for key in study.keys), f"{int(row['seed']):010d}")
+    return (row["variant"], *(row[key] for key in study.keys), f"{int(row['seed']):010d}", row.get(DATA, ""))
 
 
 def read(study: StudySpec, path: Path | None = None) -> list[Row]:
@@ -114,16 +128,24 @@ def read(study: StudySpec, path: Path | None = None) -> list[Row]:
     return [row for row in rows if row["variant"] in study.variants]
 
 
+def read_paper(study: StudySpec) -> list[Row]:
+    """The rows of the committed table whose runs were trained on the paper's data: what claims may be judged from.
+
+    Raises UserError when the file is not a table of this study.
+    """
+    return [row for row in read(study) if not row.get(DATA)]
+
+
 def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """Raises ValueError where the columns, or the values of a line, are not those of the study."""
-    if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST) if name not in columns]:
+    if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST, *_on(study, "")) if name not in columns]:
         raise ValueError(f"no column {missing[0]}")
     known = {name: {str(value) for value in values} for name, values in study.grid.items()}
-    known |= {"task": {study.task}, "status": set(STATUSES)}
+    known |= {"task": {study.task}, "status": set(STATUSES), DATA: {"", *get_task(study.task).substitutes}}
     for number, row in enumerate(rows, 2):
         if "" in row or None in row.values():
             raise ValueError(f"line {number} has another number of columns than the head")
-        wrong = [name for name, values in known.items() if row[name] not in values]
+        wrong = [name for name, values in known.items() if row.get(name, "") not in values]
         wrong += [name for name, values in study.ranges.items() if float(row[name]) not in values]
         if wrong:
             raise ValueError(f"line {number}: {wrong[0]} = {row[wrong[0]][:50]!r}")

@@ -82,7 +82,7 @@ def rows(values: dict[str, tuple[float, float, float]]) -> list[Row]:
 def test_an_order_at_each_rate_and_at_the_best_one(monkeypatch: pytest.MonkeyPatch) -> None:
     made = rows({"e_prop_1": (0.5, 0.1, 0.4), "bptt": (0.2, 0.3, 0.05), "binary": (0.6, 0.2, 0.3)})
     monkeypatch.setattr(table, "read", lambda study: made)
-    monkeypatch.setattr(rates, "judge", lambda universe, claims, read=table.read: JUDGE(universe, claims, read))
+    monkeypatch.setattr(rates, "judge", lambda universe, claims, read=table.read_paper: JUDGE(universe, claims, read))
     lines = {line[1]: [cell.split(" (")[0] for cell in line[3:]] for line in rates._orders(rates.PANELS[0], RATES)}
     assert lines["1e-bptt"] == ["holds", "does not hold", "holds", "holds"]
     assert lines["1d-binary"] == ["holds", "holds", "does not hold", "holds"]

@@ -162,7 +162,7 @@ def test_the_map_and_the_page(plain: Universe, monkeypatch: pytest.MonkeyPatch) 
     assert svg == readings_map.draw("fig1", CLAIMS, found)["readings_fig1.svg"].decode()
     assert svg.count("#2c7fb8") == sum(len(held) for held in HOLDS.values()) + 1  # the legend's
     assert "chosen — rate_loss=sum_hz" in svg and "literal — rate_loss=population_hz" in svg
-    monkeypatch.setattr(readings_page, "read", rows)
+    monkeypatch.setattr(readings_page, "read_paper", rows)
     lines = readings_page.page(CLAIMS, found, [plain]).splitlines()
     (row,) = [line for line in lines if line.startswith("| 1d-binary")]
     assert (

@@ -1,6 +1,7 @@
 """The table of a study's runs, made of records that were never trained."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,21 @@ from repro.runs.config import config_hash
 from repro.runs.registry import get_task
 from repro.studies import table
 from repro.studies.study import Study
+from repro.studies.studyfile import load
 from tests.records.made_up import made_run
+
+SPEECH = """\
+about = "made up"
+task = "speech"
+variants = "e_prop_1"
+profile = "quick"
+metric = "validation_accuracy"
+direction = "maximize"
+seeds = [100]
+best = 0
+[grid]
+v_th = [0.4, 0.8]
+"""
 
 
 def run_of(study: Study, root: Path, job: Job, **changes: Any) -> Path:
@@ -101,3 +116,25 @@ def test_a_file_that_is_no_table_of_the_study(
 
 def test_no_runs_and_no_table(study: Study, tmp_path: Path) -> None:
     assert table.read(study, tmp_path / "none.csv") == table.rows_of(study, tmp_path / "none") == []
+
+
+def test_runs_on_other_data_than_the_paper_s_are_named(
+    write: Callable[[str], Path], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = get_task("speech")
+    study = load(write(SPEECH))
+    path, here = tmp_path / "table.csv", results / "studies" / study.name / "runs"
+    for data in task.substitutes.values():
+        config = task.resolve("e_prop_1", "quick", study.overrides(study.search[0]), data)
+        run_of(study, here, study.search[0], config=dataclasses.asdict(config), config_hash=config_hash(config))
+    config = task.resolve("e_prop_1", "quick", study.overrides(study.search[1]), {})
+    run_of(study, here, study.search[1], config=dataclasses.asdict(config), config_hash=config_hash(config))
+    table.write(study, path)
+    assert [(row["v_th"], row["data"]) for row in table.read(study, path)] == [
+        ("0.4", "synthesised speech in place of TIMIT"), ("0.8", "")
+    ]  # fmt: skip
+    monkeypatch.setattr(table, "path_of", lambda study: path)
+    assert [row["v_th"] for row in table.read_paper(study)] == ["0.8"], "claims are judged on the paper's data alone"
+    path.write_text(path.read_text().replace("in place of TIMIT", "of TIMIT"))
+    with pytest.raises(UserError, match="data = 'synthesised speech of TIMIT'"):
+        table.read(study, path)
