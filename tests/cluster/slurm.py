@@ -14,7 +14,9 @@ NEEDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue"
 CORES = 4  # of the node, whatever the machine has
 PATIENCE = 600.0  # seconds: for machines that do much else
 KILL_WAIT = 30  # seconds between SIGTERM and SIGKILL: Slurm's default
-# cred_expire is also the time before a requeued job may start again: 2 min by default.
+# cred_expire is also the time before a requeued job may start again: 2 min by default. The controller asks a node for
+# its jobs every 20 * SlurmdTimeout / 3 seconds, half an hour by default: only then does it see that a job ended between
+# its last save and its death.
 CONF = """\
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -38,6 +40,7 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SlurmdParameters=config_overrides
 ReturnToService=2
+SlurmdTimeout=30
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait={kill_wait}
@@ -76,6 +79,12 @@ class Slurm:
         """Start slurmctld or slurmd, which go to the background."""
         done = subprocess.run([str(find(daemon)), "-f", str(self.conf)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def wait_for_save(self, job: str) -> None:
+        """Change a job, and wait until the controller has saved what it knows, which it does within five seconds."""
+        before = time.time()
+        self.ask("scontrol", "update", f"JobId={job}", "Comment=changed")
+        self.wait(lambda: (self.folder / "state" / "job_state").stat().st_mtime > before, 30)
 
     def kill(self, daemon: str) -> None:
         """Kill a daemon, without a farewell."""

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def test_a_figure_while_the_controller_is_killed(slurm: Slurm, results: Path) ->
     )
     array, last = submitted(printed)
     slurm.wait(lambda: slurm.jobs().get(f"{array}_0", ("",))[0] == "RUNNING")
-    time.sleep(6)  # Slurm saves what it knows every five seconds
+    slurm.wait_for_save(last)
     slurm.kill("slurmctld")
     slurm.start("slurmctld")
     slurm.wait(lambda: slurm.jobs()[last][0] == "COMPLETED")
