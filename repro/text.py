@@ -1,6 +1,7 @@
 """Text for the terminal: tables, durations, sizes, paths, and a live line that no log file contains."""
 
 import math
+import re
 import shutil
 import sys
 import textwrap
@@ -22,6 +23,16 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Each row as one line, in columns two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown, the first row its head; cells may contain Markdown, but neither HTML nor struck out text."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in lines)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"(?<!\\)[|<~]", r"\\\g<0>", text)
 
 
 def format_number(value: float) -> str:

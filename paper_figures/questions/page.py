@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from paper_figures.questions.answer import Answer
+from repro.text import markdown_table
 
 WIDTH = 120  # characters of a line
 HEAD = """\
@@ -30,7 +31,7 @@ def _section(number: int, answer: Answer) -> str:
         _wrapped(answer.short),
         f"![{answer.question}]({answer.name}.svg)",
         _wrapped(f"*{answer.caption}*"),
-        *([_table(answer.table)] if answer.table else []),
+        *([markdown_table(answer.table)] if answer.table else []),
         _wrapped(f"**Measured.** {answer.measured}"),
         _wrapped(f"**Runs.** {'; '.join(answer.runs)}."),
         *([_wrapped(f"**Not run.** {answer.missing}")] if answer.missing else []),
@@ -41,8 +42,3 @@ def _section(number: int, answer: Answer) -> str:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join(f"| {' | '.join(cell.replace('<', chr(92) + '<') for cell in row)} |" for row in lines)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from repro.claims.claim_result import ClaimResult
 from repro.claims.table import COLUMNS, INDICATIVE, MEANING, UNJUDGED, tally
+from repro.text import markdown_table
 
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -13,10 +14,9 @@ NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def to_markdown(results: Sequence[ClaimResult], why: bool = False) -> str:
     """The tally, and a table with one row a claim; with `why` a column of reasons."""
     columns = COLUMNS | ({"why": lambda r: r.reason} if why else {})
-    rows = [list(columns), ["---"] * len(columns)]
-    rows += [[_escaped(text(r)) for text in columns.values()] for r in results]
-    lines = [tally(results), "", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join([*lines, "", _escaped("; ".join([INDICATIVE, *MEANING.values()]))])
+    rows = [list(columns), *([_escaped(text(r)) for text in columns.values()] for r in results)]
+    legend = _escaped("; ".join([INDICATIVE, *MEANING.values()]))
+    return "\n".join([tally(results), "", markdown_table(rows), "", legend])
 
 
 def _escaped(text: str) -> str:

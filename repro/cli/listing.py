@@ -1,11 +1,16 @@
 """`repro list`: what there is to run and to check."""
 
 import argparse
+from pathlib import Path
 
+from repro.errors import UserError
 from repro.jobs.plan import expected_seconds
+from repro.records.files import write_atomically
+from repro.runs import parameters
+from repro.runs.config import provenance
 from repro.runs.registry import all_tasks
 from repro.runs.task import Profile, Task
-from repro.text import count, duration, table
+from repro.text import count, duration, shown, table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -13,14 +18,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "table",
         metavar="TABLE",
-        choices=("tasks", "variants", "profiles", "claims"),
-        help="tasks, variants, profiles or claims",
+        choices=tuple(TABLES),
+        help="tasks, variants, profiles, parameters or claims",
+    )
+    parser.add_argument(
+        "--write", metavar="PAGE", type=Path, help="write the parameters of all tasks as a page of Markdown"
     )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print one table."""
-    print({"tasks": _tasks, "variants": _variants, "profiles": _profiles, "claims": _claims}[args.table]())
+    """Print one table, or write its page. Raises UserError for a table that has no page."""
+    if args.write and args.table != "parameters":
+        raise UserError(f"`repro list {args.table}` has no page; --write goes with `repro list parameters`")
+    if args.write:
+        write_atomically(args.write, parameters.page(all_tasks()).encode())
+        print(f"written: {shown(args.write)}")
+    else:
+        print(TABLES[args.table]())
     return 0
 
 
@@ -63,8 +77,26 @@ def _about(profile: Profile) -> str:
     return f"{profile.about} ({size})" if size else profile.about
 
 
+def _parameters() -> str:
+    rows = [
+        (task.name, key, parameters.shown(getattr(task.config(), key)), parameters.may_be(p), f"{p.source}: {p.where}")
+        for task in all_tasks()
+        for key, p in provenance(task.config).items()
+    ]
+    return table(rows, ("TASK", "KEY", "VALUE", "MAY BE", "WHERE IT COMES FROM"))
+
+
 def _claims() -> str:
     from repro.claims.claim import load_claims
 
     rows = [(claim.id, claim.panel, claim.kind, claim.text) for claim in load_claims()]
     return table(rows, ("CLAIM", "PANEL", "KIND", "WHAT THE PAPER CLAIMS"))
+
+
+TABLES = {
+    "tasks": _tasks,
+    "variants": _variants,
+    "profiles": _profiles,
+    "parameters": _parameters,
+    "claims": _claims,
+}

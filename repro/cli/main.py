@@ -34,7 +34,7 @@ COMMANDS = {  # name -> module of repro.cli, what it does
     "regress": ("regress", "whether new runs agree with the accepted ones"),
     "accept": ("accept", "make runs the accepted reference"),
     "migrate": ("migrate", "turn records of an older schema into those of this version"),
-    "list": ("listing", "list the tasks, variants, profiles or claims"),
+    "list": ("listing", "list the tasks, variants, profiles, parameters or claims"),
     "sweep": ("sweep", "train the points of a study with several workers, and compare them"),
     "work": ("work", "add workers to a figure or a study, from any machine that shares the folder"),
     "pack": ("pack", "write runs into one file, for another machine"),

@@ -7,7 +7,7 @@ from repro.claims.claim import PaperClaim
 from repro.claims.multiverse import CHOSEN, LITERAL, OPEN, YES, ReadingResult, count_text
 from repro.studies.table import read_paper
 from repro.studies.universe import Universe
-from repro.text import count
+from repro.text import count, markdown_table
 
 HEAD = """\
 # In how many readings of the text does each claim hold?
@@ -65,7 +65,7 @@ def _claims(claims: Sequence[PaperClaim], results: Sequence[ReadingResult]) -> s
             cells += [_of_role(ours, CHOSEN), _of_role(ours, LITERAL)] if count_text(ours) else ["", ""]
             cells += [_of_controls(controls)]
             lines.append([claim.id, claim.text, *cells])
-    return _table(lines)
+    return markdown_table(lines)
 
 
 def _together(results: Sequence[ReadingResult]) -> str:
@@ -114,13 +114,4 @@ def _studies(universes: Sequence[Universe]) -> str:
         ]
         lost = sum(row["status"] == "failed" for row in rows)
         lines.append([study.name, study.about, f"{len(over)} of {study.size}", str(lost), *made])
-    return _table(lines)
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    rows = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("~", "\\~").replace("<", "\\<")
+    return markdown_table(lines)

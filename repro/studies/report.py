@@ -9,6 +9,7 @@ from repro.records.store import POINTS, TABLE
 from repro.studies.plots import draw
 from repro.studies.ranking import Cell, Row, rank
 from repro.studies.spec import StudySpec
+from repro.text import markdown_table
 
 
 def write(study: StudySpec, states: JobStates, out: Path) -> list[Path]:
@@ -30,14 +31,12 @@ def table(study: StudySpec, states: JobStates) -> str:
     scores = [_score_name(study)] if _score_name(study) else []
     fresh = [f"{variant}, fresh seeds" for variant in study.variants] if study.best_seeds else []
     lines = [keys + metrics + scores + [_title(study, variant) for variant in study.variants] + fresh]
-    lines.append(["---"] * len(lines[0]))
     for row in rows:
         cells = [cell_text(row.cells[variant]) for variant in study.variants]
         again = [_fresh_text(row.fresh[variant]) for variant in study.variants] if fresh else []
         head = [str(value) for _, value in row.point] + ([row.metric] if metrics else [])
         lines.append(head + ([number(row.score)] if scores else []) + cells + again)
-    page = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"# {study.name}\n\n{study.about}\n\n{_legend(study)}\n\n{page}\n"
+    return f"# {study.name}\n\n{study.about}\n\n{_legend(study)}\n\n{markdown_table(lines)}\n"
 
 
 def best_line(study: StudySpec, row: Row) -> str:
