@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from repro.eprop.layers.algorithm_1 import Algorithm1Loss
     from repro.eprop.layers.bidirectional import Bidirectional
     from repro.eprop.layers.differentiable import DifferentiableLayer
+    from repro.eprop.layers.eligibility import EligibilityTraces, eligibility_traces
     from repro.eprop.layers.eligibility_vectors import EligibilityVectors
     from repro.eprop.layers.error_module import ErrorModule, LinearErrorModule, SpikingErrorModule, one_shot
     from repro.eprop.layers.lstm import LSTMLayer
@@ -52,6 +53,10 @@ _PLACES = {
     "layers.algorithm_1": ("Algorithm1Loss",),
     "layers.bidirectional": ("Bidirectional",),
     "layers.differentiable": ("DifferentiableLayer",),
+    "layers.eligibility": (
+        "EligibilityTraces",
+        "eligibility_traces",
+    ),
     "layers.eligibility_vectors": ("EligibilityVectors",),
     "layers.error_module": (
         "ErrorModule",
@@ -104,6 +109,7 @@ __all__ = [
     "DifferentiableLayer",
     "EProp",
     "EProp3",
+    "EligibilityTraces",
     "EligibilityVectors",
     "ErrorModule",
     "Feedback",
@@ -125,6 +131,7 @@ __all__ = [
     "Trace",
     "UsageError",
     "Window",
+    "eligibility_traces",
     "eprop_update",
     "firing_rates",
     "matrix_library",

@@ -1,12 +1,14 @@
 """Eligibility traces of all synapses, carried forward in time as a chip would (Eq. 2, 3, 22, 27, 28, 45)."""
 
 import abc
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from repro.eprop.kernels import dispatch
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
+from repro.eprop.neurons.local_jacobians import LocalJacobians
 from repro.eprop.neurons.neuron import Neuron, Trajectory
 
 
@@ -57,14 +59,21 @@ class AnySynapses(Synapses):
 
     def advance(self, trajectory: Trajectory, signal: Tensor, presynaptic: Tensor, kappa: float) -> None:
         """See `Synapses.advance`."""
-        local = self.neuron.local(trajectory)
-        for t in range(signal.shape[1]):
-            fresh = local.by_current[:, t, :, None] * presynaptic[:, t, None, :, None]
-            self.vector = torch.einsum("bnij,bnpj->bnpi", local.d[:, t], self.vector) + fresh
-            e = torch.einsum("bnj,bnpj->bnp", local.output[:, t], self.vector)
+        steps = forward(self.neuron.local(trajectory), presynaptic, self.vector)
+        for t, (vector, e) in enumerate(steps):
+            self.vector = vector
             self.filtered.mul_(kappa).add_(e)
             self.gradient.add_(torch.einsum("bj,bji->ji", signal[:, t], self.filtered))
             self.summed.add_(e)
+
+
+def forward(local: LocalJacobians, presynaptic: Tensor, vector: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Step by step the eligibility vectors [batch, post, pre, variable] (Eq. 2) and traces [batch, post, pre] (Eq. 3)
+    of all synapses; `vector` are those before the first step, `presynaptic` is [batch, time, pre]."""
+    for t in range(presynaptic.shape[1]):
+        fresh = local.by_current[:, t, :, None] * presynaptic[:, t, None, :, None]
+        vector = torch.einsum("bnij,bnpj->bnpi", local.d[:, t], vector) + fresh
+        yield vector, torch.einsum("bnj,bnpj->bnp", local.output[:, t], vector)
 
 
 def synapses_onto(neuron: Neuron, batch: int, post: int, pre: int, like: Tensor) -> Synapses:
