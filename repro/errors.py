@@ -7,6 +7,10 @@ FINISHED, FAILED, BAD_INPUT, PRUNED = 0, 1, 2, 3  # exit statuses; what a run wa
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: the same command continues, now or later
 INTERRUPTED = 130  # by Ctrl-C
 
+OF_THE_SUITE = (  # modules that `repro.eprop` does without; pyproject.toml has their packages
+    *("jinja2", "latex2mathml", "markdown_it", "matplotlib", "mdit_py_plugins", "optuna", "pandas", "pydantic"),
+    *("pytorch_lightning", "scipy", "seaborn", "sklearn", "soundfile", "torchaudio", "tqdm", "wandb", "yaml"),
+)
 LONGEST_NAME = 100  # of an unknown name, in a sentence
 MOST_NAMES = 30  # that a sentence lists
 
@@ -33,6 +37,18 @@ class RunPruned(Exception):
 
 class Terminated(KeyboardInterrupt):
     """The process was asked to end (SIGTERM, or SIGUSR1 as a cluster sends before a time limit). Exit status 75."""
+
+
+def not_installed(module: str) -> str | None:
+    """A sentence for a module of the reproduction suite that is missing; None for other modules, which are a fault.
+
+    The library does without these packages. So an installation of the library alone has the command, not the suite.
+    """
+    if module.partition(".")[0] not in OF_THE_SUITE:
+        return None
+    return (
+        f"{module} is not installed: this command needs the reproduction suite, `pip install '.[suite]'` in the clone"
+    )
 
 
 def unknown(what: str, name: str, known: Iterable[str], of: str = "") -> UserError:

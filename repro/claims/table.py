@@ -94,8 +94,8 @@ def paint(text: str, verdict: str) -> str:
 
 
 def compare(result: ClaimResult) -> str:
-    """ "median 73.5, paper 50" or "bptt < e_prop_1"; where nothing was compared what other runs show."""
-    number = f"{result.statistic} " * bool(_mark(result)) + _number(result)
+    """ "median 73.5 (54 to 86), paper 50" or "bptt < e_prop_1"; where nothing was compared what other runs show."""
+    number = f"{result.statistic} " * bool(_mark(result)) + _number(result) + _interval(result)
     if not result.n_seeds:
         return result.substitute_note
     if result.statistic == "share":
@@ -106,6 +106,13 @@ def compare(result: ClaimResult) -> str:
 def _number(result: ClaimResult) -> str:
     """Our mean, or median, and whether it is a lower bound."""
     return "" if math.isnan(result.observed) else f"{'>= ' * result.bound}{format_number(result.observed)}"
+
+
+def _interval(result: ClaimResult) -> str:
+    """The 95 % interval, where there is one."""
+    if math.isnan(result.low) or math.isnan(result.high):
+        return ""
+    return f" ({format_number(result.low)} to {format_number(result.high)})"
 
 
 def _mark(result: ClaimResult) -> str:

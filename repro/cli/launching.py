@@ -64,7 +64,7 @@ def check_launcher(args: argparse.Namespace) -> bool:
     _settings(args.sbatch)
     if not has_package("submitit"):
         raise UserError(
-            "--launcher slurm needs submitit, which is not installed; `pip install 'eprop-repro[slurm]'` sets it up, "
+            "--launcher slurm needs submitit, which is not installed; `pip install submitit` adds it, "
             "or submit sweeps/slurm_array.sh, which does without"
         )
     if not args.dry_run and shutil.which("sbatch") is None:

@@ -102,12 +102,20 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[Any] = ()) -> in
     except BrokenPipeError:  # `repro list claims | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:
+    except (ModuleNotFoundError, OSError, MemoryError) as error:
+        if sentence := _of_the_machine(error):
+            return _print_error(f"repro: error: {sentence}", errors.BAD_INPUT)
+        raise
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """A sentence on what this machine lacks; None where our own code is at fault."""
+    if isinstance(error, ModuleNotFoundError):
+        return errors.not_installed(error.name or "")
+    if isinstance(error, OSError):
         where = f" {error.filename}" if error.filename else ""
-        return _print_error(f"repro: error: cannot read or write{where}: {error.strerror or error}", errors.BAD_INPUT)
-    except MemoryError:
-        sentence = "not enough memory; run fewer processes at a time, or a smaller network"
-        return _print_error(f"repro: error: {sentence}", errors.BAD_INPUT)
+        return f"cannot read or write{where}: {error.strerror or error}"
+    return "not enough memory; run fewer processes at a time, or a smaller network"
 
 
 def _open_streams() -> None:

@@ -34,7 +34,7 @@ def open_database(url: str) -> Any:
         )
     except ImportError as error:
         missing = getattr(error.__cause__, "name", None) or "its driver"
-        extra = "; `pip install 'eprop-repro[postgres]'` sets it up" if missing == "psycopg" else ""
+        extra = "; `pip install 'psycopg[binary]'` adds it" if missing == "psycopg" else ""
         raise UserError(f"the storage {shown(url)} needs {missing}, which is not installed{extra}") from None
     if is_sqlite(url):
         _lock_from_the_start(storage.engine)

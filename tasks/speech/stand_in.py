@@ -83,7 +83,7 @@ def stand_in(train: int, validation: int, test: int) -> Corpus:
     if importlib.util.find_spec(PACKAGE) is None:
         raise UserError(
             "neither TIMIT nor the package that synthesises speech in its place is here: "
-            "pip install 'eprop-repro[speech]', or set TIMIT_DIR to TIMIT's folder"
+            "`pip install espeakng-loader`, or set TIMIT_DIR to TIMIT's folder"
         )
     root = data_folder() / f"stand_in-{key()}"
     sizes = {"train": train, "validation": validation, "test": test}

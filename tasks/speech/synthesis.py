@@ -74,7 +74,7 @@ class Espeak:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise UserError("espeakng-loader is not installed: pip install 'eprop-repro[speech]'") from error
+            raise UserError("espeakng-loader is not installed; `pip install espeakng-loader` adds it") from error
         self.library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.library.espeak_Info.restype = ctypes.c_char_p
         self.data = Path(espeakng_loader.get_data_path())

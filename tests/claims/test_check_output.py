@@ -56,9 +56,9 @@ def test_brief_is_the_tally_and_one_line_a_claim(results):
     first, *rows = format_brief(results).splitlines()
     assert first == "6 claims: 3 reproduced, 1 not reproduced, 1 not run, 1 no claim"
     assert [row.split()[-1] for row in rows[3:5]] == ["c3", "c4"] and len(rows) == 6
-    assert re.fullmatch(r"reproduced +c0  10 seeds  0\.0\d+, paper 0\.01", rows[0])
+    assert re.fullmatch(r"reproduced +c0  10 seeds  0\.0\d+ \(0\.0\d+ to 0\.0\d+\), paper 0\.01", rows[0])
     assert re.fullmatch(r"reproduced +c1  10 seeds  a < b", rows[1])
-    assert re.fullmatch(r"reproduced +c5  10 seeds  median 0\.0\d+, paper 0\.01", rows[5])
+    assert re.fullmatch(r"reproduced +c5  10 seeds  median 0\.0\d+ \(0\.0\d+ to 0\.0\d+\), paper 0\.01", rows[5])
     assert format_brief([]) == "no claims"
 
 

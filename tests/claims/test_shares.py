@@ -35,7 +35,7 @@ def test_what_is_printed(tmp_path):
     )
     table = format_table([result])
     assert "0.05 s" in table and "share < 0.1" in table and "s share of the runs that meet the condition" in table
-    assert "share 0.05, mse up to 500: share < 0.1" in format_brief([result], 200)
+    assert "share 0.05 (0.00611 to 0.169), mse up to 500: share < 0.1" in format_brief([result], 200)
 
 
 def test_runs_to_500_suffice_and_runs_that_were_given_up_before_do_not(tmp_path):
