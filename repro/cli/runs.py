@@ -17,7 +17,12 @@ HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (the default), accepted or a folder")
+    parser.add_argument(
+        "--records",
+        metavar="WHERE",
+        default="runs",
+        help="runs (the default), accepted, the name of a study, or a folder",
+    )
     parser.add_argument("--json", action="store_true", help="print a list of objects")
 
 
@@ -34,7 +39,8 @@ def execute(args: argparse.Namespace) -> int:
     print(table([(*status.identity, status.state, details(status)) for status in states], HEADER))
     names = [status.state for status in states]
     print("\n" + ", ".join(f"{names.count(name)} {name}" for name in sorted(set(names))))
-    print("one run with all of its numbers: repro show TASK/VARIANT-CONFIG/seed-SEED")
+    before = "" if args.records in ("runs", "accepted") else f"{shown(root)}/"
+    print(f"one run with all of its numbers: repro show {before}TASK/VARIANT-CONFIG/seed-SEED")
     if {"interrupted", "unfinished"} & set(names):
         print("to resume an interrupted or unfinished run, run the command that started it again")
     return 0

@@ -46,12 +46,21 @@ ROOT = Path(os.environ.get("REPRO_RESULTS") or HOME / "results")
 
 
 def folder(where: str | Path) -> Path:
-    """The folder that "runs", "accepted" or a path means. Raises UserError when a given path does not exist."""
+    """The folder that "runs", "accepted", the name of a study, or a path means: of a study's folder its runs.
+
+    Raises UserError when a given path does not exist.
+    """
     if where in ("runs", "accepted"):
         return ROOT / where
-    if not Path(where).is_dir() and Path(where) not in (ROOT / "runs", ROOT / "accepted"):
-        raise UserError(f"no folder {where}; --records wants runs, accepted, or a folder of records")
-    return Path(where)
+    given = Path(where)
+    for path in (given, study_folder(given.name)) if given.name == str(where) else (given,):
+        if path.is_dir():
+            return path / "runs" if path.parent.resolve() == study_folder("").resolve() else path
+    if given not in (ROOT / "runs", ROOT / "accepted"):
+        raise UserError(
+            f"no folder {where}; --records wants runs, accepted, the name of a study, or a folder of records"
+        )
+    return given
 
 
 def require_writable(folder: Path) -> Path:

@@ -123,3 +123,12 @@ def test_the_package_refuses_a_task_that_nobody_knows(two: Path) -> None:
 def test_the_package_passes_its_arguments_on(two: Path) -> None:
     assert repro.load(two, config="all").equals(load(two, config="all"))
     assert repro.load_curves(two, "nmse", "toy").equals(load_curves(two, "nmse"))
+
+
+def test_the_runs_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    study = tmp_path / "studies" / "a_search"
+    write(study / "runs", 0, {}, {"nmse": 1.0}, {"n": 4})
+    assert [len(load(where)) for where in ("a_search", study, study / "runs", "runs")] == [1, 1, 1, 0]
+    with pytest.raises(UserError, match="no folder another; --records wants runs, accepted, the name of a study"):
+        load("another")
