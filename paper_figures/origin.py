@@ -8,7 +8,7 @@ import pandas as pd
 
 from paper_figures.table import Table
 from repro.records.record import RECORD
-from repro.text import count
+from repro.text import count, seeds_text
 
 SHOWN = 8  # digits of the SHA-256 that are printed in the figure
 
@@ -18,14 +18,14 @@ def line(tables: Iterable[Table]) -> str:
     tables = list(tables)
     runs = pd.concat([table.runs for table in tables])
     kind = "accepted run" if Path(tables[0].where).name == "accepted" else "run"
-    return f"records: {count(len(runs), kind)}, {_seeds(runs.seed)} ({digest(runs.folder)[:SHOWN]})"
+    return f"records: {count(len(runs), kind)}, {seeds_text(runs.seed)} ({digest(runs.folder)[:SHOWN]})"
 
 
 def about(title: str, tables: Iterable[Table]) -> dict[str, str]:
     """The metadata of a file: a title, and every run by task, variant, hash of its config and seed."""
     runs = pd.concat([table.runs for table in tables])
     listed = [
-        f"{task}/{variant}-{digits} {_seeds(group.seed)}"
+        f"{task}/{variant}-{digits} {seeds_text(group.seed)}"
         for (task, variant, digits), group in runs.groupby(["task", "variant", "config_hash"])
     ]
     text = f"drawn from {count(len(runs), 'run')}: {'; '.join(listed)}. SHA-256 of the records: {digest(runs.folder)}"
@@ -38,11 +38,3 @@ def digest(folders: Iterable[str]) -> str:
     for folder in sorted(folders, key=lambda path: Path(path).parts[-3:]):
         whole.update(hashlib.sha256((Path(folder) / RECORD).read_bytes()).digest())
     return whole.hexdigest()
-
-
-def _seeds(seeds: Iterable[int]) -> str:
-    """ "seed 3", "seeds 0-9", "seeds 0, 4, 7"."""
-    there = sorted({int(seed) for seed in seeds})
-    if len(there) > 2 and there[-1] - there[0] == len(there) - 1:
-        return f"seeds {there[0]}-{there[-1]}"
-    return f"seed{'s' * (len(there) > 1)} {', '.join(map(str, there))}"

@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -72,6 +72,18 @@ def is_plain(number: str) -> bool:
 def count(number: int, word: str) -> str:
     """ "1 run", "9 runs"."""
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """ "seed 3", "seeds 0, 4", "seeds 0-9, 12"."""
+    there, spans = sorted({int(seed) for seed in seeds}), list[list[int]]()
+    for seed in there:
+        if spans and spans[-1][-1] == seed - 1:
+            spans[-1].append(seed)
+        else:
+            spans.append([seed])
+    texts = [f"{span[0]}-{span[-1]}" if len(span) > 2 else ", ".join(map(str, span)) for span in spans]
+    return f"seed{'s' * (len(there) > 1)} {', '.join(texts)}"
 
 
 def shown(path: Path) -> str:

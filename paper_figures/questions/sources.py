@@ -17,7 +17,7 @@ from repro.runs.registry import get_task
 from repro.runs.sizes import choose
 from repro.studies import studyfile, table
 from repro.studies.study import Study
-from repro.text import count
+from repro.text import count, seeds_text
 
 ENDED = ("finished", "failed")
 SAME_RUN = ["variant", "config_hash", "seed"]
@@ -113,14 +113,3 @@ def not_run(*studies: tuple[Study, pd.DataFrame], records: str = "") -> str:
 
 def _counted(values: pd.Series) -> str:
     return ", ".join(f"{text} ({number})" for text, number in collections.Counter(values).items())
-
-
-def seeds_text(seeds: list[int]) -> str:
-    """ "seeds 0-9, 12"."""
-    runs: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if runs and runs[-1][-1] == seed - 1:
-            runs[-1][-1:] = [runs[-1][-1], seed] if len(runs[-1]) == 1 else [seed]
-        else:
-            runs.append([seed])
-    return "seeds " + ", ".join("-".join(map(str, run)) for run in runs)

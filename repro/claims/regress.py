@@ -19,6 +19,7 @@ from repro.claims.evidence import by_seed, finite
 from repro.claims.shift import Shift, measure_shift
 from repro.claims.stats import holm
 from repro.records.frames import TYPES
+from repro.text import seeds_text
 
 ALPHA = 0.05  # of one false "moved" among all cells
 MAX_SHIFT = 2.0  # a factor
@@ -150,16 +151,16 @@ class _Cell:
 
     def _judge(self, p: float, factor: float, max_shift: float) -> tuple[str, str]:
         if len(self.broken):
-            return "moved", f"{_seeds(self.broken)} gave no {self.metric} where the accepted runs finished"
+            return "moved", f"{seeds_text(self.broken)} gave no {self.metric} where the accepted runs finished"
         if len(self.changed):
             return (
                 "moved",
-                f"{_seeds(self.changed)} differs from the accepted run, though {self.exact[self.changed[0]]}",
+                f"{seeds_text(self.changed)} differs from the accepted run, though {self.exact[self.changed[0]]}",
             )
         if self.new.empty:
             return "not run", "no new run"
         if self.shift is None:
-            return "same", f"equal to the bit ({_seeds(self.bits)})"
+            return "same", f"equal to the bit ({seeds_text(self.bits)})"
         text = f"{_count(self.shift)}, p = {p:.2g} after Holm"
         if p < ALPHA:
             return "moved", text
@@ -182,7 +183,3 @@ def _mean(values: pd.Series) -> float:
 
 def _deviation(values: pd.Series) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
-
-
-def _seeds(seeds: pd.Index) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

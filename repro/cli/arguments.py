@@ -35,6 +35,18 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
         yield from (word for word in action.option_strings if word.startswith("--"))
 
 
+def add_records(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --records: where a command reads records."""
+    marks = {name: ", the default" * (name == default) for name in ("runs", "accepted")}
+    parser.add_argument(
+        "--records",
+        metavar="WHERE",
+        default=default,
+        help=f"runs (yours{marks['runs']}), accepted (the committed ones{marks['accepted']}), the name of a study "
+        "or a folder",
+    )
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds as a user writes them: "3" is a count (0, 1, 2); "0-9", "0,3,5" and "0-2,7" are lists.
 

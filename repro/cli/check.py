@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.cli.arguments import add_records
 from repro.errors import unknown
 from repro.records import frames, store
 from repro.records.files import write_atomically
@@ -36,12 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     words = table([(f"  {verdict}", meaning) for verdict, meaning in MEANINGS.items()])
     parser.epilog = f"verdicts (docs/records.md has the rules):\n{words}"
     parser.add_argument("--figure", metavar="FIG", help="only this figure, such as fig1")
-    parser.add_argument(
-        "--records",
-        metavar="WHERE",
-        default="accepted",
-        help="accepted (the committed ones, the default), runs (yours) or a folder",
-    )
+    add_records(parser, "accepted")
     parser.add_argument("--why", action="store_true", help="print the reason of each verdict")
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write a report in JUnit's XML, for CI services")
     form = parser.add_mutually_exclusive_group()

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.cli.arguments import parse_list
+from repro.cli.arguments import add_records, parse_list
 from repro.errors import unknown
 from repro.records import store
 from repro.runs.registry import FIGURES, draw, entries, get_figure
@@ -14,12 +14,7 @@ from repro.text import shown
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("figure", metavar="FIG", help="such as fig1")
-    parser.add_argument(
-        "--records",
-        metavar="WHERE",
-        default="runs",
-        help="runs (yours, the default), accepted (the committed ones) or a folder",
-    )
+    add_records(parser, "runs")
     parser.add_argument("--panels", metavar="LIST", type=parse_list, help="only these, such as 1c,1d")
     parser.add_argument(
         "--out",

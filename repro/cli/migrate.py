@@ -2,18 +2,14 @@
 
 import argparse
 
+from repro.cli.arguments import add_records
 from repro.records import store
 from repro.text import count, shown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument(
-        "--records",
-        metavar="WHERE",
-        default="accepted",
-        help="accepted (the committed ones, the default), runs (yours) or a folder",
-    )
+    add_records(parser, "accepted")
     parser.add_argument("--dry-run", action="store_true", help="print what would change and stop")
 
 

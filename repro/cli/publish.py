@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from repro.cli.arguments import add_records
 from repro.errors import UserError, unknown
 from repro.records import store
 from repro.records.loggers import WANDB, is_installed
@@ -21,12 +22,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "figures", metavar="FIG", nargs="*", help="such as fig1; all that have records if none is given"
     )
-    parser.add_argument(
-        "--records",
-        metavar="WHERE",
-        default="runs",
-        help="runs (yours, the default), accepted (the committed ones) or a folder",
-    )
+    add_records(parser, "runs")
     parser.add_argument(
         "--dashboard",
         action="store_true",

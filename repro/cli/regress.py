@@ -2,7 +2,7 @@
 
 import argparse
 
-from repro.cli.arguments import parse_list
+from repro.cli.arguments import add_records, parse_list
 from repro.cli.check import as_json
 from repro.errors import UserError
 from repro.records import frames
@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXIT
     parser.description = ABOUT
-    parser.add_argument("--records", metavar="WHERE", default="runs", help="runs (yours, the default) or a folder")
+    add_records(parser, "runs")
     parser.add_argument(
         "--require",
         metavar="CELLS",

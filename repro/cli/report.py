@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro.cli.arguments import add_records
 from repro.cli.check import judge
 from repro.errors import UserError
 from repro.records import frames, store
@@ -17,12 +18,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument(
-        "--records",
-        metavar="WHERE",
-        default="accepted",
-        help="accepted (the committed ones, the default), runs (yours) or a folder",
-    )
+    add_records(parser, "accepted")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write this file, not results/report/report.html")
 
 

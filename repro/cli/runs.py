@@ -5,6 +5,7 @@ import json
 import math
 from typing import Any
 
+from repro.cli.arguments import add_records
 from repro.errors import UserError
 from repro.records import store
 from repro.records.record import LOG, RunRecord
@@ -17,12 +18,7 @@ HEADER = ("TASK", "VARIANT", "CONFIG", "SEED", "STATUS", "DETAILS")
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument(
-        "--records",
-        metavar="WHERE",
-        default="runs",
-        help="runs (the default), accepted, the name of a study, or a folder",
-    )
+    add_records(parser, "runs")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.text import LiveLines, count, duration, megabytes, shown, table
+from repro.text import LiveLines, count, duration, megabytes, seeds_text, shown, table
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,8 @@ def test_only_a_terminal_sees_the_live_line(stream: io.StringIO, written: str) -
     screen.show("at work")
     screen.say("done")
     assert stream.getvalue() == written
+
+
+def test_seeds() -> None:
+    assert seeds_text([3, 1, 2, 7, 9, 8, 7]) == "seeds 1-3, 7-9"
+    assert (seeds_text([4]), seeds_text([4, 5]), seeds_text([9, 0, 4])) == ("seed 4", "seeds 4, 5", "seeds 0, 4, 9")

@@ -10,7 +10,7 @@ import pytest
 from paper_figures.questions import QUESTIONS, alignment, estimates, horizon, rates, sources, write
 from paper_figures.questions.alignment import Runs
 from paper_figures.questions.page import page
-from paper_figures.questions.sources import Sources, planned, seeds_text, times
+from paper_figures.questions.sources import Sources, planned, times
 from repro.cli.main import main
 from repro.records import store
 from repro.studies import studyfile, table
@@ -62,7 +62,6 @@ def test_shares_solved_by_a_horizon() -> None:
 
 
 def test_seeds_and_what_is_planned() -> None:
-    assert seeds_text([3, 1, 2, 7, 9, 8]) == "seeds 1-3, 7-9" and seeds_text([4]) == "seeds 4"
     runs = pd.DataFrame({"variant": ["bptt"] * 12, "seed": range(4, 16)})
     assert planned("store_recall", runs).startswith("34 of the 40 records of store_recall planned for seeds 10-49")
     assert planned("store_recall", pd.DataFrame({"variant": ["bptt"] * 40, "seed": range(10, 50)})) == ""
