@@ -71,13 +71,13 @@ def paper(axes: Axes, row: int, value: float) -> None:
 
 
 def lost(axes: Axes, row: int, runs: int, colour: str) -> None:
-    """Lost runs at the right end of a row: a cross each, and their number."""
+    """Lost runs at the right end of a row: a cross each, and above them, where no seeds are, their number."""
     if runs:
         across = axes.get_yaxis_transform()
         at, height = np.full(runs, 0.985), row + BELOW + jitter(runs)
         axes.scatter(at, height, s=8, marker="x", lw=0.8, color=colour, transform=across, zorder=5)
-        below: dict[str, Any] = {"ha": "right", "va": "center", "style": "italic", "fontsize": style.SMALL}
-        axes.text(0.96, row + BELOW, f"{runs} lost", transform=across, zorder=6, **below)
+        above: dict[str, Any] = {"ha": "right", "va": "center", "style": "italic", "fontsize": style.SMALL}
+        axes.text(0.985, row + ABOVE, f"{runs} lost", transform=across, zorder=6, **above)
 
 
 def handles(statistic: str, several: bool, paper: bool, *more: Any) -> list[Any]:

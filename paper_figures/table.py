@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repro.claims.claim import load_claims
+from repro.claims.claim import load_claims, plan_of
 from repro.errors import UserError
 from repro.records import frames
 from repro.records.record import RunRecord, read_arrays, read_record
+from repro.records.store import is_accepted
 from repro.runs.sizes import choose
 from repro.runs.task import Task
 from repro.text import count
@@ -160,9 +161,23 @@ def _read(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def gather(task: Task, where: str | Path) -> Table:
-    """The runs of one size, see `choose`. Raises UserError when a record cannot be read."""
+    """The runs of one size, see `choose`; of accepted records those that the verdicts rest on.
+
+    Raises UserError when a record cannot be read.
+    """
     size, runs = choose(task, frames.load(where, task.name, "all"))
+    if not size.stamp and is_accepted(where):
+        runs = _planned(task, runs)
     return Table(task, runs.reset_index(drop=True), where, size.stamp, size.source)
+
+
+def _planned(task: Task, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with planned seeds; of a variant that has none yet all runs."""
+    plan = plan_of(task.name)
+    if plan is None:
+        return runs
+    planned = plan.covers(runs.seed, runs.device)
+    return runs[planned | ~runs.variant.isin(runs.variant[planned])]
 
 
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repro.claims.claim import load_claims
+from repro.claims.claim import plan_of
 from repro.records import frames
 from repro.records.record import read_arrays, read_record
 from repro.runs.config import from_mapping
@@ -89,7 +89,7 @@ def of_study(study: Study, rows: pd.DataFrame) -> str:
 def planned(task: str, runs: pd.DataFrame) -> str:
     """How many of the records that are planned for a task's claims are missing, of the variants of `runs`; empty if
     none are."""
-    plan = next((claim.seeds for claim in load_claims() if claim.task == task and claim.seeds), None)
+    plan = plan_of(task)
     if plan is None or runs.empty:
         return ""
     wanted = set(range(plan.first, plan.last + 1))

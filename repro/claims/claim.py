@@ -141,6 +141,11 @@ def _requirement(name: str, row: Any) -> Requirement:
     return Requirement(**parsed(RequirementTable, row, f"requirement {name!r}", "a requirement").model_dump())
 
 
+def plan_of(task: str) -> SeedPlan | None:
+    """The seeds that were planned for a task's accepted records; None where none were."""
+    return next((claim.seeds for claim in load_claims() if claim.task == task and claim.seeds), None)
+
+
 def _seeds(name: str, row: Any) -> SeedPlan:
     plan = SeedPlan(**parsed(SeedTable, row, f"seeds of {name!r}", "seeds").model_dump())
     if plan.size < 1:

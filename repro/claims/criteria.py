@@ -2,6 +2,10 @@
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +65,10 @@ class SeedPlan:
     def size(self) -> int:
         """Number of seeds."""
         return self.last - self.first + 1
+
+    def covers(self, seeds: "pd.Series", devices: "pd.Series") -> "pd.Series":
+        """Which runs were planned, given their seeds and devices."""
+        return seeds.between(self.first, self.last) & (devices.isin([self.device]) | (self.device == ""))
 
     def __str__(self) -> str:
         """ "10 to 49"."""

@@ -148,7 +148,7 @@ class Evidence:
     def _read(self, claim: PaperClaim, variant: str, metric: str, unit: str) -> Sample:
         at_scale, other = self._at_scale(claim.task, variant)
         plan = claim.seeds if self._planned else None
-        ours = at_scale[_planned(at_scale, plan)] if plan else at_scale
+        ours = at_scale[plan.covers(at_scale.index.to_series(), at_scale["device"])] if plan else at_scale
         values = finite(ours, metric)
         without = ours.drop(values.index)
         unfinished = without[without["status"] == "unfinished"]["reason"].to_dict()
@@ -174,11 +174,6 @@ def _in_units(values: pd.Series, rows: pd.DataFrame, unit: str) -> pd.Series:
         return values
     units = rows[f"config.{unit}"].astype(float) if f"config.{unit}" in rows else pd.Series(np.nan, rows.index)
     return (values / units[values.index]).dropna()
-
-
-def _planned(rows: pd.DataFrame, plan: SeedPlan) -> pd.Series:
-    seeds = pd.Series((rows.index >= plan.first) & (rows.index <= plan.last), rows.index)
-    return seeds & (rows["device"] == plan.device) if plan.device else seeds
 
 
 def first_of_seed(rows: pd.DataFrame, hashes: Sequence[str]) -> pd.DataFrame:

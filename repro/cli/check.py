@@ -129,7 +129,7 @@ def judge(
         (task.name, variant): hashes for task, runs in tasks for variant, hashes in paper_hashes(task, runs).items()
     }
     if planned is None:
-        planned = store.folder(where).resolve() == store.folder("accepted").resolve()
+        planned = store.is_accepted(where)
     units = {f"config.{claim.share.unit}" for claim in wanted if claim.share}
     others = [name for name in records.columns if name.startswith("config.") and name not in units]
     results = check(wanted, records.drop(columns=others).copy(), paper, _substitutes(tasks), planned)

@@ -63,6 +63,11 @@ def folder(where: str | Path) -> Path:
     return given
 
 
+def is_accepted(where: str | Path) -> bool:
+    """Whether these are the committed records."""
+    return folder(where).resolve() == folder("accepted").resolve()
+
+
 def require_writable(folder: Path) -> Path:
     """Return `folder` if files can be made in it or it can be made; makes nothing. Raises UserError."""
     there = folder
