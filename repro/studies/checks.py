@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
+from repro.claims.claim import plan_of
 from repro.errors import UserError
 from repro.jobs.job import Point
 from repro.runs.task import Task
@@ -22,10 +23,11 @@ def check(study: StudySpec, task: Task) -> None:
 
 
 def _check_seeds(study: StudySpec, task: Task) -> None:
-    test = {seed for profile in task.profiles.values() for seed in profile.seeds}
+    test, plan = {seed for profile in task.profiles.values() for seed in profile.seeds}, plan_of(task.name)
+    test |= set(range(plan.last + 1)) if plan else set()  # those before the first were looked at
     for key, seeds, others, whose in (
-        ("seeds", study.seeds, test, f"{task.name}'s profiles, which are kept for the test"),
-        ("best_seeds", study.best_seeds, test, f"{task.name}'s profiles, which are kept for the test"),
+        ("seeds", study.seeds, test, f"{task.name}'s profiles or plan, which are kept for the test"),
+        ("best_seeds", study.best_seeds, test, f"{task.name}'s profiles or plan, which are kept for the test"),
         ("best_seeds", study.best_seeds, set(study.seeds), "`seeds`: the best are run again with fresh ones"),
     ):
         if shared := sorted(others.intersection(seeds)):
