@@ -48,7 +48,8 @@ def test_alignment_decides_only_where_it_does() -> None:
     shuffled = of(spread, [60, 2000, 40, 300, 90, 2000, 70, 100, 400, 50, 200, 80])
     assert alignment._verdict(shuffled, nobody) == "The initial alignment of B and W_out is not shown to matter."
     picked = of([-0.4] * 6 + [0.4] * 6, [2000] * 5 + [300] + [40, 50, 60, 45, 55, 65])
-    assert alignment._verdict(shuffled, picked) == "The initial alignment of B and W_out matters."
+    assert alignment._verdict(falling, picked) == "The initial alignment of B and W_out matters."
+    assert "matters where it is extreme, and explains little" in alignment._verdict(shuffled, picked)
     assert "5 did not solve" in alignment._of_chosen(picked) and "0 (a median of 52 iterations" in (
         alignment._of_chosen(picked)
     )
