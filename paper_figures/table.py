@@ -161,7 +161,7 @@ def _read(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def gather(task: Task, where: str | Path) -> Table:
-    """The runs of one size, see `choose`; of accepted records those that the verdicts rest on.
+    """The runs of one size, see `choose`; of accepted records those that the verdicts rest on, if there are any.
 
     Raises UserError when a record cannot be read.
     """
@@ -172,7 +172,7 @@ def gather(task: Task, where: str | Path) -> Table:
 
 
 def _planned(task: Task, runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with planned seeds; of a variant that has none yet all runs."""
+    """The runs with planned seeds; of a variant that has none yet all runs, as the README shows them."""
     plan = plan_of(task.name)
     if plan is None:
         return runs

@@ -44,10 +44,11 @@ def not_installed(module: str) -> str | None:
 
     The library does without these packages. So an installation of the library alone has the command, not the suite.
     """
-    if module.partition(".")[0] not in OF_THE_SUITE:
+    package = module.partition(".")[0]
+    if package not in OF_THE_SUITE:
         return None
     return (
-        f"{module} is not installed: this command needs the reproduction suite, `pip install '.[suite]'` in the clone"
+        f"{package} is not installed: this command needs the reproduction suite, `pip install '.[suite]'` in the clone"
     )
 
 

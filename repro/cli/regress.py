@@ -5,7 +5,7 @@ import argparse
 from repro.cli.arguments import add_records, parse_list
 from repro.cli.check import as_json
 from repro.errors import UserError
-from repro.records import frames
+from repro.records import frames, store
 from repro.text import is_plain
 
 ABOUT = """\
@@ -54,7 +54,9 @@ def _factor(text: str) -> float:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Compare cell by cell (task, variant, config, metric)."""
+    """Compare cell by cell (task, variant, config, metric). Raises UserError for records that are the accepted ones."""
+    if store.is_accepted(args.records):
+        raise UserError("--records accepted: the accepted runs are what new runs are compared with; name new ones")
     from repro.claims.regress import regress
     from repro.claims.regress_table import exit_code, format_table, select_required
 

@@ -30,7 +30,8 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps([as_json(status) for status in states], indent=1))
         return 0
     if not states:
-        print(f"no runs in {shown(root)} yet; `make fig1` or `repro reproduce fig1` trains those of figure 1")
+        hint = "; `make fig1` or `repro reproduce fig1` trains those of figure 1" * (args.records == "runs")
+        print(f"no runs in {shown(root)} yet{hint}")
         return 0
     print(table([(*status.identity, status.state, details(status)) for status in states], HEADER))
     names = [status.state for status in states]

@@ -56,6 +56,8 @@ def folder(where: str | Path) -> Path:
     for path in (given, study_folder(given.name)) if given.name == str(where) else (given,):
         if path.is_dir():
             return path / "runs" if path.parent.resolve() == study_folder("").resolve() else path
+    if given.name == str(where) and (HOME / "sweeps" / f"{where}.toml").is_file():
+        raise UserError(f"no runs of the study {where} here yet; `repro sweep {where}` trains them")
     if given not in (ROOT / "runs", ROOT / "accepted"):
         raise UserError(
             f"no folder {where}; --records wants runs, accepted, the name of a study, or a folder of records"

@@ -18,7 +18,8 @@ values.
 - A variant (a bar of a figure) and a profile (a size) replace some values: they are listed below each table. `repro
   show RUN` prints the values that one run used.
 
-Units are in the names: `_ms`, `_hz`; weights, thresholds and currents have none.
+Where a name has no unit (`_ms`, `_hz`), *where or why* states it, or the value has none. A profile's values replace
+those of a variant. Where a substitute stands in for licensed data, `corpus` has its name.
 """
 
 
@@ -44,8 +45,10 @@ def _values(settings: Mapping[str, Value]) -> str:
 
 
 def shown(value: Value) -> str:
-    """A value as `--set` takes it; numbers with at most six digits."""
-    return str(value).lower() if isinstance(value, bool) else f"{value:.6g}" if isinstance(value, float) else str(value)
+    """A value as `--set` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.15g}" if isinstance(value, float) and float(f"{value:.15g}") == value else str(value)
 
 
 def may_be(p: Provenance) -> str:

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from repro.errors import UserError, unknown
+from repro.errors import UserError, not_installed, unknown
 from repro.records.store import PROJECT, PYPROJECT
 from repro.runs.task import Task
 
@@ -61,6 +61,8 @@ def _load(group: str, kind: str, name: str) -> Any:
     try:
         return entry.load()
     except (ImportError, AttributeError, TypeError, UserError) as error:
+        if isinstance(error, ModuleNotFoundError) and (sentence := not_installed(error.name or "")):
+            raise UserError(sentence) from error
         raise UserError(f"cannot load the {kind} {name}, registered as {entry.value!r}: {error}") from error
 
 

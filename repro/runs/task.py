@@ -127,6 +127,13 @@ class Task:
         here = self.data_here()
         return next((name for name, values in self.substitutes.items() if dict(values) == dict(here)), "")
 
+    def data_of(self, config: Any) -> str:
+        """Which data a run of a config is trained on in place of the paper's; empty where it has these."""
+        for name, values in self.substitutes.items():
+            if all(getattr(config, key) == value for key, value in values.items()):
+                return name
+        return ""
+
     def load(self, what: str) -> Any:
         """Import what a path of the task names, such as "module" (this is where torch is imported)."""
         path, name = getattr(self, what).split(":")

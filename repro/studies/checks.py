@@ -24,14 +24,15 @@ def check(study: StudySpec, task: Task) -> None:
 
 def _check_seeds(study: StudySpec, task: Task) -> None:
     test, plan = {seed for profile in task.profiles.values() for seed in profile.seeds}, plan_of(task.name)
-    test |= set(range(plan.last + 1)) if plan else set()  # those before the first were looked at
-    for key, seeds, others, whose in (
-        ("seeds", study.seeds, test, f"{task.name}'s profiles or plan, which are kept for the test"),
-        ("best_seeds", study.best_seeds, test, f"{task.name}'s profiles or plan, which are kept for the test"),
-        ("best_seeds", study.best_seeds, set(study.seeds), "`seeds`: the best are run again with fresh ones"),
+    test |= set(range(plan.last + 1)) if plan else set()
+    kept = f"is kept for the test of {task.name}, or was looked at before it"
+    for key, seeds, others, why in (
+        ("seeds", study.seeds, test, kept),
+        ("best_seeds", study.best_seeds, test, kept),
+        ("best_seeds", study.best_seeds, set(study.seeds), "is also a seed of `seeds`: the best have fresh ones"),
     ):
         if shared := sorted(others.intersection(seeds)):
-            raise UserError(f"{key}: {shared[0]} is also a seed of {whose}")
+            raise UserError(f"{key}: {shared[0]} {why}")
 
 
 def _check_points(study: StudySpec) -> None:

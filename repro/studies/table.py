@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from repro.errors import UserError
 from repro.jobs.job import Job
@@ -41,29 +42,38 @@ def rows_of(study: StudySpec, where: Path | None = None) -> list[Row]:
     """
     where = where or store.study_folder(study.name) / "runs"
     records = [record for _, record in store.read_all(where, study.task)] if where.is_dir() else []
-    data = {"": {}, **get_task(study.task).substitutes}  # the paper's have no name
+    config_type = get_task(study.task).config
+    configs = [from_mapping(config_type, record.config) for record in records]
     return [
-        _row(job, record) | _on(study, name)
-        for record in records
-        for name, values in data.items()
-        if (job := _job(study, record, values))
+        _row(job, record) | _data(study, config)
+        for config, record in zip(configs, records, strict=True)
+        if (job := _job(study, config, record))
     ]
 
 
-def _on(study: StudySpec, data: str) -> Row:
+def _has_data(study: StudySpec) -> tuple[str, ...]:
     """The column of a run's data, which a task has whose data are licensed."""
-    return {DATA: data} if get_task(study.task).substitutes else {}
+    return (DATA,) if get_task(study.task).substitutes else ()
 
 
-def _job(study: StudySpec, record: RunRecord, data: Mapping[str, Value]) -> Job | None:
-    """The job of the study that a record is of, on these data; None if it is of none."""
+def _data(study: StudySpec, config: Any) -> Row:
+    return dict.fromkeys(_has_data(study), get_task(study.task).data_of(config))
+
+
+def _config(study: StudySpec, job: Job, data: Mapping[str, Value] | None = None) -> Any:
+    """The config of a job's run, on some data (None: on what this machine has)."""
+    return get_task(study.task).resolve(job.variant, study.profile, study.overrides(job), data)
+
+
+def _job(study: StudySpec, config: Any, record: RunRecord) -> Job | None:
+    """The job of the study that a record is of, whatever its data; None if it is of none."""
     task = get_task(study.task)
     if record.variant not in study.variants or record.seed not in study.seeds + study.best_seeds:
         return None
-    config = from_mapping(task.config, record.config)
     job = Job(tuple((key, getattr(config, key)) for key in study.keys), record.variant, record.seed)
     known = all(value in study.choices[key] for key, value in job.point)
-    return job if known and config == task.resolve(job.variant, study.profile, study.overrides(job), data) else None
+    data = task.substitutes.get(task.data_of(config), {})
+    return job if known and config == _config(study, job, data) else None
 
 
 def _row(job: Job, record: RunRecord) -> Row:
@@ -91,10 +101,10 @@ def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()
     Raises UserError when a record, or the table that is there, cannot be read.
     """
     path = path or path_of(study)
-    state = {"status": "pruned", "reason": ""} | _on(study, get_task(study.task).substitute())
-    stopped = [_of_job(study.task, job) | state for job in pruned]
+    state = {"status": "pruned", "reason": ""}
+    stopped = [_of_job(study.task, job) | state | _data(study, _config(study, job)) for job in pruned]
     rows = {_identity(study, row): row for row in [*read(study, path), *stopped, *rows_of(study)]}
-    keys, last = (*FIRST, *study.keys, *STATE), (*LAST, *_on(study, ""))
+    keys, last = (*FIRST, *study.keys, *STATE), (*LAST, *_has_data(study))
     columns = [*keys, *sorted({name for row in rows.values() for name in row} - {*keys, *last}), *last]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -138,7 +148,7 @@ def read_paper(study: StudySpec) -> list[Row]:
 
 def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """Raises ValueError where the columns, or the values of a line, are not those of the study."""
-    if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST, *_on(study, "")) if name not in columns]:
+    if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST, *_has_data(study)) if name not in columns]:
         raise ValueError(f"no column {missing[0]}")
     known = {name: {str(value) for value in values} for name, values in study.grid.items()}
     known |= {"task": {study.task}, "status": set(STATUSES), DATA: {"", *get_task(study.task).substitutes}}

@@ -83,7 +83,7 @@ PROFILES = {
         (0,),
     ),
     "quick": Profile("the paper's own size, one seed", {}, (0,)),
-    # The first ten of the seeds that the verdicts rest on: on the same kind of machine they give the accepted bits.
+    # The first ten of the seeds that the verdicts rest on.
     "paper": Profile("the paper's own size, ten seeds", {}, tuple(range(10, 20))),
 }
 

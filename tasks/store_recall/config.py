@@ -151,7 +151,7 @@ PROFILES = {
     "quick": Profile(
         "the paper's own size, one seed, without lif_only_e_prop_1", {}, (0,), without=("lif_only_e_prop_1",)
     ),
-    # The first ten of the seeds that the verdicts rest on: on the same kind of machine they give the accepted bits.
+    # The first ten of the seeds that the verdicts rest on.
     "paper": Profile("the paper's own size, ten seeds", {}, tuple(range(10, 20))),
 }
 

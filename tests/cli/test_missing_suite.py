@@ -4,6 +4,8 @@ import importlib.metadata
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +44,24 @@ def test_one_sentence(words: list[str]) -> None:
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1
     assert "is not installed: this command needs the reproduction suite" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        (["figures", "fig1", "--records", "accepted"], "matplotlib"),
+        (["check", "--brief"], "scipy"),
+        (["check", "--brief"], "pandas"),
+        (["report"], "markdown_it"),
+        (["run", "pattern_generation", "--variant", "bptt", "--profile", "smoke"], "pytorch_lightning"),
+    ],
+)
+def test_one_package_is_missing(words: list[str], package: str, tmp_path: Path, monkeypatch: Any) -> None:
+    if words[0] == "run":
+        monkeypatch.setenv("REPRO_RESULTS", str(tmp_path))
+    done = command(*words, names=(package,))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
+    assert f"{package} is not installed: this command needs the reproduction suite" in done.stderr
 
 
 def test_controls() -> None:

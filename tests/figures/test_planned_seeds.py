@@ -58,6 +58,7 @@ def test_without_a_plan_all_are_shown(accepted: Path, monkeypatch: pytest.Monkey
 
 def test_smaller_runs_have_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "ROOT", tmp_path)
+    monkeypatch.setattr(table, "plan_of", lambda task: SeedPlan(1, 1, "made up"))
     runs(tmp_path / "accepted", "bptt", range(3), profile="smoke")
     (tmp_path / "accepted" / SUMS).write_bytes(sums_text(sums_of(tmp_path / "accepted")))
     assert shown("accepted", "bptt") == [0, 1, 2]

@@ -8,7 +8,7 @@ import pytest
 from repro.cli.main import main
 from repro.records.store import CHECKOUT
 from repro.runs import parameters
-from repro.runs.config import assumed, paper
+from repro.runs.config import assumed, paper, parse_value
 from repro.runs.registry import all_tasks
 from repro.runs.task import Profile, Task, Variant
 
@@ -58,13 +58,22 @@ def test_the_page_is_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (tmp_path / "page.md").read_text() == PAGE.read_text(), (
         "run `repro list parameters --write docs/parameters.md`"
     )
-    assert parameters.page([TASK, *all_tasks()]) != PAGE.read_text()  # control
+    assert "| `v_th` | 0.61 | paper |" in PAGE.read_text()  # task 1.1 of the paper
     capsys.readouterr()
     assert main(["list", "parameters"]) == 0
     printed = capsys.readouterr().out
     for task in all_tasks():
         for field in dataclasses.fields(task.config):
             assert f" {field.name} " in printed
+
+
+def test_every_value_is_what_set_takes() -> None:
+    for task in all_tasks():
+        variants, profiles = task.variants.values(), task.profiles.values()
+        values = [dataclasses.asdict(task.config()), *(each.settings for each in (*variants, *profiles))]
+        for key, value in (pair for settings in values for pair in settings.items()):
+            assert parse_value(task.config, key, parameters.shown(value)) == value
+    assert parse_value(MadeUp, "rate_hz", f"{1 / 6:.6g}") != 1 / 6  # control
 
 
 def test_only_parameters_have_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

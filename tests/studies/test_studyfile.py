@@ -35,8 +35,16 @@ BAD = {
     "an unknown variant": ("e_prop_1", "e_prop_11", "unknown variant 'e_prop_11'"),
     "an unknown profile": ("smoke", "smok", "unknown profile 'smok'"),
     "no variant": ('"e_prop_1"', "[]", "variants = []: wants a name, or a list of names"),
-    "the test's seeds": ("[100, 101]", "[49, 100]", "seeds: 49 is also a seed of pattern_generation's profiles"),
-    "the test's seeds again": ("[200]", "[3]", "best_seeds: 3 is also a seed of pattern_generation's profiles or plan"),
+    "the test's seeds": (
+        "[100, 101]",
+        "[49, 100]",
+        "seeds: 49 is kept for the test of pattern_generation, or was looked at",
+    ),
+    "the test's seeds again": (
+        "[200]",
+        "[3]",
+        "best_seeds: 3 is kept for the test of pattern_generation, or was looked at",
+    ),
     "no fresh seeds": ("[200]", "[101]", "best_seeds: 101 is also a seed of `seeds`"),
     "fresh seeds missing": ("best_seeds = [200]\n", "", "best_seeds is missing"),
     "fresh seeds for nothing": ("best = 1\n", "", "best_seeds without best"),

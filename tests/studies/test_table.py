@@ -135,6 +135,15 @@ def test_runs_on_other_data_than_the_paper_s_are_named(
     ]  # fmt: skip
     monkeypatch.setattr(table, "path_of", lambda study: path)
     assert [row["v_th"] for row in table.read_paper(study)] == ["0.8"], "claims are judged on the paper's data alone"
+    assert len(table.rows_of(study)) == 2
     path.write_text(path.read_text().replace("in place of TIMIT", "of TIMIT"))
     with pytest.raises(UserError, match="data = 'synthesised speech of TIMIT'"):
         table.read(study, path)
+
+
+def test_a_study_that_names_its_data(write: Callable[[str], Path], results: Path, tmp_path: Path) -> None:
+    study = load(write(SPEECH.replace("[grid]", '[settings]\ncorpus = "stand_in"\n[grid]')))
+    run_of(study, results / "studies" / study.name / "runs", study.search[0])
+    table.write(study, tmp_path / "table.csv", [study.search[1]])
+    found = [(row["status"], row["data"]) for row in table.read(study, tmp_path / "table.csv")]
+    assert sorted(found) == [(state, "synthesised speech in place of TIMIT") for state in ("finished", "pruned")]

@@ -4,7 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop import ALIF, LIF, LSTM, LSTMLayer, Neuron, Rate, RecurrentLayer, UsageError, eligibility_traces
+from repro.eprop import (
+    ALIF,
+    LIF,
+    LSTM,
+    LSTMLayer,
+    Neuron,
+    NotFiniteError,
+    Rate,
+    RecurrentLayer,
+    UsageError,
+    eligibility_traces,
+)
 from repro.eprop.kernels.events import delayed, spike_trains
 from tests.oracle.conftest import relative
 
@@ -78,9 +89,30 @@ def test_events_states_and_layers_without_recurrence(x: Tensor) -> None:
     assert torch.equal(eligibility_traces(layer, spike_trains(x))[0].traces, found.traces)
     assert found.vectors.shape == (BATCH, TIME, N, INPUTS, 2)
     assert not found.traces.requires_grad
-    later, _ = eligibility_traces(layer, x[:, 30:], layer.simulate(x[:, :30])[1])
-    first, _ = eligibility_traces(layer, x[:, 30:])
-    assert not torch.equal(later.traces, first.traces), "the state moves the neurons"
+
+
+def test_a_state_moves_the_neurons_and_vectors_begin_at_zero(x: Tensor) -> None:
+    layer = layer_of(SPIKING)
+    whole, _ = layer.simulate(x)
+    cut = next(t for t in range(20, 50) if whole.z[:, t - 1].any())
+    _, neurons = eligibility_traces(layer, x[:, cut:], layer.simulate(x[:, :cut])[1])
+    assert neurons is not None
+    z_hat = torch.zeros(BATCH, N, dtype=torch.float64)
+    for t in range(cut, TIME):
+        z_hat = layer.neuron.alpha * z_hat + whole.z[:, t - 1]
+        wanted = whole.h[:, t, :, None] * z_hat[:, None]
+        assert float((neurons.traces[:, t - cut] - wanted).abs().max()) < 1e-12
+    _, at_rest = eligibility_traces(layer, x[:, cut:])
+    assert at_rest is not None and not torch.equal(at_rest.traces, neurons.traces)  # control
+
+
+def test_half_precision_around_it_and_inputs_that_are_not_numbers(x: Tensor) -> None:
+    layer = layer_of(ADAPTING).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        around, _ = eligibility_traces(layer, x.float())
+    assert torch.equal(around.traces, eligibility_traces(layer, x.float())[0].traces)
+    with pytest.raises(NotFiniteError):
+        eligibility_traces(layer, x.float() * torch.nan)
 
 
 def test_wrong_use(x: Tensor) -> None:
