@@ -23,8 +23,10 @@ def test_there_are_records() -> None:
     assert ACCEPTED
 
 
-# What is smaller than ten seeds at the paper's size, and why.
-SMALLER = {
+# What is not ten seeds at the paper's size, and why.
+OTHERS = {
+    "pattern_generation": ("paper", range(50)),  # ten that were looked at, and forty for the verdicts
+    "store_recall": ("paper", range(50)),
     "speech": ("quick", range(3)),  # licensed data: on the substitute
     "arm_reaching": ("long", range(1)),  # the paper's size takes a day of one core a run
     "copy_repeat": ("quick", range(3)),  # and here too
@@ -40,15 +42,20 @@ LACKING = {
 }
 
 
+# Networks that fail in the paper: the ten that were looked at were given up after 2000 iterations, the others after 500.
+GIVEN_UP = ("truncated_traces", "lif_only_bptt", "lif_only_e_prop_1")
+
+
 def _is_of(folder: Path, name: str, variant: str) -> bool:
     return folder.parts[-3] == name and folder.parts[-2].rpartition("-")[0] == variant
 
 
 def wanted(task: Task, variant: str) -> tuple[str, list[int]]:
     """Hash and seeds of what is accepted."""
-    profile, seeds = SMALLER.get(task.name, ("paper", range(10)))
+    profile, seeds = OTHERS.get(task.name, ("paper", range(10)))
     data = next(iter(task.substitutes.values()), {}) if profile == "quick" else {}
     known = config_hash(task.resolve(variant, profile, data=data))
+    seeds = range(10) if variant in GIVEN_UP and task.name == "store_recall" else seeds
     return known, [] if (task.name, variant) in LACKING else list(seeds)
 
 
@@ -62,6 +69,13 @@ def test_every_variant_has_its_seeds(name: str, variant: str) -> None:
     known, seeds = wanted(get_task(name), variant)
     found = [read_record(path) for path in ACCEPTED if path.parts[-3:-1] == (name, f"{variant}-{known}")]
     assert sorted(record.seed for record in found if record.status != "unfinished") == seeds
+
+
+@pytest.mark.parametrize("variant", GIVEN_UP)
+def test_networks_that_were_given_up(variant: str) -> None:
+    known = config_hash(get_task("store_recall").resolve(variant, "paper", {"iterations": "500"}))
+    found = [read_record(path) for path in ACCEPTED if path.parts[-2] == f"{variant}-{known}"]
+    assert sorted(record.seed for record in found) == list(range(10, 50))
 
 
 def test_every_record_bears_its_own_name() -> None:
