@@ -67,7 +67,7 @@ def _short(by_bar: Times) -> str:
     never = [by for by, found in values if found and not found[0]]
     if not shares:
         return "Not known yet: no run has ended."
-    until = f"Until iteration {max(never)} at least" if never else "Not even early"
+    until = f"Until iteration {max(never)} at least" if never else "Some can at any of our horizons"
     return (
         f"{until}: of {len(by_bar[BARS[0]][0])} networks of 20 LIF neurons trained by BPTT, {', '.join(shares)} "
         "iterations "
