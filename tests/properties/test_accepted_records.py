@@ -42,7 +42,7 @@ LACKING = {
 }
 
 
-# Networks that fail in the paper: the ten that were looked at were given up after 2000 iterations, the others after 500.
+# Networks that fail in the paper: the ten that were looked at were given up after 2000 iterations, all others after 500
 GIVEN_UP = ("truncated_traces", "lif_only_bptt", "lif_only_e_prop_1")
 
 
