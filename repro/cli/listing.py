@@ -7,7 +7,6 @@ from repro.errors import UserError
 from repro.jobs.plan import expected_seconds
 from repro.records.files import write_atomically
 from repro.runs import parameters
-from repro.runs.config import provenance
 from repro.runs.registry import all_tasks
 from repro.runs.task import Profile, Task
 from repro.text import count, duration, shown, table
@@ -79,9 +78,9 @@ def _about(profile: Profile) -> str:
 
 def _parameters() -> str:
     rows = [
-        (task.name, key, parameters.shown(getattr(task.config(), key)), parameters.may_be(p), f"{p.source}: {p.where}")
+        (task.name, key, value, may_be, f"{source}: {where}")
         for task in all_tasks()
-        for key, p in provenance(task.config).items()
+        for key, value, source, may_be, where in parameters.values(task)
     ]
     return table(rows, ("TASK", "KEY", "VALUE", "MAY BE", "WHERE IT COMES FROM"))
 

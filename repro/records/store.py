@@ -52,11 +52,11 @@ def folder(where: str | Path) -> Path:
     """
     if where in ("runs", "accepted"):
         return ROOT / where
-    given = Path(where)
-    for path in (given, study_folder(given.name)) if given.name == str(where) else (given,):
-        if path.is_dir():
-            return path / "runs" if path.parent.resolve() == study_folder("").resolve() else path
-    if given.name == str(where) and (HOME / "sweeps" / f"{where}.toml").is_file():
+    given, is_name = Path(where), Path(where).name == str(where)
+    path = study_folder(str(where)) if is_name and not given.is_dir() else given
+    if path.is_dir():
+        return path / "runs" if path.parent.resolve() == study_folder("").resolve() else path
+    if is_name and (HOME / "sweeps" / f"{where}.toml").is_file():
         raise UserError(f"no runs of the study {where} here yet; `repro sweep {where}` trains them")
     if given not in (ROOT / "runs", ROOT / "accepted"):
         raise UserError(

@@ -28,10 +28,17 @@ def page(tasks: Iterable[Task]) -> str:
     return "\n".join([HEAD, *(_section(task) for task in tasks)])
 
 
+def values(task: Task) -> list[tuple[str, str, str, str, str]]:
+    """Of each key of a task's config: the key, its value, "paper" or "assumed", what may replace it, where or why."""
+    defaults = task.config()
+    return [
+        (key, shown(getattr(defaults, key)), p.source, may_be(p), p.where) for key, p in provenance(task.config).items()
+    ]
+
+
 def _section(task: Task) -> str:
-    fields, defaults = provenance(task.config), task.config()
     rows = [["key", "value", "from", "may be", "where or why"]]
-    rows += [[f"`{key}`", shown(getattr(defaults, key)), p.source, may_be(p), p.where] for key, p in fields.items()]
+    rows += [[f"`{key}`", *rest] for key, *rest in values(task)]
     variants = [["variant", "in the paper", "values"]]
     variants += [[f"`{name}`", v.label, _values(v.settings)] for name, v in task.variants.items()]
     profiles = [["profile", "what for", "values"]]
