@@ -1,13 +1,13 @@
 """Why does e-prop 1 fail on store-recall for some seeds? Iterations against the initial alignment of B and W_out."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import style
+from paper_figures.questions.alignment_plot import HORIZON, RULES, SIZES, Runs, draw
 from paper_figures.questions.answer import Answer
 from paper_figures.questions.sources import Sources, described, not_run, of_study, planned, times
 from repro.claims.stats import interval_of_share
@@ -16,10 +16,7 @@ from repro.runs.registry import get_task
 from repro.studies.study import Study
 from repro.text import format_number
 
-TASK, RULES = "store_recall", ("e_prop_1", "e_prop_1_symmetric", "bptt")
-SIZES = (20, 40, 80)
-HORIZON = 500  # iterations: ten times the printed 50
-NEVER = 800.0  # where runs are drawn that did not solve the task
+TASK = "store_recall"
 CHOSEN, FEWEST = "store_recall_alignment", 3  # seeds picked by their alignment; from how many on groups are compared
 CAPTION = f"""\
 Iterations to 5 % error against the alignment of feedback and readout weights before training; every dot is a
@@ -29,16 +26,9 @@ MEASURED = f"""\
 Alignment is the cosine, over neurons, of the difference between the two readouts' columns of B and that between
 their rows of W_out: the two readouts compete, and only these differences matter. It follows from seed and config
 and needs no training (tasks/store_recall/alignment.py). Symmetric feedback and BPTT do not use B: they are drawn at
-the alignment that their network would have with it. Rank correlations are Spearman's; networks that did not solve
-the task within {HORIZON} iterations share the highest rank. Larger networks have as many LIF as adaptive neurons."""
-
-
-class Runs(NamedTuple):
-    """Runs of one rule: alignment, iterations and whether they never solved the task within the horizon, each [run]."""
-
-    alignment: np.ndarray
-    iterations: np.ndarray
-    never: np.ndarray
+the alignment that their network would have with it. A network fails if no validation batch is below 5 % within
+{HORIZON} iterations. Medians are Kaplan-Meier's. Rank correlations are Spearman's; networks that fail share the highest
+rank. Larger networks have as many LIF as adaptive neurons."""
 
 
 def answer(sources: Sources) -> Answer:
@@ -52,11 +42,11 @@ def answer(sources: Sources) -> Answer:
     picked = sources.study(CHOSEN)
     chosen = _of_study(sources, *picked)
     figure = Figure(figsize=(style.WIDTH, 2.5))
-    _draw(figure, by_rule, by_size, chosen)
+    draw(figure, by_rule, by_size, chosen)
     return Answer(
         name="question_alignment",
         question="Why does e-prop 1 fail on store-recall for some seeds?",
-        short=_short(by_rule, by_size, chosen),
+        short=f"{_short(by_rule, by_size, chosen)} {_later(records[records.variant == RULES[0]])}".strip(),
         figure=figure,
         caption=CAPTION,
         table=_table(by_rule, by_size),
@@ -101,9 +91,9 @@ def _correlation(runs: Runs) -> tuple[float, float]:
     """Spearman's rho and its two-sided p; nan for fewer than four runs."""
     from scipy.stats import spearmanr
 
-    if len(runs.never) < 4:
+    if len(runs.failed) < 4:
         return float("nan"), float("nan")
-    found = spearmanr(runs.alignment, np.where(runs.never, 2 * HORIZON, runs.iterations))
+    found = spearmanr(runs.alignment, np.where(runs.failed, 2 * HORIZON, runs.iterations))
     return float(found.statistic), float(found.pvalue)
 
 
@@ -113,22 +103,51 @@ def _short(by_rule: dict[str, Runs], by_size: dict[int, Runs], chosen: Runs) -> 
     if not np.isfinite(rho):
         return "Not known yet: too few runs have ended."
     parts = [
-        f"Over {len(ours.never)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate with the "
-        f"initial alignment by {rho:.2f} (p = {p:.1g}).",
+        f"Over {len(ours.failed)} networks of {SIZES[0]} neurons the iterations that e-prop 1 needs correlate with the "
+        f"initial alignment by {rho:.2f} (p = {p:.1g}). {_of_signs(ours)}",
         _of_chosen(chosen),
         "With the true readout weights in place of B (e-prop 1s) "
         f"{_failed(by_rule['e_prop_1_symmetric'])}, with BPTT {_failed(by_rule['bptt'])}.",
     ]
-    sizes = [f"{_failed(by_size[size])} with {size} neurons" for size in SIZES if len(by_size[size].never)]
-    text = " ".join(part for part in [*parts, f"Of e-prop 1, by size: {', '.join(sizes)}."] if part)
+    text = " ".join(part for part in [*parts, _of_sizes(by_size)] if part)
     return f"{_verdict(ours, chosen)} {text}"
+
+
+def _of_signs(ours: Runs) -> str:
+    """How often networks fail on either side of an alignment of 0."""
+    shares = [f"{part.failed.sum()} of {len(part.failed)}" for part in _split(ours)]
+    return f"Of networks with a negative alignment {shares[0]} fail, of those with a positive one {shares[1]}."
+
+
+def _of_sizes(by_size: dict[int, Runs]) -> str:
+    from scipy.stats import fisher_exact
+
+    sizes = [f"{_failed(by_size[size])} with {size} neurons" for size in SIZES if len(by_size[size].failed)]
+    small, large = by_size[SIZES[0]].failed, np.concatenate([by_size[size].failed for size in SIZES[1:]])
+    test = ""
+    if len(large):
+        counts = [[each.sum(), (~each).sum()] for each in (small, large)]
+        test = f" (more than {SIZES[0]} against {SIZES[0]}: Fisher's exact test, p = {fisher_exact(counts).pvalue:.1g})"
+    return f"Of e-prop 1, by size: {', '.join(sizes)}{test}."
+
+
+def _later(runs: pd.DataFrame) -> str:
+    """How many of the networks that failed solved the task when they were trained on."""
+    values, censored = times(runs)
+    beyond = (values > HORIZON) & np.isfinite(values)
+    if not beyond.any():
+        return ""
+    return (
+        f"Of {beyond.sum()} networks that were trained on beyond {HORIZON} iterations, {(beyond & ~censored).sum()} "
+        f"solved the task by iteration {values[beyond].max():.0f}."
+    )
 
 
 def _verdict(ours: Runs, chosen: Runs) -> str:
     rho, p = _correlation(ours)
     low, high = _split(chosen)
     drawn = rho < 0 and p < 0.05
-    if min(len(low.never), len(high.never)) >= FEWEST and _p_of(low, high) < 0.05:
+    if min(len(low.failed), len(high.failed)) >= FEWEST and _p_of(low, high) < 0.05:
         less = "" if drawn else " where it is extreme, and explains little among networks as they are drawn"
         return f"The initial alignment of B and W_out matters{less}."
     return f"The initial alignment of B and W_out {'matters' if drawn else 'is not shown to matter'}."
@@ -142,94 +161,52 @@ def _split(chosen: Runs) -> tuple[Runs, Runs]:
 
 
 def _p_of(low: Runs, high: Runs) -> float:
-    return log_rank(low.iterations, low.never, high.iterations, high.never)
+    return log_rank(low.iterations, low.failed, high.iterations, high.failed)
 
 
 def _of_chosen(chosen: Runs) -> str:
     low, high = _split(chosen)
-    if min(len(low.never), len(high.never)) < FEWEST:
+    if min(len(low.failed), len(high.failed)) < FEWEST:
         return ""
     ends = [f"{runs.alignment.min():.2f} to {runs.alignment.max():.2f}" for runs in (low, high)]
-    medians = [median(runs.iterations, runs.never) for runs in (low, high)]
+    medians = [median(runs.iterations, runs.failed) for runs in (low, high)]
     texts = [f"a median of {m:.0f} iterations" if np.isfinite(m) else "no median" for m in medians]
     return (
-        f"Of {len(low.never)} networks that were picked before training for a bad alignment ({ends[0]}), "
-        f"{low.never.sum()} did not solve the task within {HORIZON} iterations ({texts[0]}); of {len(high.never)} that "
-        f"were picked for a good one ({ends[1]}), {high.never.sum()} ({texts[1]}; log-rank p = {_p_of(low, high):.1g})."
+        f"Of {len(low.failed)} networks that were picked before training for a bad alignment ({ends[0]}), "
+        f"{low.failed.sum()} did not solve the task within {HORIZON} iterations ({texts[0]}); of {len(high.failed)} "
+        f"that were picked for a good one ({ends[1]}), {high.failed.sum()} ({texts[1]}; log-rank "
+        f"p = {_p_of(low, high):.1g})."
     )
 
 
 def _failed(runs: Runs) -> str:
-    return f"{runs.never.sum()} of {len(runs.never)} networks fail"
+    return f"{runs.failed.sum()} of {len(runs.failed)} networks fail"
 
 
 def _table(by_rule: dict[str, Runs], by_size: dict[int, Runs]) -> list[list[str]]:
     labels = get_task(TASK).variants
     rows = [
-        ["rule", "neurons", "networks", f"not solved in {HORIZON}", "95 %", "rank correlation", "p", "sd of alignment"]
+        [
+            "rule",
+            "neurons",
+            "networks",
+            "median",
+            f"not solved in {HORIZON}",
+            "95 %",
+            "rank correlation",
+            "p",
+            "sd of alignment",
+        ]
     ]
     series = [("e_prop_1", size, by_size[size]) for size in SIZES]
     series += [(rule, SIZES[0], by_rule[rule]) for rule in RULES[1:]]
     for rule, size, runs in series:
-        if not len(runs.never):
+        if not len(runs.failed):
             continue
-        low, high = interval_of_share(int(runs.never.sum()), len(runs.never))
+        low, high = interval_of_share(int(runs.failed.sum()), len(runs.failed))
         numbers = [format_number(value) for value in _correlation(runs)]
-        spread = format_number(float(runs.alignment.std(ddof=1))) if len(runs.never) > 1 else ""
-        share = [str(len(runs.never)), str(runs.never.sum()), f"{100 * low:.0f} - {100 * high:.0f} %"]
-        rows.append([labels[rule].label, str(size), *share, *numbers, spread])
+        spread = format_number(float(runs.alignment.std(ddof=1))) if len(runs.failed) > 1 else ""
+        middle = format_number(median(runs.iterations, runs.failed))
+        share = [str(runs.failed.sum()), f"{100 * low:.0f} - {100 * high:.0f} %"]
+        rows.append([labels[rule].label, str(size), str(len(runs.failed)), middle, *share, *numbers, spread])
     return rows
-
-
-def _draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs], chosen: Runs) -> None:
-    margins: dict[str, Any] = {"left": 0.5, "right": 1.75, "top": 0.55, "bottom": 0.4}
-    axes = style.grid(figure, 1, 3, between=(0.12, 0), sharey=True, **margins)[0]
-    for rule in RULES[1:]:
-        _scatter(axes[0], by_rule[rule], style.COLOURS[rule])
-    _scatter(axes[0], chosen, style.COLOURS["e_prop_1"], "s")
-    for place, size in zip(axes, SIZES, strict=True):
-        _scatter(place, by_size[size], style.COLOURS["e_prop_1"])
-        place.axvline(0, color=style.PALE, lw=0.5, zorder=0)
-        place.set(xlim=(-0.65, 0.65), yscale="log", ylim=(9, 1100), xlabel="alignment (cosine)")
-        if not len(by_size[size].never):
-            place.text(0, 90, "not run", color=style.GREY, style="italic", ha="center")
-        place.set_title(f"{size} neurons", pad=3)
-    axes[0].set_ylabel("iterations to 5 % error")
-    axes[0].set_yticks([10, 30, 100, 300, NEVER], ["10", "30", "100", "300", "never"])
-    axes[0].minorticks_off()
-    labels = get_task(TASK).variants
-    names = [(labels[rule].label, style.COLOURS[rule]) for rule in RULES]
-    for place, (name, colour) in enumerate(names):
-        figure.text((0.5 + 0.8 * place) / style.WIDTH, 1 - 0.16 / 2.5, name, color=colour)
-    _shares(style.grid(figure, 1, 1, **(margins | {"left": style.WIDTH - 1.2, "right": 0.1}))[0, 0], by_size)
-
-
-def _scatter(axes: Axes, runs: Runs, colour: str, marker: str = "o") -> None:
-    done = ~runs.never
-    axes.scatter(
-        runs.alignment[done],
-        np.maximum(runs.iterations[done], 1),
-        s=9,
-        marker=marker,
-        color=colour,
-        edgecolor="white",
-        lw=0.3,
-    )
-    look: dict[str, Any] = {"s": 12, "marker": "^", "facecolor": "white", "edgecolor": colour, "lw": 0.7}
-    axes.scatter(runs.alignment[runs.never], np.full(runs.never.sum(), NEVER), **look)
-
-
-def _shares(axes: Axes, by_size: dict[int, Runs]) -> None:
-    """The share of networks that did not solve the task, by size."""
-    for place, size in enumerate(SIZES):
-        failed, of = int(by_size[size].never.sum()), len(by_size[size].never)
-        if of:
-            share, (low, high) = failed / of, interval_of_share(failed, of)
-            spread = [[100 * (share - low)], [100 * (high - share)]]
-            colour = style.COLOURS["e_prop_1"]
-            axes.errorbar(place, 100 * share, yerr=spread, color=colour, marker="o", ms=4, lw=0.8, capsize=2.5)
-            axes.annotate(
-                f"{failed}/{of}", (place, 100 * high), (0, 2), textcoords="offset points", ha="center", fontsize=6
-            )
-    axes.set(xlim=(-0.5, len(SIZES) - 0.5), ylim=(0, 105), xlabel="neurons", ylabel="never solved (%)")
-    axes.set_xticks(range(len(SIZES)), [str(size) for size in SIZES])

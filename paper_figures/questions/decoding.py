@@ -72,10 +72,8 @@ def _short(results: list[ReadingResult], trained: pd.DataFrame, untrained: pd.Da
         late.append(f"{name} {before} and {after}")
     return (
         f"No. Of {len(readings)} readings none meets all three claims ({', '.join(counts)}). Decoded correctly 4 s "
-        "after "
-        f"the STORE, by untrained networks and after {AGES[-1]} iterations: {'; '.join(late)}. Where untrained "
-        "networks "
-        "already decode the bit, the claim that it takes training cannot hold."
+        f"after the STORE, from untrained networks and after {AGES[-1]} iterations: {'; '.join(late)}. 2b-age compares "
+        f"iterations {AGES[0]}, {AGES[1]} and {AGES[2]}: what is gained before iteration {AGES[0]} is not in it."
     )
 
 

@@ -95,8 +95,9 @@ def with_counts(claims: Sequence[PaperClaim], results: Sequence[ReadingResult]) 
 
 
 def count_text(results: Sequence[ReadingResult]) -> str:
-    """ "holds in 5 of 48 readings"; "holds in 1 of 48 readings: reading-dependent" if only in the chosen one; empty
-    where no reading has all its runs. Controls do not count."""
+    """ "holds in 5 of 48 readings"; "holds in 1 of 48 readings: reading-dependent" if only in the chosen one; with
+    named readings beside others "holds in 1 of 4 readings (with a fall-off: 1 of 2)"; empty where no reading has all
+    its runs. Controls do not count."""
     listed = [result for result in results if result.reading.counts]
     known = [result for result in listed if result.holds != OPEN]
     holding = [result for result in known if result.holds == YES]
@@ -104,8 +105,18 @@ def count_text(results: Sequence[ReadingResult]) -> str:
         return ""
     text = f"holds in {len(holding)} of {len(known)} readings"
     if len(known) < len(listed):
-        return f"{text} that are finished, of {len(listed)}"
-    return text + (f": {DEPENDENT}" if is_dependent(results) else "")
+        return f"{text} that are finished, of {len(listed)}{_by_name(known)}"
+    return text + _by_name(known) + (f": {DEPENDENT}" if is_dependent(results) else "")
+
+
+def _by_name(known: Sequence[ReadingResult]) -> str:
+    """The same count of readings that have a name; empty where all have the same."""
+    names = dict.fromkeys(result.reading.name for result in known)
+    parts = []
+    for name in filter(None, names if len(names) > 1 else ()):
+        of_name = [result.holds == YES for result in known if result.reading.name == name]
+        parts.append(f"{name}: {sum(of_name)} of {len(of_name)}")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def is_dependent(results: Sequence[ReadingResult]) -> bool:

@@ -55,6 +55,38 @@ def test_alignment_decides_only_where_it_does() -> None:
     )
 
 
+def test_alignment_counts_failures_by_sign_by_size_and_later_solutions() -> None:
+    small = of([-0.3, -0.2, 0.1, 0.2], [2000, 2000, 2000, 80])
+    assert alignment._of_signs(small) == (
+        "Of networks with a negative alignment 2 of 2 fail, of those with a positive one 1 of 2."
+    )
+    sizes = {20: small, 40: of([0.1] * 4, [50] * 4), 80: of([0.1] * 4, [60] * 4)}
+    # Fisher by hand, of 12 networks 3 fail, all among the 4 small ones: 4 of 220 triples
+    assert "3 of 4 networks fail with 20 neurons, 0 of 4 networks fail with 40 neurons" in alignment._of_sizes(sizes)
+    assert f"p = {4 / 220:.1g}" in alignment._of_sizes(sizes)
+    nobody = Runs(NONE, NONE, np.zeros(0, bool))
+    assert "Fisher" not in alignment._of_sizes({20: small, 40: nobody, 80: nobody})
+    runs = pd.DataFrame(
+        {
+            "status": ["finished", "finished", "finished", "failed"],
+            "iterations": [40.0, 900.0, 2000.0, np.nan],
+            "iterations_at_least": [0.0, 0.0, 1.0, np.nan],
+        }
+    )
+    assert alignment._later(runs) == (
+        "Of 2 networks that were trained on beyond 500 iterations, 1 solved the task by iteration 2000."
+    )
+    assert alignment._later(runs[:1]) == ""
+
+
+def test_the_last_share_names_the_networks_that_it_rests_on() -> None:
+    values, censored = np.array([100.0, 500, 900, 2000, np.inf]), np.array([False, True, False, True, True])
+    assert "rests on 2 networks that were trained on beyond iteration 500, of which 1 " in (
+        horizon._longest(values, censored)
+    )
+    assert horizon._longest(values[:2], censored[:2]) == ""
+
+
 def test_shares_solved_by_a_horizon() -> None:
     values, censored = np.array([100.0, 300, 500, 500]), np.array([False, False, True, True])
     shares = [horizon.solved((values, censored), by) for by in (50, 200, 500)]
@@ -90,6 +122,12 @@ def test_an_order_at_each_rate_and_at_the_best_one(monkeypatch: pytest.MonkeyPat
     made.remove(next(row for row in made if row["variant"] == "bptt"))
     lines = {line[1]: line[3:] for line in rates._orders(rates.PANELS[0], RATES)}
     assert lines["1e-bptt"][0] == lines["1e-bptt"][3] == ""  # a run is missing: neither that rate nor the best one
+
+
+def test_a_method_that_is_alike_at_all_rates_is_not_best_at_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rows({"e_prop_1": (0.5, 0.1, 0.4), "bptt": (0.2, 0.3, 0.05), "binary": (0.3, 0.3, 0.3)})
+    monkeypatch.setattr(table, "read", lambda study: made)
+    assert rates._at_the_edge(rates.PANELS[0], RATES) == "1 of 2 methods of 1d"
 
 
 JUDGE = rates.judge

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from repro.claims.claim import load_claims
 from repro.claims.criteria import Requirement
-from repro.claims.multiverse import ReadingResult, count_text, read_results
+from repro.claims.multiverse import Reading, ReadingResult, count_text, read_results
 from repro.errors import UserError
 from repro.runs.registry import get_task
 from repro.studies import readings_map, readings_page, universe
@@ -79,6 +80,21 @@ def test_each_claim_holds_where_it_was_made_to(plain: Universe) -> None:
     assert [*roles.values()] == [[], ["chosen"], ["literal"]]
     rate = [result for result in found if result.claim == "1-rate"]
     assert count_text(rate) == "holds in 3 of 3 readings" and rate[0].observed == "10"
+
+
+def test_readings_with_a_name_are_counted_on_their_own_too() -> None:
+    def result(name: str, value: str, holds: Literal["yes", "no", "unfinished"]) -> ReadingResult:
+        reading = Reading(figure="fig1", study="s", name=name, values=value, roles=[])
+        return ReadingResult("1d-clopath", reading, holds, "")
+
+    printed = [result("", "a=1", "no"), result("", "a=2", "no")]
+    added = [result("with a fall-off", "a=1", "yes"), result("with a fall-off", "a=2", "no")]
+    assert count_text([*printed, *added]) == "holds in 1 of 4 readings (with a fall-off: 1 of 2)"
+    added[1] = result("with a fall-off", "a=2", "unfinished")
+    assert count_text([*printed, *added]) == (
+        "holds in 1 of 3 readings that are finished, of 4 (with a fall-off: 1 of 1)"
+    )
+    assert count_text(added) == "holds in 1 of 1 readings that are finished, of 2"  # no others beside them
 
 
 @pytest.mark.parametrize("status", ["missing", "unfinished"])
