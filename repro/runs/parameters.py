@@ -12,8 +12,8 @@ HEAD = """\
 Written by `repro list parameters --write docs/parameters.md`. Each task has one flat config; this page has all its
 values.
 
-- **from**: *paper*: the text prints the value, and *where or why* names the place. *assumed*: it does not, and *where
-  or why* gives our reason.
+- **from**: *paper*: the text prints the value, and *where or why* names the place. *assumed*: it prints none, or we use
+  another one, and *where or why* gives our reason.
 - **may be**: what `--set KEY=VALUE` accepts.
 - A variant (a bar of a figure) and a profile (a size) replace some values: they are listed below each table. `repro
   show RUN` prints the values that one run used.
@@ -39,7 +39,7 @@ def values(task: Task) -> list[tuple[str, str, str, str, str]]:
 def _section(task: Task) -> str:
     rows = [["key", "value", "from", "may be", "where or why"]]
     rows += [[f"`{key}`", *rest] for key, *rest in values(task)]
-    variants = [["variant", "in the paper", "values"]]
+    variants = [["variant", "label", "values"]]
     variants += [[f"`{name}`", v.label, _values(v.settings)] for name, v in task.variants.items()]
     profiles = [["profile", "what for", "values"]]
     profiles += [[f"`{name}`", p.about, _values(p.settings)] for name, p in task.profiles.items()]

@@ -31,20 +31,18 @@ class RuleSettings:
         False, "Eq. 57 as printed grows with v; true: zero from 2 v_th on, like the pseudo-derivative that it replaces"
     )
     feedback: str = paper("random", "Eq. 49", choices=("random", "symmetric", "global"))
-    feedback_variance: str = paper(
-        "one_over_n", "Pattern generation task 1.1; one in task 1.3", choices=("one_over_n", "one")
-    )
+    feedback_variance: str = paper("one_over_n", "Tasks 1.1 and 1.2; one in task 1.3", choices=("one_over_n", "one"))
     feedback_window_ms: int = paper(0, "Fig. 1e: a new matrix for every window; 0 keeps one", low=0, high=10_000)
     feedback_time: str = assumed(
         "error",
         "a new matrix by the time of the error, or by the time slice that it is sent to",
         choices=("error", "slice"),
     )
-    dampening: float = paper(0.3, "Details to simulations for E-prop 1", low=0.0, high=10.0)
+    dampening: float = paper(0.3, "Implementation of the optimization algorithm", low=0.0, high=10.0)
     rate_loss: str = assumed(
         "population_hz",
-        "'the mean firing rate of all neurons over a batch': unit and mean are open; chosen among readings on seeds "
-        "100 to 102 (docs/paper_notes.md)",
+        "'the mean firing rate of all neurons over a batch' (text) or of each neuron (Eq. 54), in Hz or kHz; chosen "
+        "among readings on seeds 100 to 102 (docs/paper_notes.md)",
         choices=("sum_khz", "sum_hz", "mean_khz", "mean_hz", "population_khz", "population_hz"),
     )
     rate_cost: float = paper(0.5, "Pattern generation task 1.1", low=0.0, high=1e9)

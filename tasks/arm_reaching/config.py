@@ -34,8 +34,8 @@ class ArmReachingConfig:
     tau_out_ms: float = paper(20.0, MODEL, low=1e-3, high=1e6)
     tau_signal_ms: float = paper(20.0, MODEL + ": readouts of the error module (alpha_e, Eq. 58)", low=1e-3, high=1e6)
     v_th: float = paper(0.4, MODEL + ": both networks", low=1e-6, high=1e6)
-    refractory_ms: int = paper(5, "General simulation and neuron parameters", low=0, high=1000)
-    dampening: float = paper(0.3, "General simulation and neuron parameters", low=0.0, high=10.0)
+    refractory_ms: int = paper(5, TEXT + ": model parameters", low=0, high=1000)
+    dampening: float = paper(0.3, "Implementation of the optimization algorithm", low=0.0, high=10.0)
     dt_ms: float = paper(1.0, "General simulation and neuron parameters", low=1.0, high=1.0)
     readout_scale: str = paper(
         "one", "Eq. 41; one_minus_kappa as in task 1.1's tutorial", choices=("one", "one_minus_kappa")

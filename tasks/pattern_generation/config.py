@@ -39,12 +39,13 @@ class PatternGenerationConfig(RuleSettings):
     amplitude_high: float = paper(2.0, TEXT, low=0.0, high=100.0)
     target_scale: str = assumed(
         "tutorial",
-        "raw sines, or as in the authors' tutorial: minus the first value, over the largest modulus; " + CHOSEN,
+        "printed: sines as they are; in the authors' tutorial minus the first value, over the largest modulus; "
+        + CHOSEN,
         choices=("raw", "tutorial"),
     )
     readout_scale: str = assumed(
         "one_minus_kappa",
-        "input to the readout times 1 (Eq. 41) or times 1 - kappa (the authors' tutorials); " + CHOSEN,
+        "printed: the input of the readout times 1 (Eq. 41); in the authors' tutorials times 1 - kappa; " + CHOSEN,
         choices=("one", "one_minus_kappa"),
     )
     task_loss: str = assumed(

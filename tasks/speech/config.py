@@ -73,7 +73,7 @@ class SpeechConfig(RuleSettings):
     )
     task_loss: str = paper(
         "sum",
-        "Eq. 51: over the steps of an utterance, and the mean over utterances; mean: over both, as in "
+        "Eq. 51: over an utterance's steps (the mean over a batch; the text adds it up); mean: over both, as in "
         + (CODE + "; " + CHOSEN),
         choices=("sum", "mean"),
     )

@@ -89,7 +89,7 @@ class StoreRecallConfig(RuleSettings):
     )
     decode_input: str = assumed(
         "silence",
-        "'only a store command': then nothing, or values as in a trial",
+        "'only a store command': literally nothing follows it; or values as in a trial",
         choices=("silence", "values"),
     )
 

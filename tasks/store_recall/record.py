@@ -11,7 +11,7 @@ from repro.runs.observer import Arrays, EachIteration, Numbers, Observer, record
 from repro.runs.recorder import Recorder
 from tasks.store_recall import decoding, example
 from tasks.store_recall.config import AGES, StoreRecallConfig
-from tasks.store_recall.data import schedule, trials
+from tasks.store_recall.data import Schedule, schedule, trials
 
 MEAN_OF = 20  # batches, for solved_by = mean_of_20
 DELAY_TRIALS = 20_000  # from which the mean delay is taken
@@ -80,9 +80,14 @@ class Example(Observer):
     def results(self, trainer: pl.Trainer, pl_module: Any) -> tuple[Numbers, Arrays]:
         """See `Observer.results`."""
         plan = schedule(pl_module.config, DELAY_TRIALS, pl_module.generator("delays"))
-        k = torch.arange(plan.store.shape[1])
-        periods = ((plan.recall * k).sum() - (plan.store * k).sum()) / plan.recall.sum()
-        return {"delay_s": float(periods * pl_module.config.period_ms / 1000)}, example.arrays(pl_module)
+        return {"delay_s": mean_delay(plan) * pl_module.config.period_ms / 1000}, example.arrays(pl_module)
+
+
+def mean_delay(plan: Schedule) -> float:
+    """Periods from a STORE to its RECALL, the mean over all RECALLs. A STORE that no RECALL follows does not count."""
+    followed = plan.store & (plan.store.cumsum(dim=1) <= plan.recall.sum(dim=1, keepdim=True))
+    period = torch.arange(plan.store.shape[1])
+    return float(((plan.recall * period).sum() - (followed * period).sum()) / plan.recall.sum())
 
 
 class Decoding(EachIteration):

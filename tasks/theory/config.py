@@ -50,8 +50,8 @@ class TheoryConfig:
     tau_a_ms: float = assumed(90.0, "a threshold that moves within the sequence", low=1e-3, high=1e6)
     beta: float = assumed(0.1, "moves it by a third, so that an error in it could not be overlooked", low=0, high=1e3)
     v_th: float = paper(0.61, "Pattern generation task 1.1", low=1e-6, high=1e6)
-    refractory_ms: int = paper(5, GENERAL, low=0, high=1000)
-    dampening: float = paper(0.3, GENERAL, low=0.0, high=10.0)
+    refractory_ms: int = paper(5, "Pattern generation task 1.1", low=0, high=1000)
+    dampening: float = paper(0.3, "Implementation of the optimization algorithm", low=0.0, high=10.0)
     counted_low: int = assumed(
         64, "neurons of the smallest network whose operations are counted; of RTRL's, a quarter", low=8, high=1000
     )

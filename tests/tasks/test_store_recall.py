@@ -16,7 +16,7 @@ from tasks.store_recall import example
 from tasks.store_recall.config import TASK, StoreRecallConfig
 from tasks.store_recall.data import RECALL, STORE, active_groups, poisson, schedule, trials
 from tasks.store_recall.module import StoreRecallModule
-from tasks.store_recall.record import is_solved, summary
+from tasks.store_recall.record import is_solved, mean_delay, summary
 from tests.tasks.watching import LearningRates
 
 CONFIG = StoreRecallConfig()
@@ -54,6 +54,18 @@ def test_trials_as_they_come_are_not_all_complete() -> None:
     plan = schedule(dataclasses.replace(CONFIG, sequences="free"), 500, torch.Generator().manual_seed(1))
     assert (plan.store.sum(dim=1) > plan.recall.sum(dim=1)).any()
     assert (~plan.recall.any(dim=1)).any()
+
+
+@pytest.mark.parametrize("sequences", ["complete", "free"])
+def test_the_mean_delay_leaves_out_a_store_that_no_recall_follows(sequences: str) -> None:
+    plan = schedule(dataclasses.replace(CONFIG, sequences=sequences), 300, torch.Generator().manual_seed(5))
+    delays = []
+    for store, recall in zip(plan.store.tolist(), plan.recall.tolist(), strict=True):
+        since = 0
+        for period, (stores, recalls) in enumerate(zip(store, recall, strict=True)):
+            since = period if stores else since
+            delays += [period - since] if recalls else []
+    assert mean_delay(plan) == pytest.approx(sum(delays) / len(delays))
 
 
 def test_the_stated_delay_is_that_of_endless_trials_alone() -> None:

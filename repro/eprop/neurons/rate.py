@@ -26,7 +26,7 @@ class Rate(Neuron):
         return torch.sigmoid(variables[0])
 
     def local(self, trajectory: Trajectory) -> LocalJacobians:
-        """D = alpha, dz/ds = sigma'(s) = z (1 - z) (below Eq. 30)."""
+        """D = alpha, dz/ds = sigma'(s) = z (1 - z) (above Eq. 30)."""
         z = trajectory.z[..., None]
         ones = torch.ones_like(z)
         return LocalJacobians(self.alpha * ones[..., None], ones, torch.zeros_like(z), z * (1 - z))

@@ -13,7 +13,8 @@ Eq. 69 is evaluated by an identity, so that the eligibility vectors are read and
               + (dE/dc of the state before the window) . (eligibility vectors before the window)
 
 The boundary gradient through each unit's own cell is omitted here because the next window adds it through the
-eligibility vectors. With ideal boundaries the sum over windows is the true gradient (Eq. 70). Arrays of a window are
+eligibility vectors. With ideal boundaries the sum over windows is the true gradient (Eq. 70); as printed a boundary
+leaves out what an output does to the next output gate (`boundary_from_local`). Arrays of a window are
 [step, batch, ...]; gradients of weights are sums over the batch.
 """
 
@@ -119,7 +120,7 @@ def boundary_from_prediction(
 
 
 def boundary_from_local(w_rec: Tensor, local: LSTMJacobians, d_cell: Tensor) -> BoundaryGradient:
-    """As `boundary_from_prediction`, from the Jacobians of step t + 1.
+    """As `boundary_from_prediction`, from the Jacobians of step t + 1; Eq. 64 and 67 leave out the output gate.
 
     The predicted gradient is not propagated into the weights of that step; the next window does that.
     """
