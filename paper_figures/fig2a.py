@@ -8,6 +8,7 @@ from matplotlib.patches import Patch
 
 from paper_figures import fig2a_times, style
 from paper_figures.table import Table
+from repro.claims.survival import median
 
 EXAMPLE = "e_prop_1"  # the variant whose trial is shown
 BITS = ("#7b3294", "#d8670c")  # the bits 0 and 1
@@ -33,7 +34,11 @@ def _trial(figure: style.Panel, table: Table) -> None:
     record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in NAMES), wanted=asks_both)
     trial = {name: arrays[f"example_{name}"] for name in NAMES}
     after = round(record.metrics["iterations"])
-    style.head(figure, "a", f"A trial of {label} after {after} iterations, not used in training; seed {record.seed}")
+    style.head(
+        figure,
+        "a",
+        f"A trial of {label} after {after} iterations{_median(table)}, not used in training; seed {record.seed}",
+    )
     if asks_both(arrays):
         style.note(figure, "the first seed whose recorded trial asks for both bits and is answered right")
     config, heights = record.config, [0.8, 0.8, 0.5, 0.5, 1.1, 1.1, 1, 1]
@@ -59,6 +64,12 @@ def _trial(figure: style.Panel, table: Table) -> None:
     end = groups.shape[2]
     rows[7].set(xlabel="time (ms)", xlim=(0, end), xticks=range(0, end + 1, 2 * config["period_ms"]))
     _key(figure)
+
+
+def _median(table: Table) -> str:
+    """How many iterations others need."""
+    middle = median(*table.times(EXAMPLE, "iterations"))
+    return f" (median: {middle:.0f})" if table.several(EXAMPLE) and np.isfinite(middle) else ""
 
 
 def asks_both(arrays: dict[str, np.ndarray]) -> bool:

@@ -22,7 +22,7 @@ def times(figure: style.Panel, table: Table, top: float) -> None:
     found = {variant: table.times(variant, "iterations") for variant in variants}
     ends = np.concatenate([iterations for iterations, _ in found.values()])
     shown = [*ends[np.isfinite(ends)], *table.printed("2a").values()] or [10.0]
-    limits = (10 ** np.floor(np.log10(min(shown) / 1.5)), max(shown) * 1.35)
+    limits = (10 ** np.floor(np.log10(min(shown) / 1.2)), max(shown) * 1.35)
     margins: dict[str, Any] = {"top": top + 0.57, "bottom": 0.38}
     for axes in (
         _medians(figure, table, found, left=1.0, width=2.75, **margins),
@@ -65,7 +65,7 @@ def draw(axes: Axes, row: int, iterations: np.ndarray, never: np.ndarray, colour
 
 
 def _survival(figure: style.Panel, table: Table, found: Times, **place: Any) -> Axes:
-    """Kaplan-Meier curves, and the paper's values where half of the runs would have solved the task."""
+    """Kaplan-Meier curves."""
     axes: Axes = style.grid(figure, 1, 1, **place)[0, 0]
     axes.axhline(0.5, color=style.PALE, lw=0.6, ls=style.DASHED, zorder=0)
     ends = {}
@@ -77,8 +77,6 @@ def _survival(figure: style.Panel, table: Table, found: Times, **place: Any) -> 
             colour = style.COLOURS[variant]
             axes.plot(*steps, color=colour, drawstyle="steps-post", ls=_dashes(variant))
             ends[table.task.variants[variant].label] = style.End(steps[1][-1], colour, steps[0][-1])
-    for value in table.printed("2a").values():
-        axes.plot(value, 0.5, **style.PAPER)
     axes.set(ylim=(-0.03, 1.04), yticks=[0, 0.5, 1])
     axes.set(xscale="log")
     if ends:
@@ -110,8 +108,12 @@ def _ours(table: Table, variant: str) -> str:
 
 def _key(figure: style.Panel, table: Table, found: Times, top: float) -> None:
     """What the marks mean."""
-    given_up = any((never & np.isfinite(iterations)).any() for iterations, never in found.values())
+    given_up = np.unique(
+        np.concatenate([iterations[never & np.isfinite(iterations)] for iterations, never in found.values()])
+    )
+    last = " or ".join(f"{number:.0f}" for number in given_up)
     look: dict[str, Any] = {"marker": ">", "mfc": "white", "mec": style.GREY, "mew": 0.6}
-    more = [style.mark("not solved by its last iteration", style.GREY, **look)] if given_up else []
-    entries = rows.handles("median", table.several(*found), bool(table.printed("2a")), *more)
+    more = [style.mark(f"not solved in {last}", style.GREY, **look)] if last else []
+    more += [style.mark("paper (averages)", **style.PAPER)] if table.printed("2a") else []
+    entries = rows.handles("median", table.several(*found), False, *more)
     style.key(figure, entries, (0.15, top))

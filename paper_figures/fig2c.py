@@ -16,7 +16,7 @@ HEIGHT, TOP, MIDDLE = 4.9, 0.58, 2.4  # inches: of the panel, from its top to th
 def panel_c(figure: style.Panel, table: Table) -> None:
     """Above: accuracy of each variant, and its learning curve. Below: one utterance with a trained network's output."""
     data = table.source or PAPERS_DATA
-    style.head(figure, "c", f"Frame accuracy on test utterances of {data if data == PAPERS_DATA else 'the substitute'}")
+    style.head(figure, "c", f"Frame accuracy on test utterances of {data}")
     style.note(figure, table.of_seeds("mean") + f"; {LITERATURE}")
     _accuracies(figure, table)
     _learning(figure, table)

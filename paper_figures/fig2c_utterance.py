@@ -39,7 +39,8 @@ def utterance(figure: style.Panel, table: Table, top: float) -> None:
     record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in names))
     spectrogram, true, predicted, spikes = (arrays[f"example_{name}"] for name in names)
     step = record.config["frame_steps"]
-    right = f"{100 * np.mean(true == predicted):.0f} % of its frames are right"
+    every = 100 * record.metrics["accuracy"]
+    right = f"{100 * np.mean(true == predicted):.0f} % of its frames are right (of all: {every:.0f} %)"
     style.head(figure, "", f"{label}, seed {record.seed}: one test utterance, {right}", top=top + 0.15)
     style.note(
         figure, "grey: power in mel bands (log); one layer reads forwards in time, one backwards", top=top + 0.23

@@ -114,7 +114,7 @@ def windows(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _paper(axes: Axes, table: Table) -> list[float]:
     """The values that the paper prints, as lines: pale where runs are of another size. They are returned."""
-    name, colour, ink = ("paper (its own size)", style.PALE, style.GREY) if table.stamp else ("paper", *[style.INK] * 2)
+    name, colour, ink = ("paper (full size)", style.PALE, style.GREY) if table.stamp else ("paper", *[style.INK] * 2)
     values = list(table.claimed("3e").values())
     for value in values:
         axes.axhline(value, color=colour, lw=0.8, ls=(0, (4, 3)), zorder=1)

@@ -15,7 +15,7 @@ from repro.claims.stats import interval_of_mean
 TOP, BOTTOM, LEFT, RIGHT = 0.98, 0.38, 1.02, 0.1  # inches
 LITERATURE = "Jaderberg et al."
 OTHERS: dict[str, Any] = style.PAPER | {"color": "white", "mec": style.GREY, "mew": 0.7}  # of another group
-READING = "of the test text, a reading: the paper states it of 122.67 only"
+READING = "of the test text, which the paper names for 122.67 only"
 
 
 class Seeds(NamedTuple):
@@ -133,15 +133,21 @@ def _columns(
     iterations: str,
 ) -> list[rows.Column]:
     """The numbers beside the points; iterations only where some are lacking, seeds only where rows differ in them."""
-    ours = {v: table.absence(v) or form(runs.values.mean()) for v, runs in seeds.items()}
-    pale = (0.6, "paper (PTB)") if table.source else (0.84, "paper (own size)")
+    ours = {v: table.absence(v) or _mean(runs, form) for v, runs in seeds.items()}
+    pale = (0.6, "paper (PTB)") if table.source else (0.84, "paper (full size)")
     name = pale if table.stamp else (0.46, "paper")
-    columns: list[rows.Column] = [(0.4, "ours", ours), (*name, {v: f"{value:g}" for v, value in paper.items()})]
+    columns: list[rows.Column] = [(0.45, "ours", ours), (*name, {v: f"{value:g}" for v, value in paper.items()})]
     if any(runs.progress for runs in seeds.values()):
         done = {v: _done(table, v, runs.progress) for v, runs in seeds.items() if len(runs.values)}
         columns.append((0.06 * max(map(len, [iterations, *done.values()])), iterations, done))
     there = [variant for variant in seeds if table.absence(variant) != "not run"]
     return columns + (table.seeds_column(0.36, *there) if there else [])
+
+
+def _mean(runs: Seeds, form: Callable[[float], str]) -> str:
+    """The mean as text: a lower bound if a seed still rose, in brackets if runs are unfinished."""
+    text = f"{'≥ ' if runs.rising.any() else ''}{form(float(runs.values.mean()))}"
+    return f"({text})" if runs.progress else text
 
 
 def _done(table: Table, variant: str, progress: str) -> str:

@@ -90,7 +90,9 @@ def panel_h(figure: style.Panel, table: Table) -> None:
 def _seeds(table: Table) -> str:
     """What the lines are."""
     several = any(len(table.values(variant, "seed")) > 1 for variant in table.task.variants)
-    return "mean, and single seeds (thin)" if several else "one seed each"
+    text = "mean, and single seeds (thin)" if several else "one seed each"
+    unfinished = any(table.progress(variant) for variant in table.task.variants)
+    return f"{text}; ring: unfinished, dots lead to its name" if unfinished else text
 
 
 def in_order(table: Table, curves: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:

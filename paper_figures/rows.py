@@ -82,7 +82,7 @@ def lost(axes: Axes, row: int, runs: int, colour: str) -> None:
 
 def handles(statistic: str, several: bool, paper: bool, *more: Any) -> list[Any]:
     """The entries of a key: the statistic, its interval and the seeds if there are `several`, the paper's value."""
-    middle = style.mark(statistic if several else "one seed", style.GREY, **POINT | {"mec": style.GREY})
+    middle = style.mark(statistic if several else f"{statistic}, one seed", style.GREY, **POINT | {"mec": style.GREY})
     spread = [style.line("95 % interval", style.GREY, lw=1.6), style.mark("seed", style.GREY, ms=2.2, alpha=0.65)]
     printed = [style.mark("paper", **style.PAPER)] if paper else []
     return [middle, *(spread if several else ()), *more, *printed]
@@ -98,6 +98,6 @@ def _numbers(gutter: Axes, rows: Sequence[str], columns: Sequence[Column]) -> No
         gutter.text(right, -0.85, name, ha="right", va="center_baseline", color=style.GREY, fontsize=style.SMALL)
         for row, variant in enumerate(rows):
             text = texts.get(variant, "")
-            slant = "italic" if text[:1].isalpha() else "normal"  # "failed", "not run"
-            ink = style.GREY if name.startswith("paper") else style.INK
+            slant = "italic" if text[:1].isalpha() or text[:1] == "(" else "normal"  # "failed", "(164.8)": unfinished
+            ink = style.GREY if name.startswith("paper") or text[:1] == "(" else style.INK
             gutter.text(right, row, text, ha="right", va="center_baseline", style=slant, color=ink)

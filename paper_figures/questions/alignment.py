@@ -20,8 +20,9 @@ TASK = "store_recall"
 CHOSEN, FEWEST = "store_recall_alignment", 3  # seeds picked by their alignment; from how many on groups are compared
 CAPTION = f"""\
 Iterations to 5 % error against the alignment of feedback and readout weights before training; every dot is a
-network, squares are networks picked by their alignment, open triangles did not solve the task within {HORIZON}
-iterations. Right: their share without the picked ones, with its exact 95 % interval."""
+network, squares are networks picked by their alignment, open marks did not solve the task within {HORIZON}
+iterations. Right: the share of e-prop 1's networks that did not, without the picked ones, with its exact 95 %
+interval."""
 MEASURED = f"""\
 Alignment is the cosine, over neurons, of the difference between the two readouts' columns of B and that between
 their rows of W_out: the two readouts compete, and only these differences matter. It follows from seed and config

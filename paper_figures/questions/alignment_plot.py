@@ -59,7 +59,8 @@ def _scatter(axes: Axes, runs: Runs, colour: str, marker: str = "o") -> None:
         edgecolor="white",
         lw=0.3,
     )
-    look: dict[str, Any] = {"s": 12, "marker": "^", "facecolor": "white", "edgecolor": colour, "lw": 0.7}
+    look: dict[str, Any] = {"s": 12, "marker": "^" if marker == "o" else marker}
+    look |= {"facecolor": "white", "edgecolor": colour, "lw": 0.7}
     axes.scatter(runs.alignment[runs.failed], np.full(runs.failed.sum(), UNSOLVED), **look)
 
 
@@ -75,5 +76,5 @@ def _shares(axes: Axes, by_size: dict[int, Runs]) -> None:
             axes.annotate(
                 f"{failed}/{of}", (place, 100 * high), (0, 2), textcoords="offset points", ha="center", fontsize=6
             )
-    axes.set(xlim=(-0.5, len(SIZES) - 0.5), ylim=(0, 105), xlabel="neurons", ylabel=f"not solved in {HORIZON} (%)")
+    axes.set(xlim=(-0.5, len(SIZES) - 0.5), ylim=(-4, 105), xlabel="neurons", ylabel=f"not solved in {HORIZON} (%)")
     axes.set_xticks(range(len(SIZES)), [str(size) for size in SIZES])

@@ -20,8 +20,9 @@ COLOURS = {
 }
 Values = dict[str, np.ndarray]  # rule -> normalised mse [run]
 CAPTION = """\
-Normalised mse after 1000 trials: dots are seeds, bars are means, whiskers their 95 % intervals. Left: the reading
-that our figures use; right: each value as the text has it."""
+Normalised mse after 1000 trials. Large dots are means, lines their 95 % intervals, small dots seeds. Left: the
+reading that our figures use. Right: each value as the text has it. An interval that reaches the left edge goes on
+beyond it; the table has its end."""
 MEASURED = """\
 Task 1.1 at the paper's size. In Eq. 57 as printed the postsynaptic factor grows with the voltage; with the
 fall-off, a named reading of ours, it is zero where the pseudo-derivative that it replaces is zero, from twice the

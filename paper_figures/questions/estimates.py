@@ -22,9 +22,9 @@ MAP_WINDOW, MAP_LEVELS = 4, (0.0, 0.5, 1.0)  # steps, and shares of variance exp
 CAPTION = """\
 Top left: squared errors of both estimates over the mean square of the true gradient, with the predictions as
 Algorithm 1 uses them. Top middle: their ratio; below 1 Eq. 10 holds. Top right: the share of the ideal boundary's
-square that the predictions explain, and the length of the sequences. Lines are means of seeds (of logarithms for
-the ratio), dots are seeds. Bottom: the same ratio in untrained LSTM networks with windows of 4 steps and
-predictions with independent noise ([theory.png](theory.png) has the whole map)."""
+square that the predictions explain, and the length of the sequences. Lines are means of three seeds (of logarithms
+for the ratio), dots in the middle and at the right are seeds. Bottom: the same ratio in untrained LSTM networks
+with windows of 4 steps and predictions with independent noise ([theory.png](theory.png) has the whole map)."""
 MEASURED = """\
 During training on copy-repeat, after 30 to 10,000 batches: 32 fresh sequences of the curriculum's level, at fixed
 weights. True is BPTT through the whole sequence; an estimate is the sum of a sequence's windows of 4 steps; errors
@@ -163,7 +163,8 @@ def _keys(axes: np.ndarray) -> None:
     axes[0].set_yscale("log")
     axes[1].axhline(1, color=style.GREY, lw=0.6)
     axes[1].set_ylim(0, 1.5)
-    axes[2].set(ylim=(0, 1.25), yticks=[0, 0.5, 1])
+    axes[2].set(ylim=(-0.15, 1.25), yticks=[0, 0.5, 1])
+    axes[2].axhline(0, color=style.PALE, lw=0.6, zorder=0)
     axes[0].set_ylim(0.1, 2)
     axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes[0].yaxis.set_minor_formatter(NullFormatter())
@@ -191,15 +192,22 @@ def _maps(figure: Figure, sources: Sources, margins: dict[str, Any]) -> None:
     for place, level in zip(axes, MAP_LEVELS, strict=True):
         ratio = np.exp(np.log(np.stack(series)[:, int(np.argmin(np.abs(explained - level))), along]).mean(axis=0))
         _map(place, ratio, memory, coupling)
-        place.set_title(f"independent noise, {100 * level:.0f} % explained" if level else "boundaries of zero", pad=3)
+        place.set_title(_level(level), pad=3)
         place.set(xlabel="coupling (gain of the recurrent weights)", ylabel="memory (steps)")
+
+
+def _level(explained: float) -> str:
+    """What the predictions of a map are; see `tasks.theory`."""
+    if not explained:
+        return "boundaries of zero"
+    return f"independent noise, {100 * explained:.0f} % explained" if explained < 1 else "unbiased, noisy"
 
 
 def _map(axes: Axes, ratio: np.ndarray, memory: np.ndarray, coupling: np.ndarray) -> None:
     axes.imshow(np.log2(ratio), origin="lower", aspect="auto", cmap="RdBu_r", vmin=-2, vmax=2)
     for (y, x), value in np.ndenumerate(ratio):
         ink = "white" if abs(np.log2(value)) > 1.3 else style.INK
-        axes.text(x, y, f"{value:.1f}" if value >= 0.05 else "0", ha="center", va="center", fontsize=5, color=ink)
+        axes.text(x, y, f"{value:.1f}" if value >= 0.05 else "<.05", ha="center", va="center", fontsize=5, color=ink)
     axes.set_xticks(range(len(coupling)), [f"{value:.1g}" if value < 0.2 else f"{value:.2g}" for value in coupling])
     axes.set_yticks(range(len(memory)), [f"{value:.2g}" for value in memory])
     axes.tick_params(length=0)

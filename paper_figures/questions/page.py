@@ -14,7 +14,8 @@ Six questions on this reproduction, each with a short answer, a figure, how it w
 its runs. `repro questions` writes this page from records and from the tables in sweeps/tables. Each section names the
 runs that it rests on: write the page again when there are more.
 
-Runs at the paper's size are records; seeds 0 to 9 have been looked at before, and claims rest on seeds 10 to 49
+Runs at the paper's size are records. Answers pool all of their seeds, so that numbers differ a little from those of
+README: claims rest on seeds 10 to 49 alone, because seeds 0 to 9 had been looked at before
 ([campaign.md](campaign.md)). Studies have seeds 100 upwards and may be of a smaller size, which is stated. A lost run
 (a dead network, weights that are no longer finite) is counted as one that failed.
 """

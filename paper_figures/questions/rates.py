@@ -24,10 +24,13 @@ KEY = "learning_rate"
 NAMES = ("a third", "printed", "three times", "each at its best")
 WORDS = {YES: "holds", NO: "does not hold", OPEN: ""}
 CENSORED = "iterations"  # a metric that may be only a lower bound
+GIVEN_UP: dict[str, Any] = {"marker": "^", "facecolor": "white", "lw": 0.6, "zorder": 4}
 CAPTION = """\
 Each method at a third, once and three times the printed rate (4e: that of our smaller network), at a small size.
-Lines are means of the seeds that ended (2a: Kaplan-Meier medians; open: not reached by half of the runs), dots are
-seeds. Lost runs are left out of lines and have the worst rank in the table."""
+Lines are means of the seeds that ended, dots are seeds. In 2a lines are Kaplan-Meier medians, open triangles are
+runs that were given up at 300 iterations, and a ring there means that fewer than half of the runs solved the task;
+the table has means in which those runs count as 300. Lost runs are left out of lines and have the worst rank in the
+table."""
 MEASURED = """\
 An order holds where it does for the means of three seeds; lost runs have the worst rank. *Each at its best* takes
 for every method the rate at which its mean is best. Rules of figures 1d and 2a make one update a trial or batch
@@ -172,6 +175,8 @@ def _draw(figure: Figure, studies: Studies) -> None:
         if panel.log:
             axes.set_yscale("log")
             style.plain_log(axes.yaxis)
+        if study.metrics[0] == CENSORED:
+            axes.set_ylim(top=2.5 * axes.get_ylim()[1])  # room for the names of curves that all end at the top
         style.label_ends(axes, ends, {}, gap=0.1)
 
 
@@ -190,7 +195,9 @@ def _lines(axes: Axes, study: Study, rows: pd.DataFrame) -> dict[str, style.End]
                 points.append((float(rate), np.nan, False))  # a gap in the line
             else:
                 values = finished[metric].to_numpy(dtype=float)
-                axes.scatter(np.full(len(values), rate), values, s=4, color=colour, alpha=0.5, lw=0)
+                open_ends = times(finished)[1] if metric == CENSORED else np.zeros(len(values), bool)
+                axes.scatter(np.full(sum(~open_ends), rate), values[~open_ends], s=4, color=colour, alpha=0.5, lw=0)
+                axes.scatter(np.full(sum(open_ends), rate), values[open_ends], s=9, **GIVEN_UP, edgecolor=colour)
                 points.append((float(rate), *_middle(metric, group, values)))
         if any(np.isfinite(middle) for _, middle, _ in points):
             at, middle, open_ = (np.array(column) for column in zip(*points, strict=True))

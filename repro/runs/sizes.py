@@ -58,7 +58,7 @@ def sizes(task: Task) -> list[Size]:
     known = {"": Size("", "", paper)}
     for source, values in {"": {}, **task.substitutes}.items():
         for profile in list(task.profiles)[::-1]:
-            smaller = f"{source}, {profile} size" if source else f"{profile}: not the paper's size"
+            smaller = f"{source}, {profile} size" if source else f"not the paper's size ({profile})"
             stamp = source if profile in whole else smaller
             known.setdefault(stamp, Size(stamp, source, _hashes(task, profile, values)))
     return list(known.values())

@@ -16,15 +16,21 @@ HEAD, FOOT, RIGHT = 1.35, 0.1, 0.4
 
 
 def draw(figure: str, claims: Sequence[PaperClaim], results: Sequence[ReadingResult]) -> dict[str, bytes]:
-    """The map of a figure as NAME -> bytes, an SVG; nothing where no reading is finished."""
-    if all(result.holds == OPEN for result in results):
+    """The map of a figure as NAME -> bytes, an SVG: its readings in which a claim is finished, and how many others.
+    Nothing where there are none."""
+    rows = {_place(result, results)[0] for result in results}
+    known = {_place(result, results)[0] for result in results if result.holds != OPEN}
+    if not known:
         return {}
+    shown = [result for result in results if _place(result, results)[0] in known]
+    finished = [claim for claim in claims if any(r.claim == claim.id and r.holds != OPEN for r in shown)]
     with theme():
-        files = render(_map(figure, claims, results), f"readings_{figure}")
+        drawn = _map(figure, finished, [r for r in shown if r.claim in {c.id for c in finished}], len(rows - known))
+        files = render(drawn, f"readings_{figure}")
     return {name: data for name, data in files.items() if name.endswith(".svg")}  # as PNG it has megabytes
 
 
-def _map(figure: str, claims: Sequence[PaperClaim], results: Sequence[ReadingResult]) -> Figure:
+def _map(figure: str, claims: Sequence[PaperClaim], results: Sequence[ReadingResult], hidden: int) -> Figure:
     order = [claim.id for claim in claims]
     cells = {_place(result, results): result for result in results}
     rows = list(dict.fromkeys(row for row, _ in cells))
@@ -49,7 +55,8 @@ def _map(figure: str, claims: Sequence[PaperClaim], results: Sequence[ReadingRes
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    _legend(drawn, f"{figure}: claims in the readings of the text, three seeds each")
+    more = f"; {hidden} more are unfinished" if hidden else ""
+    _legend(drawn, f"{figure}: claims in the readings of the text, three seeds each{more}")
     return drawn
 
 
@@ -67,6 +74,7 @@ def _legend(drawn: Figure, title: str) -> None:
     height = drawn.get_figheight()
     drawn.text(0.06 / drawn.get_figwidth(), 1 - 0.16 / height, title)
     handles = [Patch(facecolor=COLOURS[key], edgecolor=INK, linewidth=0.3, label=word) for key, word in WORDS.items()]
+    handles.append(Patch(facecolor="white", edgecolor=WARNING, linewidth=1.0, label="chosen"))
     corner = (0.06 / drawn.get_figwidth(), 1 - 0.24 / height)
     drawn.legend(handles=handles, loc="upper left", bbox_to_anchor=corner, borderaxespad=0.0, frameon=False, fontsize=6)
 

@@ -129,19 +129,16 @@ def test_with_timit_s_own_runs_the_verdicts_are_theirs(tmp_path):
 
 
 def test_a_smaller_size_is_printed_with_its_value_and_gives_no_verdict(tmp_path):
-    instead = {("toy", variant): ("small: not the paper's size", ("made up",)) for variant in "abc"}
+    instead = {("toy", variant): ("not the paper's size (small)", ("made up",)) for variant in "abc"}
     value, order = check(claims(tmp_path, VALUE, ORDER), made_up(0.01, 0.02), HASHES, instead)
     assert value.verdict == order.verdict == "not run"
     assert (
-        value.substitute_note.startswith("small: not the paper's size: mse mean 0.0")
+        value.substitute_note.startswith("not the paper's size (small): mse mean 0.0")
         and "over 3 seeds" in value.substitute_note
     )
     assert "a < b holds" in order.substitute_note and "mse mean" not in order.substitute_note
     text = format_table([value, order], why=True)
-    assert (
-        "not run (no finished run at the paper's size, or none of the planned seeds): c0, c1 c0: small: not the paper's"
-        in " ".join(text.split())
-    )
+    assert "none of the planned seeds): c0, c1 c0: not the paper's size (small)" in " ".join(text.split())
     paper = records({"a": around(0.01, 8), "b": around(0.02, 8, seed=1)})
     both = pd.concat([paper, made_up(0.02, 0.01)], ignore_index=True)
     assert not any(r.substitute_note for r in check(claims(tmp_path, VALUE, ORDER), both, HASHES, instead))  # control

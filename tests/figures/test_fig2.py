@@ -79,10 +79,10 @@ def test_bars_carry_the_median_of_their_records_and_the_paper_s_values(records, 
 def test_runs_that_did_not_reach_5_percent_count_as_infinite(drawn, words):
     full = texts(drawn["fig2a.svg"])
     assert full.count("0 of 3") == full.count("&gt; 2000") == 3
-    assert "not solved by its last iteration" in full
+    assert "not solved in 2000" in full
     mixed = words("2a", {"variants": ["bptt"]}, {"variants": ["bptt"], "seeds": (3,), "solved": {"bptt": None}})
     solved = words("2a", {"variants": ["bptt"]})
-    assert not any("not solved by" in word or word[0] == "&" for word in solved) and "3 of 3" in solved
+    assert not any("not solved in" in word or word[0] == "&" for word in solved) and "3 of 3" in solved
     median, other = ([int(w) for w in shown if re.fullmatch(r"\d\d", w) and w != "28"] for shown in (mixed, solved))
     assert "3 of 4" in mixed
     assert median[0] >= other[0]  # and not a mean, which 2000 would have moved far
@@ -114,7 +114,7 @@ def test_the_share_that_has_not_solved_the_task_is_drawn_beside_the_medians(reco
     axes = fig2a_times._survival(figure, table, found, left=1, right=1, top=0.3, bottom=0.4)
     (curve,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
     assert np.asarray(curve.get_xydata()).tolist() == [[1, 1], [10, 0.75], [20, 0.5], [50, 0.5]]
-    assert sorted(diamonds(axes)) == [28, 50]
+    assert not diamonds(axes)  # the paper prints averages, and no share
 
 
 def test_the_decoded_variant_is_no_bar_and_the_others_are(drawn):

@@ -48,7 +48,7 @@ def test_bars_carry_the_mean_of_their_records(words, tmp_path):
 def test_on_a_substitute_the_paper_s_values_are_printed_and_not_drawn(words, tmp_path):
     found = words({"accuracy": dict.fromkeys(TYPICAL, 0.8)})
     assert found.count(f"{SUBSTITUTE}, quick size") == 1  # the tag
-    assert "Frame accuracy on test utterances of the substitute" in found
+    assert f"Frame accuracy on test utterances of {SUBSTITUTE}" in found
     assert "paper (TIMIT)" in found and {"0.529", "0.629", "0.651", "0.671", "0.704"} < set(found)
     axes = accuracies(gather(TASK, next(tmp_path.glob("records*"))))
     assert not diamonds(axes)
@@ -71,11 +71,11 @@ def accuracies(records: table.Table):
 
 def test_smaller_runs_on_the_paper_s_data_say_so(words):
     found = words({"data": PAPER})
-    assert "quick: not the paper's size" in found and any("TIMIT" in word for word in found) and "paper" not in found
+    assert "not the paper's size (quick)" in found and any("TIMIT" in word for word in found) and "paper" not in found
 
 
 def test_the_sizes_are_profiles_times_data_whatever_the_machine_has(monkeypatch, tmp_path):
-    wanted = ["", "quick: not the paper's size", "smoke: not the paper's size"]
+    wanted = ["", "not the paper's size (quick)", "not the paper's size (smoke)"]
     wanted += [SUBSTITUTE, f"{SUBSTITUTE}, quick size", f"{SUBSTITUTE}, smoke size"]
     found = sizes(TASK)
     assert [size.stamp for size in found] == wanted

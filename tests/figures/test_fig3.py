@@ -20,7 +20,7 @@ from tests.figures.drawing import diamonds, points
 from tests.figures.synthetic_arm import AT_REST, TYPICAL, write_runs
 from tests.figures.test_fig1 import texts
 
-STAMP = "quick: not the paper's size"
+STAMP = "not the paper's size (quick)"
 LABELS = [variant.label for variant in TASK.variants.values()]
 Draw = Callable[..., list[str]]
 
@@ -61,7 +61,7 @@ def test_the_whole_figure_has_every_panel(tmp_path):
     stems = ("fig3c", "fig3d", "fig3e", "fig3")
     assert [path.name for path in files] == [f"{stem}.{kind}" for stem in stems for kind in KINDS]
     found = texts((tmp_path / "out" / "fig3.svg").read_bytes())
-    assert found.count("smoke: not the paper's size") == 3 and {"c", "d", "e"} < set(found)
+    assert found.count("not the paper's size (smoke)") == 3 and {"c", "d", "e"} < set(found)
 
 
 def test_numbers_are_means_of_the_records(words, tmp_path):
@@ -76,7 +76,7 @@ def test_numbers_are_means_of_the_records(words, tmp_path):
 
 def test_smaller_runs_name_the_paper_s_value_and_do_not_meet_it(words, table):
     found = words("3e", {})
-    assert "paper (its own size): 0.005" in found and "paper" not in found
+    assert "paper (full size): 0.005" in found and "paper" not in found
     lines = [line for line in axes_of(fig3e._curves, table)[0].lines if np.allclose(ys(line), 0.005)]
     assert [line.get_color() for line in lines] == [style.PALE]
     assert not diamonds(axes_of(fig3e._final, table)[0])

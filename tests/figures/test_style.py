@@ -77,6 +77,7 @@ def test_interval_of_a_mean_is_about_two_standard_errors():
     assert (low + high) / 2 == pytest.approx(values.mean(axis=0), abs=0.2 * spread.max())
 
 
-def test_interval_of_two_seeds_spans_them_and_of_one_has_no_width():
-    assert np.array(mean_interval(np.array([[0.0], [1.0]]))).ravel().tolist() == [0.0, 1.0]
+def test_interval_of_few_seeds_is_students_and_of_one_has_no_width():
+    low, high = mean_interval(np.array([[1.0], [2.0], [3.0]]))
+    assert [low.item(), high.item()] == pytest.approx([2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5], abs=1e-3)  # t of 2
     assert np.array(mean_interval(np.array([[3.0]]))).ravel().tolist() == [3.0, 3.0]

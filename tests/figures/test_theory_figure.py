@@ -69,7 +69,7 @@ def test_smaller_measurements_are_stamped(tmp_path):
     write_runs(tmp_path / "records", seeds=(3,), profile="quick")
     (svg, *_) = paper_figures.draw("theory", tmp_path / "records", None, tmp_path / "out")
     found = texts(svg.read_bytes())
-    assert "quick: not the paper's size" in found and any("of one seed" in word for word in found)
+    assert "not the paper's size (quick)" in found and any("of one seed" in word for word in found)
 
 
 def test_colours_are_the_mean_logarithm_of_their_own_cells(tmp_path):
