@@ -21,8 +21,8 @@ COLOURS = {
 Values = dict[str, np.ndarray]  # rule -> normalised mse [run]
 CAPTION = """\
 Normalised mse after 1000 trials. Large dots are means, lines their 95 % intervals, small dots seeds. Left: the
-reading that our figures use. Right: each value as the text has it. An interval that reaches the left edge goes on
-beyond it; the table has its end."""
+reading that our figures use. Right: each value as the text has it. The table has the end of an interval that
+reaches the left edge."""
 MEASURED = """\
 Task 1.1 at the paper's size. In Eq. 57 as printed the postsynaptic factor grows with the voltage; with the
 fall-off, a named reading of ours, it is zero where the pseudo-derivative that it replaces is zero, from twice the
