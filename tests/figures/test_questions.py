@@ -124,6 +124,17 @@ def test_an_order_at_each_rate_and_at_the_best_one(monkeypatch: pytest.MonkeyPat
     assert lines["1e-bptt"][0] == lines["1e-bptt"][3] == ""  # a run is missing: neither that rate nor the best one
 
 
+def test_methods_that_end_alike_are_no_order_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rows({"e_prop_1": (0.5, 0.1, 0.4), "bptt": (0.5, 0.1, 0.4), "binary": (0.6, 0.2, 0.3)})
+    monkeypatch.setattr(table, "read", lambda study: made)
+    monkeypatch.setattr(rates, "judge", lambda universe, claims, read=table.read_paper: JUDGE(universe, claims, read))
+    lines = rates._orders(rates.PANELS[0], RATES)
+    (bptt,) = [line for line in lines if line[1] == "1e-bptt"]
+    assert bptt[3] == "alike (0.5 and 0.5)"
+    text = rates._short(lines, [])
+    assert "In 1d 0 of 1 order hold at every rate" in text and "Of 1e-bptt nothing is known" in text
+
+
 def test_a_method_that_is_alike_at_all_rates_is_not_best_at_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     made = rows({"e_prop_1": (0.5, 0.1, 0.4), "bptt": (0.2, 0.3, 0.05), "binary": (0.3, 0.3, 0.3)})
     monkeypatch.setattr(table, "read", lambda study: made)
