@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from paper_figures import style
 from paper_figures.questions import updates
@@ -175,8 +176,8 @@ def _of_panel(lines: list[list[str]]) -> str:
     holds = [[cell.startswith("holds") for cell in line[3:]] for line in lines]
     always, never = sum(map(all, holds)), sum(not any(cells) for cells in holds)
     return (
-        f"In {lines[0][0]} {always} of {count(len(lines), 'order')} hold at every rate and with each method at its best, "
-        f"and {never} at none."
+        f"In {lines[0][0]} {always} of {count(len(lines), 'order')} hold at every rate and with each method at its "
+        f"best, and {never} at none."
     )
 
 
@@ -196,6 +197,8 @@ def _draw(figure: Figure, studies: Studies) -> None:
         if panel.log:
             axes.set_yscale("log")
             style.plain_log(axes.yaxis)
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         if study.metrics[0] == CENSORED:
             axes.set_ylim(top=2.5 * axes.get_ylim()[1])  # room for the names of curves that all end at the top
         style.label_ends(axes, ends, {}, gap=0.1)
@@ -239,5 +242,8 @@ def _middle(metric: str, group: pd.DataFrame, values: np.ndarray) -> tuple[float
 
 def _label(label: str) -> str:
     return (
-        label.replace("truncated", "trunc.").replace("eligibility ", "").replace("synthetic gradients", "synth. grad.")
+        label.replace("truncated", "trunc.")
+        .replace("eligibility ", "")
+        .replace("synthetic gradients", "synth. grad.")
+        .replace(", 20 steps, two", ", two")
     )
