@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from paper_figures import style
 from paper_figures.questions.alignment_plot import HORIZON, RULES, SIZES, Runs, draw
 from paper_figures.questions.answer import Answer
-from paper_figures.questions.sources import Sources, described, not_run, of_study, planned, times
+from paper_figures.questions.sources import Sources, described, not_run, of_study, planned, times, trained_beyond
 from repro.claims.stats import interval_of_share
 from repro.claims.survival import log_rank, median
 from repro.runs.registry import get_task
@@ -135,12 +135,13 @@ def _of_sizes(by_size: dict[int, Runs]) -> str:
 def _later(runs: pd.DataFrame) -> str:
     """How many of the networks that failed solved the task when they were trained on."""
     values, censored = times(runs)
-    beyond = (values > HORIZON) & np.isfinite(values)
-    if not beyond.any():
+    beyond, solved = trained_beyond(HORIZON, values, censored)
+    if not beyond:
         return ""
+    last = values[np.isfinite(values)].max()
     return (
-        f"Of {beyond.sum()} networks that were trained on beyond {HORIZON} iterations, {(beyond & ~censored).sum()} "
-        f"solved the task by iteration {values[beyond].max():.0f}."
+        f"Of {beyond} networks that were trained on beyond {HORIZON} iterations, {solved} solved the task by iteration "
+        f"{last:.0f}."
     )
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.questions.answer import Answer
-from paper_figures.questions.sources import Sources, described, not_run, planned, times
+from paper_figures.questions.sources import Sources, described, not_run, planned, times, trained_beyond
 from repro.claims.survival import curve
 from repro.runs.registry import get_task
 
@@ -79,12 +79,12 @@ def _short(by_bar: Times) -> str:
 def _longest(values: np.ndarray, censored: np.ndarray) -> str:
     """On how few networks the last share rests."""
     before = HORIZONS[-2]
-    beyond = (values > before) & np.isfinite(values)
-    if not beyond.any():
+    beyond, solved_it = trained_beyond(before, values, censored)
+    if not beyond:
         return ""
     return (
-        f" The last share rests on {beyond.sum()} networks that were trained on beyond iteration {before}, of which "
-        f"{(beyond & ~censored).sum()} solved it; the others were given up there."
+        f" The last share rests on {beyond} networks that were trained on beyond iteration {before}, of which "
+        f"{solved_it} solved it; the others were given up there."
     )
 
 

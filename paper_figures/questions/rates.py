@@ -40,10 +40,9 @@ for every method the rate at which its mean is best. Rules of figures 1d and 2a 
 each, so that iterations are updates; in figure 4 a rule makes one update a window. Sizes: 1d, 200 neurons and 500
 trials; 2a, batches of 32 trials and 300 iterations; 4e, 64 units and 2000 batches; 4f, 20,000 words and 3 epochs. In
 2a a task is solved where the mean of 20 batches is below 5 %, and a run that was given up counts as 300 iterations:
-where most runs were, an order means little. The trainings of 4e and 4f are short: lengths of 5 and perplexities of 600
-are far from the ends of full runs (15; 120). There the number of updates decides: BPTT in windows of 20 makes a fifth
-of the updates and is last in 4f, and methods with windows of 4 differ by a few per cent. Orders that do not hold there
-show little about figure 4."""
+where most runs were, an order means little. The trainings of 4e and 4f end far before full
+ones do, and in 4f BPTT in windows of 20 makes a fifth of the updates of the others. Orders that do not hold there show
+little about figure 4."""
 
 
 class Panel(NamedTuple):

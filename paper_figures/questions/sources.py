@@ -71,6 +71,13 @@ def times(runs: pd.DataFrame, most: float = np.inf) -> tuple[np.ndarray, np.ndar
     return np.minimum(values, most), censored
 
 
+def trained_beyond(horizon: int, values: np.ndarray, censored: np.ndarray) -> tuple[int, int]:
+    """How many runs were trained on beyond iteration `horizon`, and how many of these solved their task; for values and
+    censored, each [run], see `times`."""
+    beyond = (values > horizon) & np.isfinite(values)
+    return int(beyond.sum()), int((beyond & ~censored).sum())
+
+
 def described(task: str, runs: pd.DataFrame) -> str:
     """ "20 records of store_recall: bptt 10 (seeds 0-9), ...; commit abc (20); cuda (20)"."""
     if runs.empty:
