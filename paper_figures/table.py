@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from repro.claims.claim import load_claims, plan_of
-from repro.claims.stats import BOOTSTRAP_FROM
+from repro.claims.stats import BOOTSTRAP_FROM, student_half_width
 from repro.errors import UserError
 from repro.records import frames
 from repro.records.record import RunRecord, read_arrays, read_record
@@ -184,12 +184,9 @@ def _planned(task: Task, runs: pd.DataFrame) -> pd.DataFrame:
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % interval of the mean over the first axis of values [seed, ...], low and high [...]: of fewer than
     `BOOTSTRAP_FROM` seeds Student's t, then a bootstrap. One seed has no width."""
-    from scipy.special import stdtrit
-
     seeds = len(values)
     if seeds < BOOTSTRAP_FROM:
-        error = values.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.zeros(values.shape[1:])
-        half = stdtrit(max(seeds - 1, 1), 0.975) * error
+        half = student_half_width(values) if seeds > 1 else 0.0
         return values.mean(axis=0) - half, values.mean(axis=0) + half
     weights = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS) / seeds
     low, high = np.quantile(np.tensordot(weights, values, axes=1), [0.025, 0.975], axis=0)

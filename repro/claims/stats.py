@@ -63,11 +63,16 @@ def _ratio(left: np.ndarray, right: np.ndarray, axis: int = -1) -> Any:
     return right.mean(axis=axis) / left.mean(axis=axis)
 
 
-def _student(centre: float, sample: np.ndarray) -> Interval:
+def student_half_width(values: np.ndarray) -> Any:
+    """Half of Student's 95 % interval of the mean over the first axis of values [seed, ...], at least two seeds."""
     from scipy.special import stdtrit
 
-    n = sample.size
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * float(sample.std(ddof=1)) / math.sqrt(n)
+    n = len(values)
+    return stdtrit(n - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / math.sqrt(n)
+
+
+def _student(centre: float, sample: np.ndarray) -> Interval:
+    half = float(student_half_width(sample))
     return centre - half, centre + half
 
 

@@ -80,14 +80,15 @@ class Example(Observer):
     def results(self, trainer: pl.Trainer, pl_module: Any) -> tuple[Numbers, Arrays]:
         """See `Observer.results`."""
         plan = schedule(pl_module.config, DELAY_TRIALS, pl_module.generator("delays"))
-        return {"delay_s": mean_delay(plan) * pl_module.config.period_ms / 1000}, example.arrays(pl_module)
+        return {"delay_s": float(mean_delay(plan) * pl_module.config.period_ms / 1000)}, example.arrays(pl_module)
 
 
-def mean_delay(plan: Schedule) -> float:
+def mean_delay(plan: Schedule) -> torch.Tensor:
     """Periods from a STORE to its RECALL, the mean over all RECALLs. A STORE that no RECALL follows does not count."""
     followed = plan.store & (plan.store.cumsum(dim=1) <= plan.recall.sum(dim=1, keepdim=True))
     period = torch.arange(plan.store.shape[1])
-    return float(((plan.recall * period).sum() - (followed * period).sum()) / plan.recall.sum())
+    delay: torch.Tensor = ((plan.recall * period).sum() - (followed * period).sum()) / plan.recall.sum()
+    return delay
 
 
 class Decoding(EachIteration):
