@@ -140,7 +140,8 @@ def _final(figure: style.Panel, table: Table) -> None:
     axes.set(xscale="log", xlim=(min(shown) / 2, max(shown) * 1.6), xlabel=ERROR)
     style.plain_log(axes.xaxis)
     training = style.mark("training trial", style.GREY, **RING)
-    style.key(figure, rows.handles("test trial", table.several(), bool(paper), training), (0.12, 0.62))
+    entries = rows.handles("test trial", table.several(), bool(paper), training, single="test trial, one seed")
+    style.key(figure, entries, (0.12, 0.62))
 
 
 def draw(axes: Axes, row: int, tested: np.ndarray, trained: np.ndarray, colour: str) -> None:

@@ -80,9 +80,10 @@ def lost(axes: Axes, row: int, runs: int, colour: str) -> None:
         axes.text(0.985, row + ABOVE, f"{runs} lost", transform=across, zorder=6, **above)
 
 
-def handles(statistic: str, several: bool, paper: bool, *more: Any) -> list[Any]:
-    """The entries of a key: the statistic, its interval and the seeds if there are `several`, the paper's value."""
-    middle = style.mark(statistic if several else f"{statistic}, one seed", style.GREY, **POINT | {"mec": style.GREY})
+def handles(statistic: str, several: bool, paper: bool, *more: Any, single: str = "one seed") -> list[Any]:
+    """The entries of a key: the statistic, its interval and the seeds if there are `several`, or `single`; the paper's
+    value."""
+    middle = style.mark(statistic if several else single, style.GREY, **POINT | {"mec": style.GREY})
     spread = [style.line("95 % interval", style.GREY, lw=1.6), style.mark("seed", style.GREY, ms=2.2, alpha=0.65)]
     printed = [style.mark("paper", **style.PAPER)] if paper else []
     return [middle, *(spread if several else ()), *more, *printed]

@@ -54,7 +54,8 @@ def answer(sources: Sources) -> Answer:
         measured=MEASURED,
         runs=[described(TASK, records), of_study(*picked), *(of_study(*studies[size]) for size in SIZES)],
         commands=[
-            "repro reproduce fig2 --panels 2a --profile paper --seeds 10-49",
+            "# seeds 10 to 49; the same for e_prop_1_symmetric and bptt; seeds 0 to 9 with --device cuda",
+            "repro run store_recall --variant e_prop_1 --profile paper --seed 10",
             *(f"repro sweep {study.name}" for study, _ in (picked, *studies.values())),
         ],
         missing=not_run(picked, *studies.values(), records=planned(TASK, records)),

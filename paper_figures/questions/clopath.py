@@ -57,7 +57,7 @@ def answer(sources: Sources) -> Answer:
             f"{len(every)} runs of {plain.name} and {len(others)} of {falling.name} in the literal reading",
         ],
         commands=[
-            "repro reproduce fig1 --profile paper --seeds 10-49",
+            "repro reproduce fig1 --profile paper --seeds 0-49",
             f"repro sweep {study.name}",
             f"repro sweep {falling.name}",
         ],

@@ -16,8 +16,9 @@ runs that it rests on: write the page again when there are more.
 
 Runs at the paper's size are records. Answers pool all of their seeds, so that numbers differ a little from those of
 README: claims rest on seeds 10 to 49 alone, because seeds 0 to 9 had been looked at before
-([campaign.md](campaign.md)). Studies have seeds 100 upwards and may be of a smaller size, which is stated. A lost run
-(a dead network, weights that are no longer finite) is counted as one that failed.
+([paper_notes.md](paper_notes.md#verdicts-the-rules-and-what-they-changed)). Studies have seeds 100 upwards and may be
+of a smaller size, which is stated. A lost run (a dead network, weights that are no longer finite) is counted as one
+that failed.
 """
 
 

@@ -20,7 +20,6 @@ from repro.studies.readings import judge
 from repro.studies.spec import StudySpec
 from repro.studies.study import Study
 from repro.studies.universe import Universe
-from repro.text import count
 
 KEY = "learning_rate"
 NAMES = ("a third", "printed", "three times", "each at its best")
@@ -160,9 +159,10 @@ def _short(lines: list[list[str]], edges: list[str]) -> str:
     if not known:
         return "Not known yet: runs are missing."
     panels = [text for panel in PANELS if (text := _of_panel([line for line in known if line[0] == panel.name]))]
-    text = f"Networks and trainings are small. {' '.join(panels)}"
+    text = "Networks and trainings are small. Orders that hold at every rate, and with each method at its best: "
+    text += f"{', '.join(panels)}."
     if alike:
-        text += f" Of {', '.join(alike)} nothing is known: in so short a training the methods end alike."
+        text += f" In {', '.join(alike)} the methods end alike: the training is too short."
     return text + (
         f" Best at an end of the range are {', '.join(edges)}: better rates may lie outside." if edges else ""
     )
@@ -174,10 +174,8 @@ def _of_panel(lines: list[list[str]]) -> str:
         return ""
     holds = [[cell.startswith("holds") for cell in line[3:]] for line in lines]
     always, never = sum(map(all, holds)), sum(not any(cells) for cells in holds)
-    return (
-        f"In {lines[0][0]} {always} of {count(len(lines), 'order')} hold at every rate and with each method at its "
-        f"best, and {never} at none."
-    )
+    none = f" ({never} at none)" if never else ""
+    return f"{always} of {len(lines)} of {lines[0][0]}{none}"
 
 
 def _draw(figure: Figure, studies: Studies) -> None:

@@ -40,7 +40,13 @@ SIZES = {
 
 def page(claims: Sequence[PaperClaim], results: Sequence[ReadingResult], universes: Sequence[Universe]) -> str:
     """The page, one section a figure."""
-    parts = [HEAD]
+    judged = [claim.id for claim in claims if any(r.claim == claim.id and r.holds != OPEN for r in results)]
+    whole = [id for id in judged if all(r.holds != OPEN for r in results if r.claim == id)]
+    parts = [
+        HEAD,
+        f"Of {len({r.claim for r in results})} claims {len(whole)} are judged in all readings, and "
+        f"{len(judged) - len(whole)} in a part of them. The runs of the others are not whole.\n",
+    ]
     for figure in dict.fromkeys(universe.figure for universe in universes):
         ours = [result for result in results if result.reading.figure == figure]
         parts.append(f"## {TITLES.get(figure, figure)}\n")

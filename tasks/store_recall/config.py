@@ -64,7 +64,9 @@ class StoreRecallConfig(RuleSettings):
     states: str = assumed(
         "reset", "zero at the start of a trial, or as the last one left them; " + CHOSEN, choices=("reset", "carried")
     )
-    iterations: int = assumed(2000, "more than ten times what e-prop 1 needs: then it is never", low=1, high=10_000_000)
+    iterations: int = assumed(
+        2000, "a run that has not solved the task by then is given up; its time is censored", low=1, high=10_000_000
+    )
     batch_size: int = paper(128, TEXT, low=1, high=100_000)
     learning_rate: float = paper(0.01, TEXT, low=0.0, high=3.4e38)
     decay_factor: float = paper(0.3, TEXT, low=0.0, high=1.0)

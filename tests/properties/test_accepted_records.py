@@ -28,7 +28,7 @@ OTHERS = {
     "pattern_generation": ("paper", range(50)),  # ten that were looked at, and forty for the verdicts
     "store_recall": ("paper", range(50)),
     "speech": ("quick", range(3)),  # licensed data: on the substitute
-    "arm_reaching": ("long", range(1)),  # the paper's size takes a day of one core a run
+    "arm_reaching": ("long", range(1)),  # the paper's size takes up to 12 hours of one core a run
     "copy_repeat": ("quick", range(3)),  # and here too
     "word_prediction": ("paper", range(1)),  # hours of one core a run
 }
