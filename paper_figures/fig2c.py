@@ -1,6 +1,5 @@
 """Figure 2c: frame accuracy on speech, and one utterance as a trained network classifies it (task 1.3)."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -61,8 +60,9 @@ def _learning(figure: style.Panel, table: Table) -> None:
         style.missing(axes, "no run finished")
         return
     for variant, curves in accuracies.items():
-        config = table.example(variant)[0].config
-        epoch = config["epochs"] * (np.arange(curves.shape[1]) + 1) / curves.shape[1]
+        record, arrays = table.example(variant, "evaluated_after")
+        passes = record.config["batch_size"] / record.config["train_utterances"]
+        epoch = passes * arrays["evaluated_after"][: curves.shape[1]]
         colour, mean = style.COLOURS[variant], curves.mean(0)
         faint = variant == ASIDE
         axes.fill_between(epoch, *mean_interval(curves), color=colour, alpha=0.1 if faint else 0.2, lw=0)

@@ -39,7 +39,7 @@ def utterance(figure: style.Panel, table: Table, top: float) -> None:
     record, arrays = table.example(EXAMPLE, *(f"example_{name}" for name in names))
     spectrogram, true, predicted, spikes = (arrays[f"example_{name}"] for name in names)
     step = record.config["frame_steps"]
-    every = 100 * record.metrics["accuracy"]
+    every = 100 * record.metrics["accuracy_last"]  # of the same weights as the utterance
     right = f"{100 * np.mean(true == predicted):.0f} % of its frames are right (of all: {every:.0f} %)"
     style.head(figure, "", f"{label}, seed {record.seed}: one test utterance, {right}", top=top + 0.15)
     style.note(

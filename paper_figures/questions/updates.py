@@ -31,7 +31,9 @@ def of_copy_repeat(sources: Sources) -> AtUpdates:
         steps = int(row["config.truncation_steps"])
         made = np.cumsum(np.ceil(arrays["length"] / steps) if steps else np.ones(len(arrays["length"])))
         solved = arrays["length_solved"]
-        ends.setdefault(row.variant, []).append((solved[-1], solved[max(int(np.searchsorted(made, least)) - 1, 0)]))
+        ends.setdefault(row.variant, []).append(
+            (solved[-1], solved[max(int(np.searchsorted(made, least, side="right")) - 1, 0)])
+        )
     labels = get_task("copy_repeat").variants
     means = {labels[variant].label: np.mean(values, axis=0) for variant, values in ends.items()}
     texts = [f"{name} {after:.0f} ({batch:.0f})" for name, (batch, after) in means.items()]

@@ -14,6 +14,7 @@ from pathlib import Path
 from repro.jobs.processes import as_one_interrupt
 from repro.jobs.run_process import GOES_ON, Order, Orders
 from repro.runs.bootstrap import TO_END
+from repro.runs.provenance import git_state
 
 RESUME = "stopped; the same command resumes each run where it stopped"
 LEAST_MINUTES = 0.001  # with 0 a run would only be recorded
@@ -25,6 +26,7 @@ def serve() -> int:
     Returns the exit status of the process. An exception of a run that the command line does not expect is raised again.
     """
     # Ctrl-C reaches every process of a terminal, and our parent asks us to end as well.
+    git_state()
     with as_one_interrupt(signal.SIGINT, *TO_END, message=RESUME) as came:
         try:
             orders = Orders()

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 
 from repro.errors import RunPruned, unknown
 from repro.jobs.job import Pruning
+from repro.runs.observer import recorder_of
 
 
 class PruningCallback(pl.Callback):
@@ -16,12 +17,15 @@ class PruningCallback(pl.Callback):
         """`report` takes the iteration and the metric, and returns whether the run should end."""
         self.rule, self.report = rule, report
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        """Raises RunPruned to end the run, UserError when training has no such metric."""
-        metrics, done = outputs["metrics"], trainer.global_step
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, *_: Any) -> None:
+        """Raises RunPruned to end the run, UserError when training has no such metric. A step without metrics is a part
+        of the iteration to come."""
+        metrics, done = outputs["metrics"], recorder_of(trainer).done
+        if not metrics:
+            return
         if self.rule.metric not in metrics:
             raise unknown("training metric", self.rule.metric, metrics, of="[pruning]")
-        if trainer.should_stop or done == trainer.max_steps:
+        if trainer.should_stop or done == pl_module.config.iterations:
             return  # it ends by itself, with a result
         since = done - self.rule.first
         if since >= 0 and since % self.rule.every == 0 and self.report(done, float(metrics[self.rule.metric])):

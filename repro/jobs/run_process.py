@@ -97,6 +97,7 @@ class Orders:
             while True:
                 self._received.put(self._link.recv())
         os.kill(os.getpid(), signal.SIGTERM)
+        self._received.put(False)  # training only notes the signal: a run that waits for an answer has to continue
 
     def take(self) -> Order:
         """Wait for the next order."""

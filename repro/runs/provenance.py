@@ -14,8 +14,9 @@ PACKAGES = ("torch", "pytorch-lightning", "numba", "numpy")
 
 @functools.cache
 def git_state() -> tuple[str, bool]:
-    """The commit with which this process began, and whether tracked files differed from it; ("", True) outside a
-    checkout. A commit that is checked out later is not that of the code that this process has imported."""
+    """The commit at the first call, and whether the code differed from it, new files included; ("", True) outside a
+    checkout. Call it when a process begins: a commit that is checked out later is not that of the code that it has
+    imported."""
 
     def ask(*words: str) -> str:
         return subprocess.run(["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, check=True).stdout
@@ -23,7 +24,7 @@ def git_state() -> tuple[str, bool]:
     if not in_checkout():  # git would ask the repository around the environment, if there is one
         return "", True
     try:
-        dirty = ask("status", "--porcelain", "--untracked-files=no", "--", "repro", "tasks").strip()
+        dirty = ask("status", "--porcelain", "--", "repro", "tasks", "pyproject.toml").strip()
         return ask("rev-parse", "HEAD").strip(), bool(dirty)
     except (OSError, subprocess.CalledProcessError):
         return "", True

@@ -65,10 +65,11 @@ class Recorder(pl.Callback):
                 f"dead network: no spike in {len(recent)} iterations up to {done}; try a lower v_th or learning_rate"
             )
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Check the final weights for NaN (no later loss would show it), and the last iterations for spikes."""
+    def check_end(self, module: pl.LightningModule) -> None:
+        """Check the final weights for NaN (no later loss would show it), and the last iterations for spikes. Raises
+        RunFailed. It is no hook: Lightning calls none where a run resumes after its last iteration."""
         self._check_silence(SILENT_TRIALS // 2)
-        for name, parameter in pl_module.named_parameters():
+        for name, parameter in module.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise RunFailed(f"{name} is not finite after the last iteration: try a lower learning_rate")
 

@@ -22,6 +22,7 @@ from repro.records.store import run_folder
 from repro.runs.bootstrap import check_possible, hidden_gpus, prepare_training, use_one_thread
 from repro.runs.checkpoints import LAST, AtomicCheckpoints, resumable
 from repro.runs.config import config_hash, from_mapping
+from repro.runs.provenance import git_state
 from repro.runs.recorder import CheckpointEvery, Heartbeat, LogLine, ProgressBar, Recorder, TimeLimitReached
 from repro.runs.result import Run, RunResult
 from repro.runs.rule_settings import WindowSettings
@@ -56,18 +57,19 @@ def run(
     when training failed (its record has the reason), KeyboardInterrupt when it was interrupted, and `Terminated` when
     it was asked to end (the record is then of an unfinished run, if there is a checkpoint).
     """
+    git_state()  # now, not when the first checkpoint is saved
     config = task.resolve(variant, profile, overrides)
     rules = learning_rules(config, seed)  # refuses what has no meaning before anything is written
     check_possible(task, device, minutes)
     folder = run_folder(task.name, variant, config_hash(config), seed, out or "runs")
-    if has_record(folder):
-        record = read_record(folder)
-        if record.status == "finished":
-            return _of_this_config(record, config, folder)
+    if finished := _finished(config, folder):
+        return finished
     if minutes == 0 and not (folder / LAST).exists():
         raise UserError(f"--minutes 0: there is no checkpoint in {folder} to make a record of; train for a while first")
     data = None if task.measure else task.load("data")(config, seed)
     with _claimed(folder):
+        if finished := _finished(config, folder):  # another process has ended it since
+            return finished
         this = Run(task, variant, profile, seed, config, folder, device)
         with tracked(this, default_loggers() if loggers is None else loggers) as mirrors:
             if data is None:
@@ -75,8 +77,11 @@ def run(
             return _train(this, data, rules, mirrors, callbacks, math.inf if minutes is None else minutes)
 
 
-def _of_this_config(record: RunRecord, config: Any, folder: Path) -> RunRecord:
-    """Raises UserError for a record whose config is not the one whose hash it carries."""
+def _finished(config: Any, folder: Path) -> RunRecord | None:
+    """The record, if the run is finished. Raises UserError for one whose config is not that whose hash it carries."""
+    record = read_record(folder) if has_record(folder) else None
+    if record is None or record.status != "finished":
+        return None
     if from_mapping(type(config), record.config) != config:
         raise UserError(
             f"{folder / RECORD} has another config than its hash {record.config_hash} stands for; move it away"
@@ -124,6 +129,7 @@ def _train(
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
+        recorder.check_end(module)
     except RunFailed as error:
         result = RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module))
         run.record(result, run.parts(recorder.done))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-from repro.errors import RunFailed, UserError
+from repro.errors import RunFailed, Terminated, UserError
 from repro.records import wandb_run
 from repro.records.loggers import CSV, TENSORBOARD, WANDB
 from repro.records.record import ARRAYS, RECORD, RunRecord, has_record, read_record
@@ -104,7 +104,8 @@ def _emptied(folder: Path) -> Path:
 
 def _record_of(folder: Path, error: BaseException | None) -> RunRecord | None:
     """The record that the block has written; None where it ended without one."""
-    expected = {type(None): ("finished", "unfinished"), RunFailed: ("failed",), KeyboardInterrupt: ("unfinished",)}
+    expected = {type(None): ("finished", "unfinished"), RunFailed: ("failed",)}
+    expected |= dict.fromkeys((KeyboardInterrupt, Terminated), ("unfinished",))
     try:
         record = read_record(folder) if has_record(folder) else None
     except UserError:

@@ -60,6 +60,7 @@ def errors_of_estimates(module: Any, level: Level, index: int) -> dict[str, floa
     uses them ("used"), and with the predictions as they are ("whole").
     """
     made = sequences(level, SEQUENCES, module.seed, "estimates", index)
+    made = made._replace(inputs=made.inputs.to(module.device), target=made.target.to(module.device))
     factors = dict(zip(BOUNDARIES, (0.0, float(module.config.synthetic_factor), 1.0), strict=True))
     sums: dict[str, float] = {}
     for k in range(SEQUENCES):

@@ -111,6 +111,8 @@ class StoreRecallConfig(RuleSettings):
             raise UserError("n_lif=0 with n_alif=0: a network has at least one neuron")
         if self.decode and not self.n_alif:
             raise UserError("decode=true reads the traces of adaptive neurons: n_alif is at least 1")
+        if self.decode and self.stop_when_solved:
+            raise UserError("decode=true wants stop_when_solved=false: it decodes at ages up to the last iteration")
         if self.trace == "clopath":
             raise UserError("trace=clopath is a rule for task 1.1: here trace is full, truncated or presynaptic")
         if self.evaluator == "online" and (self.task_loss, self.states) != ("per_ms", "reset"):

@@ -51,6 +51,10 @@ class Validation(EachIteration):
     def __init__(self) -> None:
         self.error = float("nan")
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """A run that resumes after it has solved the task is not trained on."""
+        self._stop_if_solved(trainer, pl_module)
+
     @torch.no_grad()
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """The error on validation batch number `batch_idx`, with the weights as they are."""
@@ -65,7 +69,10 @@ class Validation(EachIteration):
         """See `EachIteration.after_iteration`."""
         recorder.add("validation_error", self.error)
         pl_module.log("validation_error", self.error)
-        if is_solved(recorder.series["validation_error"], pl_module.config):
+        self._stop_if_solved(trainer, pl_module)
+
+    def _stop_if_solved(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if is_solved(recorder_of(trainer).series.get("validation_error", []), pl_module.config):
             trainer.should_stop = True
 
 

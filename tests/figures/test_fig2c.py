@@ -169,6 +169,7 @@ def test_curves_are_means_over_seeds_against_epochs(tmp_path):
     epochs = np.asarray(line.get_xdata())
     assert (len(epochs), epochs[-1]) == (config.evaluations, config.epochs)
     assert np.diff(epochs) == pytest.approx(epochs[0])
+    assert epochs[0] == pytest.approx(1)  # `quick` is evaluated once an epoch
     curves = records.arrays("bptt", "validation_accuracy")["validation_accuracy"]
     drawn = np.asarray(line.get_ydata())
     assert np.allclose(drawn, curves.mean(0)) and not np.allclose(drawn, curves[0])

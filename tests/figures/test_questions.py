@@ -132,7 +132,7 @@ def test_methods_that_end_alike_are_no_order_that_fails(monkeypatch: pytest.Monk
     (bptt,) = [line for line in lines if line[1] == "1e-bptt"]
     assert bptt[3] == "alike (0.5 and 0.5)"
     text = rates._short(lines, [])
-    assert "In 1d 0 of 1 order hold at every rate" in text and "Of 1e-bptt nothing is known" in text
+    assert "best: 0 of 1 of 1d. In 1e-bptt the methods end alike" in text
 
 
 def test_a_method_that_is_alike_at_all_rates_is_not_best_at_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from repro.errors import RunPruned, UserError
 from repro.jobs.job import Job, Pruning
 from repro.jobs.pruner import SameSeedHyperband
 from repro.jobs.queue import Queue
+from repro.runs.recorder import Recorder
 from repro.studies.study import Study
 from tests.jobs.serving import Report, serve
 from tests.studies.conftest import FAST, changed
@@ -74,12 +75,15 @@ def test_the_callback_looks_when_it_should() -> None:
 
     watch = pruning_callback.PruningCallback(RULE, report)
 
-    def after(step: int, should_stop: bool = False, **metrics: float) -> None:
-        trainer = SimpleNamespace(global_step=step, max_steps=12, should_stop=should_stop)
-        watch.on_train_batch_end(trainer, None, {"metrics": metrics})
+    def after(iteration: int, should_stop: bool = False, **metrics: float) -> None:
+        recorder = Recorder()
+        recorder.series["loss"] = [0.0] * iteration
+        trainer = SimpleNamespace(global_step=100, callbacks=[recorder], should_stop=should_stop)
+        watch.on_train_batch_end(trainer, SimpleNamespace(config=SimpleNamespace(iterations=12)), {"metrics": metrics})
 
-    for step in range(1, 8):
-        after(step, error=0.5)
+    for iteration in range(1, 8):
+        after(iteration)  # a window that does not end an iteration has no metrics
+        after(iteration, error=0.5)
     assert asked == [(4, 0.5), (6, 0.5)]
     after(8, should_stop=True, error=0.25)  # solved just now: it keeps its result
     after(12, error=0.25)  # and so does one that has come to its end

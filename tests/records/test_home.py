@@ -58,7 +58,7 @@ def test_control_a_checkout_keeps_its_results(installed: Path, tmp_path: Path) -
     results, sweeps, commit, dirty = asked(installed, tmp_path)
     assert [results, sweeps] == [str(installed / "results"), str(installed / "sweeps")]
     head = subprocess.run(["git", "-C", str(tmp_path), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert (commit, dirty) == (head.stdout.strip(), "False")
+    assert (commit, dirty) == (head.stdout.strip(), "True")  # none of its code is committed
 
 
 def test_repro_results_wins(installed: Path, tmp_path: Path) -> None:
@@ -69,3 +69,17 @@ def test_a_current_folder_that_was_deleted(installed: Path, tmp_path: Path) -> N
     gone = tmp_path / "gone"
     gone.mkdir()
     assert asked(installed, gone, before=f"import os\nos.rmdir({str(gone)!r})\n")[0] == "results"
+
+
+@pytest.mark.parametrize(
+    ("changed", "dirty"), [("", "False"), ("tasks/own/config.py", "True"), ("pyproject.toml", "True"), ("x", "False")]
+)
+def test_new_and_changed_code_is_not_committed(installed: Path, tmp_path: Path, changed: str, dirty: str) -> None:
+    (installed / "pyproject.toml").write_text('[project]\nname = "eprop-repro"\n')
+    (tmp_path / ".gitignore").write_text("__pycache__\n")
+    for words in (("init", "-q"), ("add", "."), ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x")):
+        subprocess.run(["git", *words], cwd=installed, check=True)
+    if changed:
+        (installed / changed).parent.mkdir(parents=True, exist_ok=True)
+        (installed / changed).write_text('[project]\nname = "eprop-repro"\n# changed\n')
+    assert asked(installed, tmp_path)[3] == dirty

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.errors import RunFailed
+from repro.errors import RunFailed, Terminated
 from repro.records import wandb_run
 from repro.records.record import ARRAYS, RECORD
 from repro.runs.run import run
 from tasks.pattern_generation.config import TASK
 from tests.records.mirrored import SETTINGS, Raises, only_run, part_folders, parts_of, train_mirrored
+from tests.runs.asking import Asking
 
 DEAD = {"iterations": "20", "v_th": "1000"}
 
@@ -113,6 +114,13 @@ def test_an_interrupted_run_is_not_finished(offline: pytest.MonkeyPatch, tmp_pat
     assert ends[1] == ends[2] == ("unfinished", "20 of 40 iterations", 75)
     assert ends[3] == ("finished", "", 0)
     assert sorted(steps(only_run(tmp_path))) == list(range(1, 41))
+
+
+def test_a_run_that_was_asked_to_end_is_unfinished(offline: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(Terminated):
+        train(tmp_path, callbacks=[Asking(signal.SIGTERM)])
+    (part,) = parts_of(only_run(tmp_path))
+    assert (part.summary["status"], part.summary["reason"], part.exit_code) == ("unfinished", "8 of 40 iterations", 75)
 
 
 def test_a_dead_network_is_failed_with_its_reason(offline: pytest.MonkeyPatch, tmp_path: Path) -> None:

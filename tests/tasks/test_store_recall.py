@@ -248,6 +248,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(variant: str, tmp_path: Pat
         ({"trial_ms": "200"}, "whole number of periods"),
         ({"n_lif": "0", "n_alif": "0"}, "at least one neuron"),
         ({"n_lif": "20", "n_alif": "0", "decode": "true"}, "n_alif is at least 1"),
+        ({"decode": "true"}, "wants stop_when_solved=false"),
         ({"trace": "clopath"}, "task 1.1"),
         ({"evaluator": "online", "task_loss": "period"}, "task_loss=per_ms"),
         ({"evaluator": "online", "states": "carried"}, "states=reset"),

@@ -57,7 +57,7 @@ def online_eprop(
     that require a gradient, and parameters in `loss_at`. It does so too for a loss that is no scalar, a rule other than
     EProp() with its full trace, frames, or feedback that the receiving time chooses: these need later errors.
     """
-    _check(layer, readout, x)
+    _check(layer, readout, x, rate)
     check_inputs(layer, x, state, None)
     run = _Run(layer, readout, x, rate, watch, state)
     total = torch.zeros((), dtype=layer.w_in.dtype, device=x.device)
@@ -71,7 +71,7 @@ def online_eprop(
     return Online(loss, run.y, rates, run.watched, run.state)
 
 
-def _check(layer: RecurrentLayer, readout: Readout, x: Inputs) -> None:
+def _check(layer: RecurrentLayer, readout: Readout, x: Inputs, rate: RateTerm | None) -> None:
     if not isinstance(layer, RecurrentLayer) or not isinstance(readout, Readout):
         raise UsageError(
             f"online_eprop takes a RecurrentLayer and a Readout, not {type(layer).__name__}, {type(readout).__name__}"
@@ -82,6 +82,8 @@ def _check(layer: RecurrentLayer, readout: Readout, x: Inputs) -> None:
         )
     if readout.feedback.changes and readout.feedback.time == "slice":
         raise UsageError("online_eprop cannot know later errors: use feedback chosen by the time of the error")
+    if rate is not None and rate.dt_ms != readout.dt_ms:
+        raise UsageError(f"the steps of the rate term last {rate.dt_ms:g} ms, those of the readout {readout.dt_ms:g}")
     if readout.frame_steps > 1:
         raise UsageError("online_eprop reads every step: use a readout without frames")
     frames = tensor_of(x)

@@ -122,6 +122,8 @@ def test_what_needs_later_errors_is_refused() -> None:
     with pytest.raises(UsageError, match="without frames"):
         refused(EProp(), frame_steps=5)
     case = make("lif", EProp(), x_learns=False)
+    with pytest.raises(UsageError, match="rate term last 0.5 ms, those of the readout 1"):
+        online_eprop(case.layer, case.readout, case.x, loss_at(case), rate=RateTerm(dt_ms=0.5))
     with pytest.raises(UsageError, match=f"reads .*{N_IN}"):
         online_eprop(case.layer, case.readout, case.x[:, :, 1:], loss_at(case))
 
