@@ -40,6 +40,23 @@ def test_a_lost_run_stays_among_those_at_risk():
     assert np.isnan(interval_of_median(times[:1], marks[:1])).all()
 
 
+@pytest.mark.parametrize(
+    ("times", "never", "first"),
+    [
+        ([30] * 12, 12, 30),  # the median is anywhere beyond 30
+        ([20] + [30] * 11, 11, 30),  # at 20 11/12 are left, and (11/12)^exp(1.96 * 1.0004) = 0.54
+        ([10] * 9 + [30] * 3, 3, 10),  # at 10 a fourth is left
+        ([10] + [20] * 5 + [30] * 6, 0, 20),
+        ([30] + [math.inf] * 11, 12, math.inf),  # of lost runs all is known: at best 11/12 are left
+        ([30] * 5 + [math.inf] * 7, 12, 30),  # 7/12, whose lower end is 0.27
+        ([math.inf] * 4, 4, math.inf),
+    ],
+)
+def test_the_interval_begins_no_later_than_the_last_run_was_given_up(times, never, first):
+    marks = [0] * (len(times) - never) + [1] * never
+    assert interval_of_median(*censored(times, marks))[0] == first
+
+
 @pytest.mark.parametrize("given_up", [math.inf, 80.0])
 @pytest.mark.parametrize("n", [10, 40])
 def test_the_interval_covers_the_median_about_as_often_as_it_says(n, given_up):
