@@ -13,8 +13,11 @@ from paper_figures.questions.page import page
 from paper_figures.questions.sources import Sources, planned, times
 from repro.cli.main import main
 from repro.records import store
+from repro.runs.config import config_hash
+from repro.runs.registry import get_task
 from repro.studies import studyfile, table
 from repro.studies.table import Row
+from tests.records.made_up import made_run
 
 NONE = np.zeros(0)
 RATES = studyfile.load(studyfile.find("pattern_generation_rates"))
@@ -92,6 +95,18 @@ def test_shares_solved_by_a_horizon() -> None:
     shares = [horizon.solved((values, censored), by) for by in (50, 200, 500)]
     assert [found[0] if found else None for found in shares] == [0, 0.25, 0.5]
     assert horizon.solved((NONE, np.zeros(0, bool)), 200) is None
+
+
+def test_a_finished_run_counts_before_the_same_run_unfinished_in_an_earlier_folder(tmp_path: Path) -> None:
+    task = get_task("store_recall")
+    config = task.resolve("bptt", "paper", data={})
+    run = {"task": task.name, "variant": "bptt", "config": vars(config), "config_hash": config_hash(config)}
+    made_run(tmp_path / "one", **run, status="unfinished", reason="1 of 2000 iterations", metrics={})
+    made_run(tmp_path / "two", **run, metrics={"iterations": 40.0})
+    made_run(tmp_path / "three", **run, metrics={"iterations": 50.0})
+    found = Sources((tmp_path / "one", tmp_path / "two", tmp_path / "three")).runs(task.name)
+    assert found.iterations.tolist() == [40]
+    assert Sources((tmp_path / "one", tmp_path / "three", tmp_path / "two")).runs(task.name).iterations.tolist() == [50]
 
 
 def test_seeds_and_what_is_planned() -> None:
