@@ -56,12 +56,14 @@ def given_up_last(times: np.ndarray, censored: np.ndarray) -> np.ndarray:
 
 def log_rank(times: np.ndarray, censored: np.ndarray, others: np.ndarray, others_censored: np.ndarray) -> float:
     """Two-sided p of the log-rank test that two groups of runs have the same distribution of times; 1 if no run of
-    either had the event."""
+    either had the event, nan if no event decides: where one happened, runs of one group alone were left, or all had it.
+    """
     from scipy.stats import logrank
 
     if censored.all() and others_censored.all():
         return 1.0
-    return float(logrank(_data(times, censored), _data(others, others_censored)).pvalue)
+    with np.errstate(invalid="ignore"):  # no event decides: 0 / 0
+        return float(logrank(_data(times, censored), _data(others, others_censored)).pvalue)
 
 
 def _data(times: np.ndarray, censored: np.ndarray) -> Any:

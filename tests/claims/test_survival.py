@@ -1,6 +1,7 @@
 """Censored times: medians, intervals and tests on made-up data of known answer."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -85,3 +86,14 @@ def test_runs_that_never_get_there_on_either_side_do_not_differ():
     times, marks = censored([500] * 8, [1] * 8)
     assert log_rank(times, marks, times, marks) == 1
     assert log_rank(times, marks, np.full(8, 40.0), ~marks) < 0.01  # control
+
+
+def test_there_is_no_log_rank_test_where_no_event_decides():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        early, late = censored([5, 5, 5], [1, 1, 1]), censored([10, 20, 30], [0, 0, 0])
+        assert math.isnan(log_rank(*early, *late)) and math.isnan(log_rank(*late, *early))
+        at_once = censored([5, 5], [0, 0])
+        assert math.isnan(log_rank(*at_once, *at_once))
+    # by hand: at 10 one of four has it, where half were expected, with a variance of 1/4; later one group is left
+    assert log_rank(*censored([15, 15], [1, 1]), *censored([10, 20], [0, 0])) == pytest.approx(math.erfc(0.5**0.5))

@@ -59,6 +59,16 @@ def test_alignment_decides_only_where_it_does() -> None:
     )
 
 
+def test_networks_that_cannot_be_compared_get_no_p() -> None:
+    """Those with a bad alignment were all given up after 30 iterations, before any of the others solved the task."""
+    bad, good = of([-0.4] * 3, [30] * 3), of([0.4] * 3, [40, 50, 60])
+    picked = alignment._joined(bad._replace(failed=np.ones(3, bool)), good)
+    assert alignment._of_chosen(picked).endswith("(0.40 to 0.40), 0 (a median of 50 iterations).")
+    assert "is not shown to matter" in alignment._verdict(good, picked)
+    early = alignment._joined(bad._replace(failed=np.ones(3, bool)), of([0.4] * 3, [20, 50, 60]))
+    assert "(a median of 50 iterations; log-rank p = 0." in alignment._of_chosen(early)  # control
+
+
 def test_alignment_counts_failures_by_sign_by_size_and_later_solutions() -> None:
     small = of([-0.3, -0.2, 0.1, 0.2], [2000, 2000, 2000, 80])
     assert alignment._of_signs(small) == (
