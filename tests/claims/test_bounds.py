@@ -69,7 +69,10 @@ def test_an_interval_without_an_upper_end_is_printed_so(tmp_path):
     text = f"{half.low:.0f} and above"
     assert f"95 % interval {text}" in half.reason and text in format_table([half])
     (never,) = judged(tmp_path, bounded({"a": [90.0] * 8}, {"a": set(range(8))}), MEDIAN)
-    assert "no median (95 % interval 90 and above) over 8 seeds" in never.reason and "inf" not in never.reason + format_table([never])
+    assert (
+        "no median (95 % interval 90 and above) over 8 seeds" in never.reason
+        and "inf" not in never.reason + format_table([never])
+    )
 
 
 def test_a_lower_bound_above_the_paper_s_own_bound_reaches_it(tmp_path):
