@@ -173,12 +173,13 @@ def _of_chosen(chosen: Runs) -> str:
         return ""
     ends = [f"{runs.alignment.min():.2f} to {runs.alignment.max():.2f}" for runs in (low, high)]
     medians = [median(runs.iterations, runs.failed) for runs in (low, high)]
+    p = _p_of(low, high)
+    test = f"; log-rank p = {p:.1g}" if np.isfinite(p) else ""
     texts = [f"a median of {m:.0f} iterations" if np.isfinite(m) else "no median" for m in medians]
     return (
         f"Of {len(low.failed)} networks that were picked before training for a bad alignment ({ends[0]}), "
         f"{low.failed.sum()} did not solve the task within {HORIZON} iterations ({texts[0]}); of {len(high.failed)} "
-        f"that were picked for a good one ({ends[1]}), {high.failed.sum()} ({texts[1]}; log-rank "
-        f"p = {_p_of(low, high):.1g})."
+        f"that were picked for a good one ({ends[1]}), {high.failed.sum()} ({texts[1]}{test})."
     )
 
 

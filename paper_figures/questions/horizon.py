@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from paper_figures import style
 from paper_figures.questions.answer import Answer
 from paper_figures.questions.sources import Sources, described, not_run, planned, times, trained_beyond
-from repro.claims.survival import curve
+from repro.claims.survival import curve, given_up_last
 from repro.runs.registry import get_task
 
 TASK = "store_recall"
@@ -24,7 +24,7 @@ that ended there unsolved. 200 is the last iteration of the paper's Fig. 2b, 500
 MEASURED = """\
 A run ends when the error on one batch of 128 fresh trials is below 5 %. Runs that were given up earlier than others
 are censored there. A share of networks solved is that of the Kaplan-Meier curve with its 95 % interval (log-log),
-or of the runs that lasted so long where none has solved the task."""
+or of the runs that lasted so long where none has solved the task. Where no run lasted so long there is none."""
 
 
 def answer(sources: Sources) -> Answer:
@@ -56,11 +56,11 @@ def answer(sources: Sources) -> Answer:
 
 def solved(of: tuple[np.ndarray, np.ndarray], by: int) -> tuple[float, float, float, int] | None:
     """The share solved within `by` iterations and its interval, and the number of runs that lasted so long or solved
-    the task earlier; None if there is none."""
+    the task earlier; None without runs, or if the last were given up before."""
     values, censored = of
-    known = int((~censored | (values >= by)).sum())
-    if not known:
+    if not len(values) or (values[given_up_last(values, censored)] < by).any():
         return None
+    known = int((~censored | (values >= by)).sum())
     at, surviving, low, high = curve(values, censored)
     until = int(np.searchsorted(at, by, side="right"))
     if not until:
@@ -75,10 +75,11 @@ def _short(by_bar: Times) -> str:
     if not shares:
         return "Not known yet: no run has ended."
     shares[0] = f"{shares[0].replace('within', 'solve the task within')} iterations"
+    rests = _longest(*by_bar[BARS[0]]) if values[-1][1] else ""
     until = f"None solves it until iteration {max(never)}. " if never else ""
     return (
         f"{until}Of {len(by_bar[BARS[0]][0])} networks of 20 LIF neurons that BPTT trains, {', '.join(shares)}."
-        f"{_longest(*by_bar[BARS[0]])} The text names no horizon; {HORIZONS[0]} is the last iteration that it shows."
+        f"{rests} The text names no horizon; {HORIZONS[0]} is the last iteration that it shows."
     )
 
 
@@ -107,23 +108,23 @@ def _table(by_bar: Times) -> list[list[str]]:
 def _draw(figure: Figure, by_bar: Times) -> None:
     axes = style.grid(figure, 1, 1, left=0.5, right=1.4, top=0.3, bottom=0.4)[0, 0]
     labels, ends = get_task(TASK).variants, {}
-    last = max(HORIZONS)
     for bar, (values, censored) in by_bar.items():
-        if not len(values):
+        trained = values[np.isfinite(values)]
+        if not len(trained):
             continue
         colour = style.COLOURS[bar]
         at, *curves = curve(values, censored)
-        at = np.concatenate([[1], at, [last]])
+        at = np.concatenate([[1], at, [trained.max()]])
         surviving, low, high = (np.concatenate([[1.0], y, y[-1:] if len(y) else [1.0]]) for y in curves)
         axes.plot(at, 100 * surviving, color=colour, lw=1.2, **STEPPED)
         axes.fill_between(at, 100 * low, 100 * high, color=colour, **SHADE)
         given_up = values[censored & np.isfinite(values)]
         height = 100 * surviving[np.searchsorted(at, given_up, side="right") - 1] if len(given_up) else given_up
         axes.plot(given_up, height, ls="", marker="|", ms=5, color=colour, clip_on=False)
-        ends[labels[bar].label] = style.End(float(100 * surviving[-1]), colour)
+        ends[labels[bar].label] = style.End(float(100 * surviving[-1]), colour, min(float(at[-1]), max(HORIZONS)))
     for by in HORIZONS:
         axes.axvline(by, color=style.GREY, lw=0.6, ls=(0, (3, 2)), zorder=0)
         axes.text(by, 104, str(by), ha="center", color=style.GREY)
-    axes.set(xscale="log", xlim=(10, last), ylim=(0, 100), xlabel="iterations", ylabel="not solved yet (%)")
+    axes.set(xscale="log", xlim=(10, max(HORIZONS)), ylim=(0, 100), xlabel="iterations", ylabel="not solved yet (%)")
     style.plain_log(axes.xaxis)
     style.label_ends(axes, ends, {}, gap=0.08)

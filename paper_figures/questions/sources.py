@@ -25,7 +25,7 @@ SAME_RUN = ["variant", "config_hash", "seed"]
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """The folders of records, in the order in which they count."""
+    """The folders of records, in the order in which their runs count; those that ended before unfinished ones."""
 
     where: tuple[str | Path, ...]
 
@@ -33,7 +33,7 @@ class Sources:
         """The task's runs that ended, at the paper's size if there are any, one row a run; see `frames.load`."""
         loaded = [frames.load(where, task, "all") for where in self.where]
         known = pd.concat([frame for frame in loaded if len(frame)] or loaded[:1], ignore_index=True)
-        _, rows = choose(get_task(task), known.drop_duplicates(SAME_RUN, ignore_index=True))
+        _, rows = choose(get_task(task), frames.one_of_each(known, SAME_RUN))
         return rows[rows.status.isin(ENDED)].sort_values(["variant", "seed"], ignore_index=True)
 
     def study(self, name: str) -> tuple[Study, pd.DataFrame]:

@@ -9,6 +9,7 @@ import pandas as pd
 from repro.claims.claim import PaperClaim
 from repro.claims.criteria import SeedPlan
 from repro.errors import UserError
+from repro.records.frames import one_of_each
 from repro.text import format_number
 
 NO_VALUE = "no finite"  # why a run that finished counts as lost: its metric is missing or NaN
@@ -120,7 +121,7 @@ class Evidence:
         planned: bool = False,
     ) -> None:
         """`records` as repro.records.frames.load returns them; `paper` maps (task, variant) to the hashes of configs at
-        the paper's scale: where a seed has records of several, the first hash counts."""
+        the paper's scale: where a seed has records of several, see `first_of_seed`."""
         self._records = records
         self._paper = paper
         self._lenient = lenient
@@ -177,24 +178,28 @@ def _in_units(values: pd.Series, rows: pd.DataFrame, unit: str) -> pd.Series:
 
 
 def first_of_seed(rows: pd.DataFrame, hashes: Sequence[str]) -> pd.DataFrame:
-    """The records of some configs, indexed by seed; of a seed that has several the config that is named first.
+    """The records of some configs, indexed by seed; of a seed that has several the config that is named first of those
+    whose run ended.
 
     Raises UserError when two of one config are of the same seed.
     """
-    chosen = by_seed(rows[:0])
-    for config_hash in hashes:
-        more = by_seed(rows[rows["config_hash"] == config_hash])
-        chosen = pd.concat([chosen, more.drop(chosen.index, errors="ignore")]) if len(chosen) else more
-    return chosen.sort_index()
+    ours = rows[rows["config_hash"].isin(hashes)]
+    _require_one_a_run(ours)
+    ordered = ours.sort_values("config_hash", key=lambda digests: digests.map(hashes.index), kind="stable")
+    return one_of_each(ordered, ["seed"]).set_index("seed").sort_index()
 
 
 def by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     """The records of one config, indexed by seed. Raises UserError when two are of the same seed."""
-    twice = rows[rows["seed"].duplicated()]
+    _require_one_a_run(rows)
+    return rows.set_index("seed").sort_index()
+
+
+def _require_one_a_run(rows: pd.DataFrame) -> None:
+    twice = rows[rows.duplicated(["config_hash", "seed"])]
     if len(twice):
         name = " ".join(str(twice.iloc[0][key]) for key in ("task", "variant", "config_hash"))
         raise UserError(f"{name} has two records of seed {twice.iloc[0]['seed']}; a run has one: move the other away")
-    return rows.set_index("seed").sort_index()
 
 
 def _at_least(rows: pd.DataFrame, metric: str) -> pd.Series:

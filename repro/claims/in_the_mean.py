@@ -9,7 +9,7 @@
 
 All statements of a claim must hold. No interval and no test is asked for, so this is less than "reproduced": chance
 decides where two bars are alike. A mean of values of which some were lost must lie inside the tolerance also with the
-lost ones at the worst value of another run; runs that were all lost do not meet a claim.
+lost ones at the worst value of another run; a median must be finite; runs that were all lost do not meet a claim.
 """
 
 import math
@@ -20,6 +20,7 @@ import numpy as np
 from repro.claims.claim import PaperClaim
 from repro.claims.evidence import Evidence, Sample
 from repro.claims.relation_results import RelationResult, judge_relations
+from repro.claims.survival import given_up_last, median
 from repro.claims.values import judge_value
 from repro.text import format_number
 
@@ -55,11 +56,19 @@ def _value(claim: PaperClaim, evidence: Evidence) -> tuple[bool | None, str]:
     assert claim.claimed is not None and claim.tolerance is not None
     low, high = claim.tolerance.bounds(claim.claimed)
     high = math.inf if claim.at_least else high
+    if claim.statistic == "median" and not _has_median(sample):
+        return False, "no median"
     text = ("at least " if value.bound else "") + format_number(value.observed)
     if value.bound:  # the mean, or median, lies somewhere above
         return (False if value.observed > high else True if high == math.inf and value.observed >= low else None), text
     both = [value.observed] + [float(np.mean(sample.with_the_worst))] * (claim.statistic == "mean")
     return all(low <= number <= high for number in both), text
+
+
+def _has_median(sample: Sample) -> bool:
+    """Whether half of the runs may reach what is measured: those that were given up last would do so at best."""
+    times, censored = sample.times
+    return math.isfinite(median(times, censored & ~given_up_last(times, censored)))
 
 
 def _relation(result: RelationResult) -> tuple[bool | None, str]:

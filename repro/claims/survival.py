@@ -35,23 +35,35 @@ def median(times: np.ndarray, censored: np.ndarray) -> float:
 
 def interval_of_median(times: np.ndarray, censored: np.ndarray) -> tuple[float, float]:
     """The 95 % interval of the median (Brookmeyer and Crowley): the times at which the log-log interval of the
-    Kaplan-Meier curve contains one half. The upper end may be infinite. Fewer than two runs: (nan, nan)."""
+    Kaplan-Meier curve contains one half. The upper end may be infinite. Fewer than two runs: (nan, nan).
+
+    The lower end is at most where the last runs were given up, if it may lie anywhere beyond.
+    """
     if len(times) < 2:
         return math.nan, math.nan
-    at, _, low, high = curve(times, censored)
-    ends = [at[np.flatnonzero(bound <= 0.5)[:1]] for bound in (low, high)]
-    first, last = (float(end[0]) if len(end) else math.inf for end in ends)
-    return first, last
+    at_best, _, low, _ = curve(times, censored & ~given_up_last(times, censored))
+    at, _, _, high = curve(times, censored)
+    first, last = at_best[low <= 0.5], at[high <= 0.5]
+    return float(first[0]) if len(first) else math.inf, float(last[0]) if len(last) else math.inf
+
+
+def given_up_last(times: np.ndarray, censored: np.ndarray) -> np.ndarray:
+    """Which runs [run] were given up where all records end: what becomes of them later is not known, and at best they
+    have the event at once. None where the last run to end had the event, or all were lost."""
+    last = np.max(times, initial=-math.inf, where=np.isfinite(times))
+    return censored & (times == last)
 
 
 def log_rank(times: np.ndarray, censored: np.ndarray, others: np.ndarray, others_censored: np.ndarray) -> float:
     """Two-sided p of the log-rank test that two groups of runs have the same distribution of times; 1 if no run of
-    either had the event."""
+    either had the event, nan if no event decides: where one happened, runs of one group alone were left, or all had it.
+    """
     from scipy.stats import logrank
 
     if censored.all() and others_censored.all():
         return 1.0
-    return float(logrank(_data(times, censored), _data(others, others_censored)).pvalue)
+    with np.errstate(invalid="ignore"):  # no event decides: 0 / 0
+        return float(logrank(_data(times, censored), _data(others, others_censored)).pvalue)
 
 
 def _data(times: np.ndarray, censored: np.ndarray) -> Any:

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=parse_list,
         default=("accepted",),
         help="where to read records, such as accepted,runs: runs (yours), accepted (the committed ones, the default) "
-        "or folders; of a run that is in several the first counts",
+        "or folders; of a run that is in several the first that ended counts",
     )
 
 

@@ -70,6 +70,13 @@ def load_curves(where: str | Path = "runs", series: str = "nmse", task: str | No
     return pd.concat(frames or [pd.DataFrame(columns=list(columns))], ignore_index=True)[list(columns)].astype(columns)
 
 
+def one_of_each(rows: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
+    """One row of each combination of `keys`, of rows as `load` returns them: the first whose run ended, or where none
+    did the first. Rows of runs that ended come first."""
+    ended_first = (rows["status"] == "unfinished").argsort(kind="stable")
+    return rows.iloc[ended_first].drop_duplicates(list(keys))
+
+
 def _config_keys(configs: Sequence[Mapping[str, Any]], wanted: str | Sequence[str]) -> list[str]:
     """The keys that become columns. Raises UserError for one that no record has."""
     known = list(dict.fromkeys(key for config in configs for key in config))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from repro.records.frames import one_of_each
 from repro.runs.config import Value, config_hash
 from repro.runs.scale import paper_hashes
 from repro.runs.task import Task
@@ -39,12 +40,12 @@ def choose(task: Task, runs: "pd.DataFrame") -> "tuple[Size, pd.DataFrame]":
 
 
 def _of(size: Size, runs: "pd.DataFrame") -> "pd.DataFrame":
-    """The runs of a size; of a variant and seed with several the first of the size's hashes."""
+    """The runs of a size; of a variant and seed with several the first of the size's hashes whose run ended."""
     place = {(variant, digest): place for variant, hashes in size.hashes.items() for place, digest in enumerate(hashes)}
-    at = runs[["variant", "seed"]].assign(
+    at = runs[["variant", "seed", "status"]].assign(
         place=[place.get(pair, -1) for pair in zip(runs.variant, runs.config_hash, strict=True)]
     )
-    ours = at[at.place >= 0].sort_values("place", kind="stable").drop_duplicates(["variant", "seed"])
+    ours = one_of_each(at[at.place >= 0].sort_values("place", kind="stable"), ["variant", "seed"])
     return runs.loc[ours.index.sort_values()]
 
 

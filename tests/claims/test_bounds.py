@@ -32,7 +32,7 @@ def test_a_lower_bound_reproduces_no_value(tmp_path):
     (beyond,) = judged(tmp_path, bounded({"a": [80.0] * 6}, {"a": {0}}), COUNT)
     assert beyond.verdict == "not reproduced"  # the truth is larger still
     (median,) = judged(tmp_path, bounded(values, {"a": set(range(6))}), MEDIAN)
-    assert median.verdict == "not reproduced" and "no median" in median.reason
+    assert median.verdict == "inconclusive" and "no median (95 % interval 50 and above)" in median.reason
     assert "6 of 6 runs of a did not reach it: 50 is a lower bound" in never.reason
     assert "did not reach it" not in control.reason
     assert ">= 50" in format_table([never]) and ">= " not in format_table([control])
@@ -50,13 +50,29 @@ def test_a_median_stands_when_the_truth_of_a_few_runs_cannot_move_it_out_of_the_
     assert wide.verdict == "inconclusive" and "overlaps an edge" in wide.reason
 
 
+def test_a_median_beyond_where_all_runs_were_given_up_is_not_known(tmp_path):
+    """25 to 75 is wanted: iterations after 30, or after 75, may not be known."""
+
+    def verdict(times: list[float], lost: int = 0, until: float = 30.0) -> str:
+        frame = records({"a": times + [0.0] * lost}, {"a": range(len(times), len(times) + lost)})
+        return judged(tmp_path, frame.assign(mse_at_least=(frame["mse"] == until).astype(float)), MEDIAN)[0].verdict
+
+    assert [verdict([30.0] * 12), verdict([20.0] + [30.0] * 11)] == ["inconclusive"] * 2
+    assert verdict([80.0] * 12, until=80.0) == "not reproduced"  # it is beyond 75, wherever that is
+    assert verdict([30.0] * 5, lost=7) == "inconclusive"
+    assert verdict([30.0], lost=11) == "not reproduced"  # whatever becomes of one run in twelve
+
+
 def test_an_interval_without_an_upper_end_is_printed_so(tmp_path):
     (half,) = judged(tmp_path, bounded({"a": [*range(40, 49), *[90.0] * 6]}, {"a": set(range(9, 15))}), MEDIAN)
     assert half.high == math.inf and half.low < 47
     text = f"{half.low:.0f} and above"
     assert f"95 % interval {text}" in half.reason and text in format_table([half])
     (never,) = judged(tmp_path, bounded({"a": [90.0] * 8}, {"a": set(range(8))}), MEDIAN)
-    assert "no median over 8 seeds" in never.reason and "inf" not in never.reason + format_table([never])
+    assert (
+        "no median (95 % interval 90 and above) over 8 seeds" in never.reason
+        and "inf" not in never.reason + format_table([never])
+    )
 
 
 def test_a_lower_bound_above_the_paper_s_own_bound_reaches_it(tmp_path):

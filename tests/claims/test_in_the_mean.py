@@ -85,6 +85,16 @@ def test_lost_runs(tmp_path: Path) -> None:
     assert holds(tmp_path, ORDER, two, {"b": [0, 1, 2]}) is False
 
 
+def test_a_median_where_most_runs_were_lost_is_infinite(tmp_path: Path) -> None:
+    small = VALUE + '; statistic = "median"'
+    assert holds(tmp_path, small, {"a": [0.0, 0.01, 0.0]}, {"a": [0, 2]}) is False
+    assert holds(tmp_path, small, {"a": [0.0, 0.01, 0.01]}, {"a": [0]}) is True
+    assert holds(tmp_path, TIME, {"a": [0.0, 400.0, 0.0]}, {"a": [0, 2]}, bounds=True) is False
+    at_least = TIME.replace("claimed = 50", "claimed = 900")  # half may reach it between 450 and 1350
+    assert holds(tmp_path, at_least, {"a": [0.0, 400.0, 400.0]}, {"a": [0]}, bounds=True) is None
+    assert holds(tmp_path, at_least, {"a": [0.0, 400.0, 0.0]}, {"a": [0, 2]}, bounds=True) is False
+
+
 def test_numbers_that_are_not_compared(tmp_path: Path) -> None:
     (claim,) = claims(tmp_path, VALUE + '; relations = ["a < b"]', head=HEAD)
     evidence = Evidence(records({"a": [5.0] * 3, "b": [6.0] * 3}), HASHES)

@@ -114,6 +114,19 @@ def test_unfinished_runs_are_not_judged_and_have_not_failed(tmp_path):
     assert judged(tmp_path, failed, FREE)[0].verdict == "not reproduced"  # control
 
 
+def test_an_unfinished_run_hides_none_that_ended(tmp_path):
+    """Seeds 0 to 2 ended with the second hash; 0 and 3 were begun with the first."""
+    ended, begun = records({"a": [19.0] * 3}, config_hash="short"), records({"a": [5.0] * 4})
+    begun = begun[begun["seed"].isin([0, 3])].assign(status="unfinished", reason="1 of 20 iterations")
+    hashes, (claim,) = {("toy", "a"): ("paper", "short")}, claims(tmp_path, FREE)
+    for frame in (pd.concat([begun, ended]), pd.concat([ended, begun])):
+        (result,) = check([claim], frame, hashes)
+        assert result.n_seeds == 3 and "1 of 4 runs of a is unfinished (seed 3: " in result.reason
+        assert (result.observed, result.verdict) == (19, "reproduced")
+    (control,) = check([claim], pd.concat([begun.assign(status="finished"), ended]), hashes)
+    assert (control.n_seeds, control.observed) == (4, (19 + 19 + 5 + 5) / 4)
+
+
 def test_the_others_are_judged_without_unfinished_ones(tmp_path):
     value, order = judged(tmp_path, unfinished({2}), FREE, ORDER.replace('; requires = "flat"', ""))
     assert (value.verdict, value.n_seeds, value.observed) == ("reproduced", 2, 15)

@@ -1,6 +1,7 @@
 """Censored times: medians, intervals and tests on made-up data of known answer."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -40,6 +41,23 @@ def test_a_lost_run_stays_among_those_at_risk():
     assert np.isnan(interval_of_median(times[:1], marks[:1])).all()
 
 
+@pytest.mark.parametrize(
+    ("times", "never", "first"),
+    [
+        ([30] * 12, 12, 30),  # the median is anywhere beyond 30
+        ([20] + [30] * 11, 11, 30),  # at 20 11/12 are left, and (11/12)^exp(1.96 * 1.0004) = 0.54
+        ([10] * 9 + [30] * 3, 3, 10),  # at 10 a fourth is left
+        ([10] + [20] * 5 + [30] * 6, 0, 20),
+        ([30] + [math.inf] * 11, 12, math.inf),  # of lost runs all is known: at best 11/12 are left
+        ([30] * 5 + [math.inf] * 7, 12, 30),  # 7/12, whose lower end is 0.27
+        ([math.inf] * 4, 4, math.inf),
+    ],
+)
+def test_the_interval_begins_no_later_than_the_last_run_was_given_up(times, never, first):
+    marks = [0] * (len(times) - never) + [1] * never
+    assert interval_of_median(*censored(times, marks))[0] == first
+
+
 @pytest.mark.parametrize("given_up", [math.inf, 80.0])
 @pytest.mark.parametrize("n", [10, 40])
 def test_the_interval_covers_the_median_about_as_often_as_it_says(n, given_up):
@@ -68,3 +86,14 @@ def test_runs_that_never_get_there_on_either_side_do_not_differ():
     times, marks = censored([500] * 8, [1] * 8)
     assert log_rank(times, marks, times, marks) == 1
     assert log_rank(times, marks, np.full(8, 40.0), ~marks) < 0.01  # control
+
+
+def test_there_is_no_log_rank_test_where_no_event_decides():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        early, late = censored([5, 5, 5], [1, 1, 1]), censored([10, 20, 30], [0, 0, 0])
+        assert math.isnan(log_rank(*early, *late)) and math.isnan(log_rank(*late, *early))
+        at_once = censored([5, 5], [0, 0])
+        assert math.isnan(log_rank(*at_once, *at_once))
+    # by hand: at 10 one of four has it, where half were expected, with a variance of 1/4; later one group is left
+    assert log_rank(*censored([15, 15], [1, 1]), *censored([10, 20], [0, 0])) == pytest.approx(math.erfc(0.5**0.5))

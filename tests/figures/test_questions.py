@@ -13,8 +13,11 @@ from paper_figures.questions.page import page
 from paper_figures.questions.sources import Sources, planned, times
 from repro.cli.main import main
 from repro.records import store
+from repro.runs.config import config_hash
+from repro.runs.registry import get_task
 from repro.studies import studyfile, table
 from repro.studies.table import Row
+from tests.records.made_up import made_run
 
 NONE = np.zeros(0)
 RATES = studyfile.load(studyfile.find("pattern_generation_rates"))
@@ -55,6 +58,16 @@ def test_alignment_decides_only_where_it_does() -> None:
     )
 
 
+def test_networks_that_cannot_be_compared_get_no_p() -> None:
+    """Those with a bad alignment were all given up after 30 iterations, before any of the others solved the task."""
+    bad, good = of([-0.4] * 3, [30] * 3), of([0.4] * 3, [40, 50, 60])
+    picked = alignment._joined(bad._replace(failed=np.ones(3, bool)), good)
+    assert alignment._of_chosen(picked).endswith("(0.40 to 0.40), 0 (a median of 50 iterations).")
+    assert "is not shown to matter" in alignment._verdict(good, picked)
+    early = alignment._joined(bad._replace(failed=np.ones(3, bool)), of([0.4] * 3, [20, 50, 60]))
+    assert "(a median of 50 iterations; log-rank p = 0." in alignment._of_chosen(early)  # control
+
+
 def test_alignment_counts_failures_by_sign_by_size_and_later_solutions() -> None:
     small = of([-0.3, -0.2, 0.1, 0.2], [2000, 2000, 2000, 80])
     assert alignment._of_signs(small) == (
@@ -92,6 +105,18 @@ def test_shares_solved_by_a_horizon() -> None:
     shares = [horizon.solved((values, censored), by) for by in (50, 200, 500)]
     assert [found[0] if found else None for found in shares] == [0, 0.25, 0.5]
     assert horizon.solved((NONE, np.zeros(0, bool)), 200) is None
+
+
+def test_a_finished_run_counts_before_the_same_run_unfinished_in_an_earlier_folder(tmp_path: Path) -> None:
+    task = get_task("store_recall")
+    config = task.resolve("bptt", "paper", data={})
+    run = {"task": task.name, "variant": "bptt", "config": vars(config), "config_hash": config_hash(config)}
+    made_run(tmp_path / "one", **run, status="unfinished", reason="1 of 2000 iterations", metrics={})
+    made_run(tmp_path / "two", **run, metrics={"iterations": 40.0})
+    made_run(tmp_path / "three", **run, metrics={"iterations": 50.0})
+    found = Sources((tmp_path / "one", tmp_path / "two", tmp_path / "three")).runs(task.name)
+    assert found.iterations.tolist() == [40]
+    assert Sources((tmp_path / "one", tmp_path / "three", tmp_path / "two")).runs(task.name).iterations.tolist() == [50]
 
 
 def test_seeds_and_what_is_planned() -> None:

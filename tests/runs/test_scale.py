@@ -89,6 +89,15 @@ def test_runs_of_several_lengths_go_together_and_of_one_seed_the_longest_counts(
     assert sorted(zip(rows.seed, rows["config.iterations"], strict=True)) == [(0, 4000), (1, 4000)]
 
 
+def test_a_run_that_ended_counts_before_a_longer_one_that_has_not():
+    ended = runs(RECALL, ("bptt", {"iterations": "500"}), seeds=3)
+    begun = runs(RECALL, ("bptt", {}), status="unfinished", seeds=4)
+    _, rows = choose(RECALL, pd.concat([begun, ended], ignore_index=True))
+    assert sorted(zip(rows.seed, rows["config.iterations"], strict=True)) == [(0, 500), (1, 500), (2, 500), (3, 2000)]
+    _, rows = choose(RECALL, pd.concat([begun.assign(status="failed"), ended], ignore_index=True))
+    assert set(rows["config.iterations"]) == {2000}  # control
+
+
 def test_without_records_or_configs_it_is_the_config_of_the_task():
     expected = {variant: (PATTERN.paper_hash(variant),) for variant in PATTERN.variants}
     assert paper_hashes(PATTERN, pd.DataFrame({"variant": [], "config_hash": [], "status": []})) == expected
