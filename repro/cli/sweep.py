@@ -125,8 +125,10 @@ def _table(study: "Study", url: str | None) -> int:
 
         states = Queue(study, url).states() if begun(study, url) else {}
         pruned = [job for job, state in states.items() if state.name == "pruned"]
-    path, runs = table.write(study, pruned=pruned)
+    path, runs, left_out = table.write(study, pruned=pruned)
     print(f"{runs} of {count(study.size, 'run')} in {shown(path)}")
+    if left_out:
+        print(f"left out: {count(left_out, 'row')} of other seeds, values or settings than the study's")
     return 0
 
 

@@ -43,7 +43,7 @@ def default_loggers() -> tuple[str, ...]:
 
 
 def check_shared_id(runs: int, loggers: Sequence[str] | None) -> None:
-    """Raises UserError where WANDB_RUN_ID would give several runs with these loggers (None: the default ones) one id."""
+    """Raises UserError where WANDB_RUN_ID would give several runs one id; `loggers` are theirs (None: the default)."""
     names = default_loggers() if loggers is None else loggers
     if runs > 1 and WANDB in names and os.environ.get("WANDB_RUN_ID"):
         raise UserError(f"WANDB_RUN_ID names one W&B run, and {runs} runs are to be trained; unset it")

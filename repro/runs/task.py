@@ -48,9 +48,10 @@ class Task:
     `make`, a function (arguments). `data_here` gives the config values that follow from the data on this machine;
     `substitutes` are data in place of the paper's (name on the figures -> config values), from which no value of
     the paper can be judged. `data_version` maps a config to the values that identify its data where a user may replace
-    them, such as a digest (empty where this machine lacks the data). `listed` are readings of values that the text leaves open (key -> values besides the
-    default; keys with choices need none): runs with these are of the paper's scale too. `given_up_after` is the key of
-    the iteration at which a run is given up, where that is all it is: runs then end by themselves.
+    them, such as a digest (empty where this machine lacks the data). `listed` are readings of values that the text
+    leaves open (key -> values besides the default; keys with choices need none): runs with these are of the paper's
+    scale too. `given_up_after` is the key of the iteration at which a run is given up, where that is all it is: runs
+    then end by themselves.
     """
 
     name: str

@@ -49,7 +49,9 @@ class WordPredictionData(pl.LightningDataModule):
         super().__init__()
         self.config, self.corpus = config, corpus(config.corpus)
         if config.corpus_digest not in ("", data_version(config).get("corpus_digest")):
-            raise UserError(f"corpus_digest={config.corpus_digest}: another text is here; leave the key out to train on it")
+            raise UserError(
+                f"corpus_digest={config.corpus_digest}: another text is here; leave the key out to train on it"
+            )
         if len(self.corpus.words) > config.vocabulary:
             raise UserError(f"vocabulary={config.vocabulary}: the text has {len(self.corpus.words)} different words")
         self.streams = self._cut("training", config.training_words, config.batch_size)

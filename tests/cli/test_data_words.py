@@ -220,7 +220,8 @@ def test_runs_of_another_text_are_other_runs(
     for lines in (40, 60, 40):
         assert main(["data", "text", str(written(tmp_path, lines))]) == 0
         config = task.resolve("bptt_4", "smoke", {"corpus": "text"} if treebank else None)
-        hashes.append(config_hash(config)), digests.append(config.corpus_digest)
+        hashes.append(config_hash(config))
+        digests.append(config.corpus_digest)
         assert corpus("text").label == f"own text {config.corpus_digest}"
     assert hashes[0] == hashes[2] != hashes[1] and digests[0] == digests[2] != digests[1]
     assert config_hash(task.resolve("bptt_4", "smoke", data={})) == ptb_run != hashes[0]
