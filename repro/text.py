@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
     """A time a person can read: "8 s", "3.5 min", "12 h"."""
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 1.5 * size:
-            return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
+            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 1):.0f} s"
 
 

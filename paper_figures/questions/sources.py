@@ -40,7 +40,7 @@ class Sources:
         """A study, and the runs on the paper's data in its table that ended, one row a run, with numbers as numbers."""
         study = studyfile.load(studyfile.find(name))
         rows = table.read_paper(study)
-        texts = {"task", "variant", "status", "reason", "commit", "machine", table.DATA}
+        texts = {"task", "variant", *table.STATE, *table.LAST, table.DATA, table.CONFIG}
         texts |= {key for key, values in study.grid.items() if isinstance(values[0], str)}
         frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["variant", "seed", "status", *study.grid])
         for column in set(frame.columns) - texts - {key for key, v in study.grid.items() if isinstance(v[0], bool)}:

@@ -20,9 +20,8 @@ def execute(args: argparse.Namespace) -> int:
     from repro.records.sums import SUMS, sums_of, sums_text
 
     root = store.folder(args.records)
-    folders = store.record_folders(root)
-    is_accepted = root.resolve() == store.folder("accepted").resolve()
-    accepted = is_accepted and bool(folders) and not args.dry_run
+    folders = store.record_folders(root, verified=False)  # old records may have no list yet
+    accepted = store.is_accepted(root) and bool(folders) and not args.dry_run
     if accepted and migrate(folders, dry_run=True):
         (root / SUMS).unlink(missing_ok=True)  # a process that ends too early leaves no list, not a wrong one
     changed = migrate(folders, args.dry_run)

@@ -65,7 +65,7 @@ def execute(args: argparse.Namespace, words: Words | None = None, worker: Sequen
         return _launch(args, missing) if elsewhere else 0
     ends = []
     if missing:
-        check_shared_id(len(missing))
+        check_shared_id(len(missing), args.logger)
         if elsewhere:
             return _launch(args, missing)
         jobs = FigureRuns(args.figure, args.profile, missing)

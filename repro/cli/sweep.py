@@ -47,15 +47,24 @@ def execute(args: argparse.Namespace) -> int:
     *before, name = args.words
     if before not in ([], ["status"], ["table"]):
         raise UserError(f"repro sweep {' '.join(args.words)}: wants one STUDY, or status STUDY, or table STUDY")
+    if before:
+        _refuse_options(args)
     study = studyfile.load(studyfile.find(name))
     if before == ["table"]:
         return _table(study, args.storage)
     require_optuna("a sweep")
     if before:
-        check_launcher(args)
         return _status(study, args.storage)
     store.require_writable(study.folder)
     return _sweep(study, args)
+
+
+def _refuse_options(args: argparse.Namespace) -> None:
+    """Raises UserError for options of training: `status` and `table` train nothing."""
+    for name, value in vars(args).items():
+        if name not in ("words", "storage", "callbacks") and value != args.parser.get_default(name):
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} is for training; `repro sweep {args.words[0]} STUDY` takes --storage alone")
 
 
 def study_loggers(args: argparse.Namespace) -> Sequence[str] | None:
@@ -73,8 +82,7 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
     until, elsewhere = time_limit(args.minutes), check_launcher(args)
     if not elsewhere:
         check_possible(get_task(study.task), args.device, args.minutes)
-    if "wandb" in (args.logger or ()):
-        check_shared_id(study.size)
+    check_shared_id(study.size, study_loggers(args))
     if args.dry_run:
         print(announcement(study, Queue(study, args.storage).states() if begun(study, args.storage) else {}))
         return launch(_submission(study, args), dry_run=True) if elsewhere else 0
@@ -117,8 +125,10 @@ def _table(study: "Study", url: str | None) -> int:
 
         states = Queue(study, url).states() if begun(study, url) else {}
         pruned = [job for job, state in states.items() if state.name == "pruned"]
-    path, runs = table.write(study, pruned=pruned)
+    path, runs, left_out = table.write(study, pruned=pruned)
     print(f"{runs} of {count(study.size, 'run')} in {shown(path)}")
+    if left_out:
+        print(f"left out: {count(left_out, 'row')} of other seeds, values or settings than the study's")
     return 0
 
 

@@ -11,6 +11,7 @@ from repro.jobs.figure_runs import FigureRuns
 from repro.jobs.job import counts
 from repro.jobs.plan import run_words
 from repro.records import store
+from repro.records.loggers import check_shared_id
 from repro.runs import registry
 from repro.runs.bootstrap import check_possible
 from repro.text import shown
@@ -34,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Train until the queue is empty or the time is over; 1 where a run failed, 75 where runs are left.
 
-    Raises UserError for a queue that has not been begun.
+    Raises UserError for a queue that has not been begun, and where WANDB_RUN_ID would name several runs.
     """
     require_optuna("`repro work`")
     from repro.jobs.queue import Queue
@@ -49,6 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     store.require_writable(store.folder("runs"))
     queue = Queue(jobs, args.storage)
     loggers = args.logger if isinstance(jobs, FigureRuns) else study_loggers(args)
+    check_shared_id(jobs.size or len(queue.states()), loggers)
     train(queue, run_words(args.device, loggers), ("--workers", args.workers), until)
     print(counts(jobs.size, queue.states()))
     status = exit_status(queue)

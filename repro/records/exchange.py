@@ -26,8 +26,8 @@ STAMP = (1980, 1, 1, 0, 0, 0)  # no time: equal runs give equal files
 def pack(folders: Sequence[Path], file: Path, checkpoints: bool = True) -> list[str]:
     """Write runs into one file, whole or not at all; return their names (TASK/VARIANT-HASH/seed-N).
 
-    Raises UserError when a run is being trained, its record or arrays are broken, two runs have one name, or the file
-    is there already.
+    Raises UserError when a run is being trained, its record or arrays are broken, it has neither a record nor a
+    checkpoint that is packed, two runs have one name, or the file is there already.
     """
     if file.exists() or file.is_symlink():
         raise UserError(f"{file} exists; -o names a new file")
@@ -35,7 +35,7 @@ def pack(folders: Sequence[Path], file: Path, checkpoints: bool = True) -> list[
         raise UserError(f"cannot write {file}: there is no folder {file.parent}")
     members: dict[str, Path] = {}
     for folder in folders:
-        _check(folder)
+        _check(folder, checkpoints)
         for name in FILES if checkpoints else FILES[:-1]:
             if (folder / name).is_file():
                 members[_member(folder, name, members)] = folder / name
@@ -48,7 +48,7 @@ def pack(folders: Sequence[Path], file: Path, checkpoints: bool = True) -> list[
     return sorted({_run(name) for name in members})
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path, checkpoints: bool) -> None:
     """Raises UserError for a run that cannot be packed."""
     if is_locked(folder):
         raise UserError(f"{folder} is being trained; pack it when that has ended or was stopped")
@@ -56,6 +56,8 @@ def _check(folder: Path) -> None:
         read_arrays(folder, read_record(folder))
     elif not (folder / CHECKPOINT).is_file():
         raise UserError(f"{folder} has neither a record nor a checkpoint: nothing to pack")
+    elif not checkpoints:
+        raise UserError(f"{folder} has no record: without its checkpoint there is nothing to pack")
 
 
 def _member(folder: Path, file: str, others: Mapping[str, Path]) -> str:

@@ -42,9 +42,10 @@ def default_loggers() -> tuple[str, ...]:
     return (WANDB,) if is_installed(WANDB) else ()
 
 
-def check_shared_id(runs: int) -> None:
-    """Raises UserError where WANDB_RUN_ID would give several runs one id."""
-    if runs > 1 and os.environ.get("WANDB_RUN_ID"):
+def check_shared_id(runs: int, loggers: Sequence[str] | None) -> None:
+    """Raises UserError where WANDB_RUN_ID would give several runs one id; `loggers` are theirs (None: the default)."""
+    names = default_loggers() if loggers is None else loggers
+    if runs > 1 and WANDB in names and os.environ.get("WANDB_RUN_ID"):
         raise UserError(f"WANDB_RUN_ID names one W&B run, and {runs} runs are to be trained; unset it")
 
 

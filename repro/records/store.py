@@ -134,7 +134,7 @@ def figures_folder(where: str | Path = "runs") -> Path:
     """Where figures of the records under `where` are drawn unless the user names a folder: those of the accepted
     records have their own, so that they never replace the user's."""
     figures = ROOT / "figures"
-    return figures / "accepted" if folder(where).resolve() == folder("accepted").resolve() else figures
+    return figures / "accepted" if is_accepted(where) else figures
 
 
 def report_file() -> Path:
@@ -149,9 +149,14 @@ def data_folder() -> Path:
 
 def run_folders(where: str | Path) -> list[Path]:
     """Folders of runs, with or without a record, sorted by path. Raises UserError as `record_folders` does."""
-    if where == "accepted":
+    return _run_folders(_verified(where))
+
+
+def _verified(where: str | Path) -> Path:
+    """The folder that `where` means, by whatever name. Raises UserError when accepted files differ from their list."""
+    if is_accepted(where):
         verify(folder(where))
-    return _run_folders(folder(where))
+    return folder(where)
 
 
 def _run_folders(root: Path, task: str | None = None) -> list[Path]:
@@ -170,11 +175,13 @@ def _folders(path: Path) -> list[Path]:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def record_folders(where: str | Path, task: str | None = None) -> list[Path]:
-    """Folders that hold a record, sorted by path. Raises UserError when accepted files differ from their list."""
-    if where == "accepted":
-        verify(folder(where))
-    return [path for path in _run_folders(folder(where), task) if has_record(path)]
+def record_folders(where: str | Path, task: str | None = None, verified: bool = True) -> list[Path]:
+    """Folders that hold a record, sorted by path.
+
+    Raises UserError when accepted files differ from their list; with `verified` false the list is not read.
+    """
+    root = _verified(where) if verified else folder(where)
+    return [path for path in _run_folders(root, task) if has_record(path)]
 
 
 def read_all(where: str | Path, task: str | None = None) -> list[tuple[Path, RunRecord]]:

@@ -29,6 +29,10 @@ class Profile:
     without: tuple[str, ...] = ()
 
 
+def _no_version(config: Any) -> Mapping[str, Value]:
+    return {}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """One experiment of the paper.
@@ -43,9 +47,11 @@ class Task:
     `commands` is the path of a function (subparsers of argparse) that adds sources to `repro data`; each sets
     `make`, a function (arguments). `data_here` gives the config values that follow from the data on this machine;
     `substitutes` are data in place of the paper's (name on the figures -> config values), from which no value of
-    the paper can be judged. `listed` are readings of values that the text leaves open (key -> values besides the
-    default; keys with choices need none): runs with these are of the paper's scale too. `given_up_after` is the key of
-    the iteration at which a run is given up, where that is all it is: runs then end by themselves.
+    the paper can be judged. `data_version` maps a config to the values that identify its data where a user may replace
+    them, such as a digest (empty where this machine lacks the data). `listed` are readings of values that the text
+    leaves open (key -> values besides the default; keys with choices need none): runs with these are of the paper's
+    scale too. `given_up_after` is the key of the iteration at which a run is given up, where that is all it is: runs
+    then end by themselves.
     """
 
     name: str
@@ -70,6 +76,7 @@ class Task:
     commands: str = ""
     data_here: Callable[[], Mapping[str, Value]] = dict
     substitutes: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
+    data_version: Callable[[Any], Mapping[str, Value]] = _no_version
     listed: Mapping[str, tuple[Value, ...]] = dataclasses.field(default_factory=dict)
     given_up_after: str = ""
 
@@ -88,7 +95,7 @@ class Task:
         data: Mapping[str, Value] | None = None,
     ) -> Any:
         """The config of one run: the paper's values, then the variant's, the profile's, those of the `data` (what this
-        machine has, if None), the user's `--set`.
+        machine has, if None), the user's `--set`; and the version of the data, where `--set` names none.
 
         Raises UserError when a name, key, type or range is wrong.
         """
@@ -96,7 +103,9 @@ class Task:
         chosen = {**self.variant(variant).settings, **self.profile(profile).settings, **data}
         typed = {key: checked(self.config, key, value) for key, value in chosen.items()}
         typed |= {key: parse_value(self.config, key, text) for key, text in self._by_field(overrides or {}).items()}
-        return self.config(**typed)
+        config = self.config(**typed)
+        version = {key: value for key, value in self.data_version(config).items() if key not in typed}
+        return dataclasses.replace(config, **version)
 
     def _by_field(self, overrides: Mapping[str, str]) -> dict[str, str]:
         """The same with the fields' names of today. Raises UserError for an unknown key, or two of one field."""

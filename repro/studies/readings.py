@@ -15,7 +15,7 @@ from repro.claims.multiverse import Holds, ReadingResult
 from repro.jobs.job import Point
 from repro.runs.registry import get_task
 from repro.studies.spec import StudySpec
-from repro.studies.table import DATA, FIRST, LAST, STATE, Row, read_paper
+from repro.studies.table import CONFIG, DATA, FIRST, LAST, STATE, Row, read_paper
 from repro.studies.universe import Universe
 
 ENDED = ("finished", "failed")
@@ -69,7 +69,7 @@ def _others(universe: Universe, point: Point, rows: Sequence[Row]) -> list[Row]:
 
 def _frame(universe: Universe, point: Point, measure: str, rows: Sequence[Row], units: set[str]) -> pd.DataFrame:
     """The rows as repro.records.frames.load gives them, as far as claims need it; `units` are config keys."""
-    keys = {*FIRST, *STATE, *LAST, DATA, *_keys(universe)}
+    keys = {*FIRST, *STATE, *LAST, DATA, CONFIG, *_keys(universe)}
     names = list(dict.fromkeys(name for row in rows for name in row if name not in keys))
     frame = pd.DataFrame(
         [{key: row[key] for key in ("task", "variant", "status", "reason")} for row in rows],

@@ -54,7 +54,7 @@ def cell_text(cell: Cell) -> str:
     notes = [f"{n} {what}" for n, what in ((cell.pruned, "stopped early"), (cell.open, "to come")) if n]
     lost = sum(not math.isfinite(value) for value in cell.values)
     notes += [f"{lost} lost"] if lost else []
-    text = "" if not cell.values or lost else ("≥ " if cell.bounds else "") + number(cell.centre)
+    text = ("≥ " if cell.bounds else "") + number(cell.centre) if math.isfinite(cell.centre) else ""
     text += "" if math.isnan(cell.spread) else f" ± {cell.spread:.2g}"
     return " ".join(filter(None, [text, f"({', '.join(notes)})" if notes else ""]))
 

@@ -1,32 +1,44 @@
 """Every run of a study as one line of a CSV file that is small enough to be committed: sweeps/tables/STUDY.csv.
 
 Columns: task, variant, seed, the study's keys, status (finished, failed, unfinished or pruned), reason, the final
-metrics, the commit that trained the run, and the kind of machine. A task whose data are licensed has the column `data`
-too: the name of the data in place of the paper's, empty for the paper's. The runs themselves stay in results/studies,
-on the machine that made them: they are not records that were accepted, and they may be of any commit.
+metrics, the commit that trained the run, the kind of machine, and `config`, the hash of all settings of the run. A task
+whose data are licensed has the column `data` too: the name of the data in place of the paper's, empty for the paper's.
+A study's file may change: rows of other seeds, values or settings are then no rows of the study.
+
+The runs themselves stay in results/studies, on the machine that made them: they are not records that were accepted, and
+they may be of any commit.
 """
 
 import csv
+import dataclasses
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from repro.errors import UserError
 from repro.jobs.job import Job
 from repro.records import store
 from repro.records.files import read_bytes, write_atomically
 from repro.records.record import RunRecord
-from repro.runs.config import Value, from_mapping
+from repro.runs.config import Value, config_hash, from_mapping, provenance
 from repro.runs.registry import get_task
 from repro.studies.spec import StudySpec
 
 FIRST, STATE, LAST = ("task", "variant", "seed"), ("status", "reason"), ("commit", "machine")
-DATA = "data"
+DATA, CONFIG = "data", "config"
 STATUSES = ("finished", "failed", "unfinished", "pruned")
 COMMIT_DIGITS = 12
 
 Row = dict[str, str]
+
+
+class Written(NamedTuple):
+    """A table that was written: how many runs it has, and how many rows of the one before were none of the study's."""
+
+    path: Path
+    runs: int
+    left_out: int
 
 
 def path_of(study: StudySpec) -> Path:
@@ -45,7 +57,7 @@ def rows_of(study: StudySpec, where: Path | None = None) -> list[Row]:
     config_type = get_task(study.task).config
     configs = [from_mapping(config_type, record.config) for record in records]
     return [
-        _row(job, record) | _data(study, config)
+        _row(job, record) | _data(study, config) | _settings(study, config)
         for config, record in zip(configs, records, strict=True)
         if (job := _job(study, config, record))
     ]
@@ -58,6 +70,20 @@ def _has_data(study: StudySpec) -> tuple[str, ...]:
 
 def _data(study: StudySpec, config: Any) -> Row:
     return dict.fromkeys(_has_data(study), get_task(study.task).data_of(config))
+
+
+def _settings(study: StudySpec, config: Any) -> Row:
+    """The column `config`. The version of the data is left out: another machine need not have it."""
+    version = get_task(study.task).data_version(config)
+    introduced = {key: p.introduced for key, p in provenance(type(config)).items() if key in version}
+    return {CONFIG: config_hash(dataclasses.replace(config, **introduced))}
+
+
+def _settings_today(study: StudySpec, row: Row) -> Row:
+    """The column `config` that a row of the study has."""
+    job = Job(tuple((key, row[key]) for key in study.keys), row["variant"], int(row["seed"]))
+    data = get_task(study.task).substitutes.get(row.get(DATA, ""), {})
+    return _settings(study, _config(study, job, data))
 
 
 def _config(study: StudySpec, job: Job, data: Mapping[str, Value] | None = None) -> Any:
@@ -93,18 +119,18 @@ def _of_job(task: str, job: Job) -> Row:
     return {"task": task} | {key: str(value) for key, value in job.params.items()}
 
 
-def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()) -> tuple[Path, int]:
-    """Write the table; its path, and how many runs it has. Rows of runs that are not on this machine stay.
+def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()) -> Written:
+    """Write the table. Rows of the study's runs that are not on this machine stay, others are left out.
 
     `pruned` runs were stopped early and have no record, so their rows have no metrics, and the data of this machine.
 
     Raises UserError when a record, or the table that is there, cannot be read.
     """
     path = path or path_of(study)
-    state = {"status": "pruned", "reason": ""}
-    stopped = [_of_job(study.task, job) | state | _data(study, _config(study, job)) for job in pruned]
-    rows = {_identity(study, row): row for row in [*read(study, path), *stopped, *rows_of(study)]}
-    keys, last = (*FIRST, *study.keys, *STATE), (*LAST, *_has_data(study))
+    before = _read_all(study, path)
+    kept = [row | _settings_today(study, row) for row in before if not _foreign(study, row)]
+    rows = {_identity(study, row): row for row in [*kept, *_stopped(study, pruned), *rows_of(study)]}
+    keys, last = (*FIRST, *study.keys, *STATE), (*LAST, *_has_data(study), CONFIG)
     columns = [*keys, *sorted({name for row in rows.values() for name in row} - {*keys, *last}), *last]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -112,7 +138,13 @@ def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()
     writer.writerows(rows[key] for key in sorted(rows, key=lambda key: (study.variants.index(key[0]), *key[1:])))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.getvalue().encode())
-    return path, len(rows)
+    return Written(path, len(rows), len(before) - len(kept))
+
+
+def _stopped(study: StudySpec, pruned: Iterable[Job]) -> list[Row]:
+    configs = [(job, _config(study, job)) for job in pruned]
+    state = {"status": "pruned", "reason": ""}
+    return [_of_job(study.task, job) | state | _data(study, c) | _settings(study, c) for job, c in configs]
 
 
 def _identity(study: StudySpec, row: Mapping[str, str]) -> tuple[str, ...]:
@@ -120,11 +152,23 @@ def _identity(study: StudySpec, row: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def read(study: StudySpec, path: Path | None = None) -> list[Row]:
-    """The rows of the table whose runs are of the study; none where there is no table.
+    """The rows of the table; none where there is no table.
 
-    Raises UserError when the file is not a table of this study.
+    Raises UserError when the file is not a table of this study, or a row is of other seeds, values or settings.
     """
     path = path or path_of(study)
+    rows = _read_all(study, path)
+    for number, row in enumerate(rows, 2):
+        if name := _foreign(study, row):
+            raise UserError(
+                f"{path}, line {number}: {name} = {row[name][:50]!r} is not of {study.name} as its file is now; "
+                f"`repro sweep table {study.name}` leaves such rows out, `git checkout` restores what was committed"
+            )
+    return rows
+
+
+def _read_all(study: StudySpec, path: Path) -> list[Row]:
+    """All rows of the table. Raises UserError when it is none of this study."""
     if not path.exists():
         return []
     try:
@@ -133,30 +177,46 @@ def read(study: StudySpec, path: Path | None = None) -> list[Row]:
         _check(study, reader.fieldnames or (), rows)
     except (ValueError, csv.Error) as error:
         raise UserError(
-            f"{path} is not a table of {study.name} ({error}); `git checkout` restores what was committed"
+            f"{path} is not a table of {study.name} ({error}); `git checkout` restores what was committed, "
+            "or move it away where the study has new keys"
         ) from None
-    return [row for row in rows if row["variant"] in study.variants]
+    return rows
 
 
 def read_paper(study: StudySpec) -> list[Row]:
     """The rows of the committed table whose runs were trained on the paper's data: what claims may be judged from.
 
-    Raises UserError when the file is not a table of this study.
+    Raises UserError as `read` does.
     """
     return [row for row in read(study) if not row.get(DATA)]
 
 
 def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> None:
-    """Raises ValueError where the columns, or the values of a line, are not those of the study."""
+    """Raises ValueError where the columns, or the values of a line, are not those of a table of the study."""
     if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST, *_has_data(study)) if name not in columns]:
         raise ValueError(f"no column {missing[0]}")
-    known = {name: {str(value) for value in values} for name, values in study.grid.items()}
-    known |= {"task": {study.task}, "status": set(STATUSES), DATA: {"", *get_task(study.task).substitutes}}
+    known = {"task": {study.task}, "status": set(STATUSES), DATA: {"", *get_task(study.task).substitutes}}
     for number, row in enumerate(rows, 2):
         if "" in row or None in row.values():
             raise ValueError(f"line {number} has another number of columns than the head")
-        wrong = [name for name, values in known.items() if row.get(name, "") not in values]
-        wrong += [name for name, values in study.ranges.items() if float(row[name]) not in values]
-        if wrong:
+        if wrong := [name for name, values in known.items() if row.get(name, "") not in values]:
             raise ValueError(f"line {number}: {wrong[0]} = {row[wrong[0]][:50]!r}")
         int(row["seed"])
+        for name in study.ranges:
+            float(row[name])
+
+
+def _foreign(study: StudySpec, row: Row) -> str:
+    """The first column whose value is not the study's; empty for a row of the study.
+
+    A table from before there was the column `config` counts as one of the settings of today.
+    """
+    known = {"variant": study.variants, "seed": study.seeds + study.best_seeds, **study.grid}
+    for name, values in known.items():
+        if row[name] not in map(str, values):
+            return name
+    for name, span in study.ranges.items():
+        if float(row[name]) not in span:
+            return name
+    today = _settings_today(study, row)[CONFIG]
+    return "" if row.get(CONFIG, today) == today else CONFIG

@@ -11,7 +11,7 @@ from repro.errors import UserError
 from repro.runs.config import Value, assumed, paper
 from repro.runs.rule_settings import WindowSettings
 from repro.runs.task import Profile, Task, Variant
-from tasks.word_prediction.data_location import data_here
+from tasks.word_prediction.data_location import data_here, data_version
 
 TEXT = "Word prediction task 3.2"
 TUTORIAL = "not named; the tutorial's small configuration"
@@ -26,6 +26,7 @@ class WordPredictionConfig(WindowSettings):
         TEXT + "; or a text of the user's, or one that every machine has: neither is compared with the paper",
         choices=("ptb", "text", "stand_in"),
     )
+    corpus_digest: str = paper("", TEXT + "; digits that name a text of the user's: runs of another one are other runs")
     training_words: int = paper(0, TEXT + ": the whole text; n: its first n words", low=0, high=1_000_000_000)
     evaluated_words: int = paper(
         0, TEXT + ": validation and test text are read whole; n: the first n words of each", low=0, high=1_000_000_000
@@ -137,6 +138,7 @@ TASK = Task(
     headline="perplexity",
     curves=("test_perplexity", "valid_perplexity", "loss"),
     data_here=data_here,
+    data_version=data_version,
     substitutes={
         "Python's language reference in place of Penn Treebank": {"corpus": "stand_in"},
         "a text of your own in place of Penn Treebank": {"corpus": "text"},

@@ -12,6 +12,7 @@ from repro.errors import UserError
 from repro.runs.loaders import SequenceLoader
 from tasks.word_prediction.config import WordPredictionConfig
 from tasks.word_prediction.corpus import corpus
+from tasks.word_prediction.data_location import data_version
 from tasks.word_prediction.streams import streams, windows_per_epoch
 
 
@@ -40,12 +41,17 @@ class WordPredictionData(pl.LightningDataModule):
     """The training text once an epoch, from its beginning; `evaluated`, the streams [stream, word] of validation and
     test text: as many as are trained, and one.
 
-    Raises UserError where a text is too short for its streams or a window, or has too many different words.
+    Raises UserError where the config names another text than the one that is here, and where that is too short for its
+    streams or a window, or has too many different words.
     """
 
     def __init__(self, config: WordPredictionConfig, seed: int) -> None:
         super().__init__()
         self.config, self.corpus = config, corpus(config.corpus)
+        if config.corpus_digest not in ("", data_version(config).get("corpus_digest")):
+            raise UserError(
+                f"corpus_digest={config.corpus_digest}: another text is here; leave the key out to train on it"
+            )
         if len(self.corpus.words) > config.vocabulary:
             raise UserError(f"vocabulary={config.vocabulary}: the text has {len(self.corpus.words)} different words")
         self.streams = self._cut("training", config.training_words, config.batch_size)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from repro.errors import UserError
+from tasks.word_prediction.data_location import SPLITS
 
-SPLITS = ("training", "validation", "test")
 END, UNKNOWN = "<eos>", "<unk>"
 
 Tokens = np.ndarray[Any, np.dtype[np.int32]]

@@ -1,12 +1,12 @@
 """Any text in the Penn Treebank's place: split, cut to as many types, kept as three plain files. No torch in here."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repro.errors import UserError
-from tasks.word_prediction.encoding import END, SPLITS, UNKNOWN, Corpus, encode, read_plain
+from tasks.word_prediction.data_location import SPLITS, text_digest
+from tasks.word_prediction.encoding import END, UNKNOWN, Corpus, encode, read_plain
 
 MARKS = (UNKNOWN, END)
 MOST_TYPES = 10_000  # of the Penn Treebank, the marks among them
@@ -17,9 +17,8 @@ def own_text(folder: Path) -> Corpus:
     """The text that was prepared there. Raises UserError where there is none, or a part of it is missing."""
     if not folder.is_dir():
         raise UserError("corpus=text, and no text was prepared: run `repro data text FILE` with one of yours once")
-    parts = {split: read_plain(folder / f"{split}.txt") for split in SPLITS}
-    name = hashlib.sha256(b"\0".join(parts.values())).hexdigest()[:8]
-    return encode(f"own text {name}", {split: data.decode().splitlines() for split, data in parts.items()})
+    lines = {split: read_plain(folder / f"{split}.txt").decode().splitlines() for split in SPLITS}
+    return encode(f"own text {text_digest(folder)}", lines)
 
 
 def prepare(files: Sequence[Path]) -> dict[str, bytes]:

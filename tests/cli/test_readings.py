@@ -76,3 +76,21 @@ def test_outside_a_checkout(study: Study, monkeypatch: pytest.MonkeyPatch, capsy
     assert main(["readings"]) == 2
     assert "the readings belong to a checkout" in capsys.readouterr().err
     assert list((store.HOME / "docs").iterdir()) == []
+
+
+def test_a_study_that_was_changed_is_judged_without_its_old_rows(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a_try.toml"
+    train(study, sum_khz=0.5, sum_hz=0.012, population_hz=0.3)
+    assert main(["sweep", "table", str(path)]) == 0
+    before = table.path_of(study).read_bytes()
+    path.write_text(STUDY.replace("seeds = [100, 101, 102]", "seeds = [100, 101]"))
+    monkeypatch.setattr(universe, "load", lambda: [dataclasses.replace(PLAIN, study=load(path))])
+    assert main(["readings"]) == 2
+    assert "seed = '102' is not of a_try as its file is now" in capsys.readouterr().err
+    assert table.path_of(study).read_bytes() == before and list((store.HOME / "docs").iterdir()) == []
+    assert main(["sweep", "table", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("18 of 18 runs in ") and "left out: 9 rows of other seeds, values or settings" in out
+    assert main(["readings"]) == 0

@@ -10,7 +10,16 @@ from repro.text import LiveLines, count, duration, megabytes, seeds_text, shown,
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.01, "1 s"), (62, "62 s"), (90, "1.5 min"), (1560, "26 min"), (5400, "1.5 h"), (86400, "24 h"), (4e5, "111 h")],
+    [
+        (0.01, "1 s"),
+        (62, "62 s"),
+        (90, "1.5 min"),
+        (1560, "26 min"),
+        (5400, "1.5 h"),
+        (86400, "24 h"),
+        (358560, "100 h"),
+        (4e5, "111 h"),
+    ],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text

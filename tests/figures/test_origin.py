@@ -10,6 +10,7 @@ import pytest
 import paper_figures
 from repro.records import store
 from repro.records.record import RECORD
+from repro.records.sums import SUMS, sums_of, sums_text
 from tests.figures.synthetic import write_runs
 from tests.figures.test_fig1 import texts
 
@@ -63,7 +64,7 @@ def test_accepted_records_never_replace_figures_of_one_s_own(tmp_path, monkeypat
     monkeypatch.setattr(store, "ROOT", tmp_path)
     for kind, seeds in (("runs", (0,)), ("accepted", (1,))):
         write_runs(tmp_path / kind, seeds=seeds, variants=["bptt"])
-    (tmp_path / "accepted" / "SHA256SUMS").write_text("")
+    (tmp_path / "accepted" / SUMS).write_bytes(sums_text(sums_of(tmp_path / "accepted")))
     own = {path: path.read_bytes() for path in paper_figures.draw("fig1", "runs", ["1d"])}
     assert {path.parent for path in own} == {tmp_path / "figures"}
     for where in (tmp_path / "accepted", str(tmp_path / "accepted")):

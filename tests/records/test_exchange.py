@@ -11,7 +11,7 @@ import pytest
 
 from repro.errors import UserError
 from repro.records.exchange import MANIFEST, pack, unpack
-from repro.records.record import ARRAYS, CHECKPOINT, LOCK, RECORD, read_arrays, read_record, read_weights
+from repro.records.record import ARRAYS, CHECKPOINT, JOURNAL, LOCK, RECORD, read_arrays, read_record, read_weights
 from tests.records.made_up import made_run
 
 
@@ -52,6 +52,17 @@ def test_without_checkpoints(packed: tuple[list[Path], Path], tmp_path: Path) ->
     pack(runs, tmp_path / "small.zip", checkpoints=False)
     new = unpack(tmp_path / "small.zip", tmp_path / "there")
     assert not (new[0] / CHECKPOINT).exists() and (new[0] / RECORD).exists()
+
+
+def test_an_interrupted_run_is_its_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "toy" / "a-0badcafe" / "seed-0"
+    folder.mkdir(parents=True)
+    (folder / JOURNAL).write_text("{}\n")
+    (folder / CHECKPOINT).write_bytes(b"state of training")
+    with pytest.raises(UserError, match="has no record: without its checkpoint there is nothing to pack"):
+        pack([folder], tmp_path / "small.zip", checkpoints=False)
+    assert not list(tmp_path.glob("small.zip*"))
+    assert pack([folder], tmp_path / "whole.zip") == ["toy/a-0badcafe/seed-0"]  # control
 
 
 def test_every_flipped_byte_is_noticed(packed: tuple[list[Path], Path], tmp_path: Path) -> None:

@@ -52,11 +52,18 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_one_id_for_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_RUN_ID", "mine")
-    check_shared_id(1)
-    with pytest.raises(UserError, match="WANDB_RUN_ID names one W&B run, and 2 runs are to be trained"):
-        check_shared_id(2)
+    monkeypatch.setitem(loggers.NEEDS, "wandb", ("json",))
+    check_shared_id(1, None)
+    for names in (None, ("csv", "wandb")):
+        with pytest.raises(UserError, match="WANDB_RUN_ID names one W&B run, and 2 runs are to be trained"):
+            check_shared_id(2, names)
+    check_shared_id(2, ("csv",))
+    check_shared_id(2, ())
+    monkeypatch.setitem(loggers.NEEDS, "wandb", ("no_such_package",))
+    check_shared_id(2, None)
+    monkeypatch.setitem(loggers.NEEDS, "wandb", ("json",))
     monkeypatch.delenv("WANDB_RUN_ID")
-    check_shared_id(2)
+    check_shared_id(2, None)
 
 
 def test_reproduce_hands_them_on() -> None:

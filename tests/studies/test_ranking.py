@@ -98,6 +98,19 @@ def test_a_lost_run_and_a_number_that_is_none(study: Study) -> None:
         assert "(1 lost)" in report.best_line(study, rows[-1])
 
 
+def test_a_median_of_three_stands_when_one_run_is_lost(study: Study) -> None:
+    study = changed(study, objective="median", seeds=(100, 101, 102))
+    states = {job: finished(nmse=(40.0, 50.0, 90.0)[job.seed - 100]) for job in study.search}
+    states[Job(study.points[0], "e_prop_1", 102)] = JobState("lost")
+    (row,) = [row for row in rank(study, states) if row.point == study.points[0]]
+    assert row.score == 50.0
+    assert report.best_line(study, row).endswith(": nmse 50 (1 lost)")
+    assert "| 50 (1 lost) |" in report.table(study, states)
+    of_mean = changed(study, objective="mean")
+    (row,) = [row for row in rank(of_mean, states) if row.point == study.points[0]]
+    assert report.best_line(of_mean, row).endswith(": nmse (1 lost)"), "control: no mean has a lost run"
+
+
 @pytest.mark.parametrize("kind", ["three axes", "one axis", "choices", "printed", "nothing yet"])
 def test_pictures(study: Study, kind: str) -> None:
     grids = {

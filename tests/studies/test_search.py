@@ -218,7 +218,7 @@ def test_the_table_of_runs_has_pruned_ones(search: Study, results: Path, tmp_pat
     trained, pruned = list(done(search))[:2]
     run_of(search, results / "studies" / search.name / "runs", trained)
     path = tmp_path / "table.csv"
-    assert table.write(search, path, [pruned]) == (path, 2)
+    assert table.write(search, path, [pruned]) == table.Written(path, 2, 0)
     by_job = {(row["v_th"], row["seed"]): row for row in table.read(search, path)}
     v_th = str(dict(trained.point)["v_th"])
     assert by_job[v_th, str(trained.seed)]["status"] == "finished"

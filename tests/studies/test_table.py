@@ -41,11 +41,12 @@ def run_of(study: Study, root: Path, job: Job, **changes: Any) -> Path:
 
 def test_a_row_has_the_study_s_keys(study: Study, tmp_path: Path) -> None:
     job = study.search[-1]
-    run_of(study, tmp_path, job, git_commit="ab" * 20, git_dirty=True)
+    folder = run_of(study, tmp_path, job, git_commit="ab" * 20, git_dirty=True)
     (row,) = table.rows_of(study, tmp_path)
     assert row == {
         "task": "pattern_generation", "variant": "e_prop_1", "seed": "101", "learning_rate": "0.003", "v_th": "0.9",
         "status": "finished", "reason": "", "nmse": "101.1", "commit": "abababababab+", "machine": "a processor",
+        "config": folder.parent.name.rpartition("-")[2],
     }  # fmt: skip
 
 
@@ -68,12 +69,12 @@ def test_runs_of_other_settings_are_left_out(study: Study, tmp_path: Path) -> No
 def test_rows_of_another_machine_stay(study: Study, results: Path, tmp_path: Path) -> None:
     path, here = tmp_path / "table.csv", results / "studies" / study.name / "runs"
     run_of(study, here, study.search[0])
-    assert table.write(study, path) == (path, 1)
+    assert table.write(study, path) == table.Written(path, 1, 0)
     first = table.read(study, path)
     here.rename(tmp_path / "elsewhere")
     run_of(study, here, study.search[1], machine="another")
     run_of(study, here, study.search[2], status="failed", reason="a, b", metrics={})
-    assert table.write(study, path) == (path, 3)
+    assert table.write(study, path) == table.Written(path, 3, 0)
     assert table.read(study, path)[0] == first[0]
     assert {row["machine"] for row in table.read(study, path)} == {"a processor", "another"}
     before = path.read_bytes()
@@ -87,7 +88,7 @@ def test_a_run_that_was_made_again_replaces_its_row(study: Study, results: Path,
     table.write(study, path)
     here.rename(tmp_path / "elsewhere")
     run_of(study, here, study.search[0], metrics={"nmse": 0.5})
-    assert table.write(study, path) == (path, 1)
+    assert table.write(study, path) == table.Written(path, 1, 0)
     assert table.read(study, path)[0]["nmse"] == "0.5"
 
 
@@ -147,3 +148,68 @@ def test_a_study_that_names_its_data(write: Callable[[str], Path], results: Path
     table.write(study, tmp_path / "table.csv", [study.search[1]])
     found = [(row["status"], row["data"]) for row in table.read(study, tmp_path / "table.csv")]
     assert sorted(found) == [(state, "synthesised speech in place of TIMIT") for state in ("finished", "pruned")]
+
+
+def written_once(study: Study, results: Path, path: Path) -> list[table.Row]:
+    """The rows of a table of the study's first three runs, which are then on another machine."""
+    here = results / "studies" / study.name / "runs"
+    for job in study.search[:3]:
+        run_of(study, here, job)
+    assert table.write(study, path).runs == 3
+    here.rename(here.with_name("elsewhere"))
+    return table.read(study, path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "left", "name"),
+    [
+        ({"settings": {"iterations": 7}}, 0, "config"),
+        ({"profile": "quick"}, 0, "config"),
+        ({"seeds": (101, 102)}, 0, "seed"),
+        ({"grid": {"learning_rate": (0.001,), "v_th": (0.4, 0.61)}}, 2, "v_th"),
+        ({"variants": ("bptt",)}, 0, "variant"),
+        ({"about": "in other words", "seeds": (100, 101, 102)}, 3, ""),  # control
+    ],
+)
+def test_rows_of_a_study_before_it_was_changed_are_refused_and_left_out(
+    study: Study, results: Path, tmp_path: Path, changes: dict[str, Any], left: int, name: str
+) -> None:
+    path = tmp_path / "table.csv"
+    before = written_once(study, results, path)
+    now = dataclasses.replace(study, **changes)
+    if name:
+        with pytest.raises(UserError, match=f"line [24]: {name} = .*`repro sweep table a_try` leaves such rows out"):
+            table.read(now, path)
+    assert table.write(now, path) == table.Written(path, left, 3 - left)
+    assert table.read(now, path) == before[:left]
+
+
+def test_a_table_from_before_its_column_config_is_of_the_settings_of_today(
+    study: Study, results: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    before = written_once(study, results, path)
+    whole = path.read_bytes()
+    lines = whole.decode().splitlines()
+    assert lines[0].endswith(",config")
+    path.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+    assert table.read(study, path) == [{k: v for k, v in row.items() if k != "config"} for row in before]
+    assert table.write(study, path) == table.Written(path, 3, 0)
+    assert path.read_bytes() == whole
+
+
+def test_a_run_on_a_text_of_the_user_s_is_of_the_study_on_any_machine(
+    write: Callable[[str], Path], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PTB_DIR", raising=False)
+    path, text = tmp_path / "table.csv", results / "data" / "text"
+    text.mkdir(parents=True)
+    for split in ("training", "validation", "test"):
+        (text / f"{split}.txt").write_text(f"a {split}\n")
+    study = load(write(SPEECH.replace('"speech"', '"word_prediction"').replace("v_th", "init_scale")))
+    run_of(study, results / "studies" / study.name / "runs", study.search[0])
+    table.write(study, path)
+    (row,) = table.read(study, path)
+    assert row["data"] == "a text of your own in place of Penn Treebank"
+    (text / "test.txt").unlink()
+    assert table.read(study, path) == [row]
