@@ -13,6 +13,7 @@ from benchmarks.measure import ROOT, Clock, Row
 from benchmarks.statistics import Estimate
 from benchmarks.whole_run import STAGES
 from repro.errors import RunFailed
+from repro.runs.provenance import memory_bytes
 
 TURNS, FEWEST = 5, 2
 
@@ -80,7 +81,7 @@ def _command(run: WholeRun) -> tuple[float, float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - start
     _check(run, process.returncode)
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return wall, usage.ru_utime + usage.ru_stime, memory_bytes(usage.ru_maxrss) / 2**20
 
 
 def _stages(run: WholeRun) -> list[float]:

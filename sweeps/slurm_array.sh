@@ -21,7 +21,8 @@ set -uo pipefail
 cd "${SLURM_SUBMIT_DIR:-.}"
 : "${1:?usage: sbatch sweeps/slurm_array.sh COMMAND ..., such as sweep store_recall_threshold}"
 trap : TERM USR1 # they reach repro, too; this script waits for its status
-srun --open-mode=append .venv/bin/repro "$@"
+# Since Slurm 22.05 srun does not take the cores of a task from sbatch.
+srun --open-mode=append --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" .venv/bin/repro "$@"
 status=$?
 task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID # SLURM_JOB_ID of one task is the number of the whole array
 # Only a task that still runs asks for another turn: one that the user has cancelled stays cancelled.

@@ -68,7 +68,8 @@ class Submission:
             array_parallelism=wanted.array,
             stderr_to_stdout=True,
             wckey=None,
-            srun_args=["--open-mode=append"],  # a requeued job appends to its log
+            # A requeued job appends to its log. Since 22.05 srun does not take the cores from sbatch.
+            srun_args=["--open-mode=append", f"--cpus-per-task={wanted.workers}"],
             additional_parameters={
                 **{"ntasks": 1, "requeue": True, "signal": f"USR1@{WARNING_SECONDS}"},
                 **wanted.options,

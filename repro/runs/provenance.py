@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return known
+
+
+def memory_bytes(maxrss: int) -> int:
+    """`ru_maxrss` in bytes: Linux counts KiB, macOS bytes."""
+    return maxrss if sys.platform == "darwin" else 1024 * maxrss
 
 
 @functools.cache

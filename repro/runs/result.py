@@ -19,7 +19,7 @@ from repro.records.arrays import pack_arrays
 from repro.records.record import Device, Part, RunRecord, Status, append_journal, checked_record, write_record
 from repro.runs.checkpoints import LAST, load, parts_of
 from repro.runs.config import config_hash
-from repro.runs.provenance import git_state, machine, versions
+from repro.runs.provenance import git_state, machine, memory_bytes, versions
 from repro.runs.recorder import Recorder
 from repro.runs.task import Task
 
@@ -127,7 +127,8 @@ class Run:
             measured["seconds_per_iteration"] = seconds / parts[-1].iterations
         if parts != self.earlier:
             measured["matrix_library"] = matrix_library()
-            measured["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            measured["peak_memory_mb"] = memory_bytes(most) / 1e6
             if self.device == "cuda":
                 measured["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
         return measured

@@ -32,7 +32,7 @@ def cluster(folder: Path, state: str) -> dict[str, str]:
     """An environment with a Slurm whose one job is in this state; it notes what is requeued."""
     fake(folder / "bin", "squeue", f"echo {state}")
     fake(folder / "bin", "scontrol", f'echo "$@" >> {folder}/requeued')
-    fake(folder / "bin", "srun", 'shift; exec "$@"')
+    fake(folder / "bin", "srun", 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"')
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
     return os.environ | {"PATH": path, **TASK, "SLURM_SUBMIT_DIR": str(folder)}
 
@@ -80,6 +80,7 @@ def test_a_dry_run_prints_the_script(results: Path, capsys: pytest.CaptureFixtur
     assert main([*LAUNCH, *words, "--time", "30", "--device", "cuda", "--dry-run"]) == 0
     script = capsys.readouterr().out.partition("#!")[2].splitlines()
     wanted = ("array=0-3%4", "cpus-per-task=2", "gres=gpu:1", "mem=4096MB", "open-mode=append", "partition=gpu")
+    assert "srun" in script[-1] and "--cpus-per-task=2" in script[-1]  # srun takes none from sbatch
     for option in (*wanted, "qos=long", "requeue", "signal=USR1@120", "time=30"):
         assert f"#SBATCH --{option}" in script
     assert f"-m submitit.core._submit {results}/queues/fig1-smoke/slurm" in script[-1]

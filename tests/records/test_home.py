@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from repro.runs.provenance import memory_bytes
+
 ROOT = Path(__file__).parents[2]
 WHERE = """
 import os, sys
@@ -83,3 +85,10 @@ def test_new_and_changed_code_is_not_committed(installed: Path, tmp_path: Path, 
         (installed / changed).parent.mkdir(parents=True, exist_ok=True)
         (installed / changed).write_text('[project]\nname = "eprop-repro"\n# changed\n')
     assert asked(installed, tmp_path)[3] == dirty
+
+
+def test_memory_is_counted_in_kib_but_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert memory_bytes(3) == 3072
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert memory_bytes(3) == 3
