@@ -13,7 +13,6 @@ from repro.jobs.plan import run_words
 from repro.records import store
 from repro.runs import registry
 from repro.runs.bootstrap import check_possible
-from repro.text import shown
 
 if TYPE_CHECKING:
     from repro.jobs.job import JobList
@@ -38,14 +37,14 @@ def execute(args: argparse.Namespace) -> int:
     """
     require_optuna("`repro work`")
     from repro.jobs.queue import Queue
-    from repro.jobs.storage import begun
+    from repro.jobs.storage import begun, place
 
     until = time_limit(args.minutes)
     jobs, tasks, begins = _job_list(args.queue)
     for task in tasks:
         check_possible(task, args.device, args.minutes)
     if not begun(jobs, args.storage):
-        raise UserError(f"there is no queue {args.queue} in {args.storage or shown(jobs.folder)}; `{begins}` begins it")
+        raise UserError(f"there is no queue {args.queue} in {place(jobs, args.storage)}; `{begins}` begins it")
     store.require_writable(store.folder("runs"))
     queue = Queue(jobs, args.storage)
     loggers = args.logger if isinstance(jobs, FigureRuns) else study_loggers(args)

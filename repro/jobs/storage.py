@@ -26,9 +26,24 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 
 def begun(study: JobList, url: str | None) -> bool:
-    """Whether there can be anything to read: False when the file that would hold the queue does not exist."""
-    path = _file(study, location(url))
-    return path is None or path.exists()
+    """Whether the storage has the queue; makes none. Raises UserError when the storage cannot be reached."""
+    url, where = location(url), place(study, url)
+    path = _file(study, url)
+    if path is not None and not path.exists():
+        return False
+    with _as_sentence(where):
+        storage = PatientStorage(_storage(study, url), where)
+        try:
+            storage.get_study_id_from_name(study.name)
+        except KeyError:
+            return False
+    return True
+
+
+def place(study: JobList, url: str | None) -> str:
+    """Where the queue is kept, in words without a password."""
+    url = location(url)
+    return shown(url) if url else str(study.folder)
 
 
 def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, Any]:
@@ -37,8 +52,7 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, An
     `url` is a database's URL, the path of a journal, or None (see `location`).
     Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
     """
-    url = location(url)
-    where = shown(url or str(study.folder))
+    url, where = location(url), place(study, url)
     with _as_sentence(where):
         storage = PatientStorage(_storage(study, url), where)
         options: dict[str, Any] = {
