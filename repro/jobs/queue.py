@@ -56,7 +56,7 @@ class Queue:
         return self._read()[0]
 
     def _read(self) -> tuple[dict[Job, JobState], dict[Job, int]]:
-        """The states, and the last round of each job that was ever enqueued."""
+        """The states, and the last round of each job that was ever enqueued, in the order of their first trials."""
         states: dict[Job, JobState] = {}
         rounds: dict[Job, int] = {}
         for trial in self.trials():
@@ -66,7 +66,7 @@ class Queue:
                 states.pop(job, None)
             if number == rounds[job] and trial.state in LIVE:
                 states.setdefault(job, _state_of(trial))
-        return states, rounds
+        return {job: states[job] for job in rounds if job in states}, rounds
 
     def _job(self, trial: FrozenTrial) -> Job:
         if trial.number not in self._jobs:
@@ -91,7 +91,8 @@ class Queue:
         return [job for job in self._made_here(states, rounds) if job not in states] + ended
 
     def _made_here(self, states: JobStates, rounds: Iterable[Job]) -> list[Job]:
-        jobs = dict.fromkeys([*self.jobs.wanted(states), *rounds])
+        known = {**dict.fromkeys(rounds, JobState("waiting")), **states}  # a search forgets no point that was given up
+        jobs = dict.fromkeys([*self.jobs.wanted(known), *rounds])
         return [job for job in jobs if job not in self.broken and self.jobs.makes(job)]
 
     def is_done(self) -> bool:
