@@ -23,6 +23,7 @@ VARIABLE = "REPRO_STORAGE"  # of the environment: a URL, which may have a passwo
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+warnings.filterwarnings("ignore", "The reported value is ignored")  # a run that goes back to a checkpoint repeats some
 
 
 def begun(study: JobList, url: str | None) -> bool:
