@@ -13,8 +13,8 @@ from repro.runs.registry import get_task
 
 
 def job_of_run(run: PlannedRun) -> Job:
-    """The job that a run is: its point is its task."""
-    return Job((("task", run.task),), run.variant, run.seed)
+    """The job that a run is: its point is its task, and which data it is trained on where machines may have others."""
+    return Job((("task", run.task), *run.data), run.variant, run.seed)
 
 
 class FigureRuns(JobList):
@@ -59,8 +59,15 @@ class FigureRuns(JobList):
         return str(self.run_of(job))
 
     def makes(self, job: Job) -> bool:
-        """Whether the run is one of these."""
-        return self._runs is None or job in self._runs
+        """Whether the run is one of these, or without these one on the data that this machine has.
+
+        Older queues do not name the data: such a run is made on those that are here. Raises UserError for a task that
+        is not there.
+        """
+        if self._runs is not None:
+            return job in self._runs
+        task = get_task(str(dict(job.point)["task"]))
+        return set(job.point) <= {("task", task.name), *task.data_here().items()}
 
     def prunes(self, job: Job) -> bool:
         """A figure needs whole runs."""

@@ -126,6 +126,11 @@ class JobList(abc.ABC):
         """Key of `Job.params` -> the values that there may be."""
 
     @property
+    def data(self) -> Mapping[str, Value]:
+        """Config values that follow from this machine's data and that all runs must share; none by default."""
+        return {}
+
+    @property
     def worst(self) -> float:
         """The value of a run without a result."""
         return math.inf if self.direction == "minimize" else -math.inf

@@ -9,7 +9,7 @@ from typing import Any
 from repro.errors import UserError
 from repro.records import store
 from repro.records.loggers import logger_words
-from repro.runs.config import config_hash
+from repro.runs.config import Value, config_hash
 from repro.runs.task import Task
 
 STARTUP_SECONDS = 7.0  # Python, torch and Lightning: once for each worker
@@ -23,7 +23,8 @@ Words = Callable[["PlannedRun"], list[str]]  # the command line that trains a ru
 class PlannedRun:
     """One run of a plan: its settings, its folder, whether it is finished, its expected time and disk space.
 
-    `settings` are what `--set` would take; the folder lies below `root`, or in results/runs.
+    `settings` are what `--set` would take; the folder lies below `root`, or in results/runs. `data` are config values
+    that follow from this machine's data.
     """
 
     task: str
@@ -37,6 +38,7 @@ class PlannedRun:
     headline: str
     settings: tuple[tuple[str, str], ...] = ()
     root: Path | None = None
+    data: tuple[tuple[str, Value], ...] = ()
 
     def __str__(self) -> str:
         """ "pattern_generation e_prop_1 seed 0"."""
@@ -66,8 +68,8 @@ def planned_run(
     root: Path | None = None,
 ) -> PlannedRun:
     """One run, looked up on disk."""
-    settings = settings or {}
-    config = task.resolve(variant, profile, settings)
+    settings, data = settings or {}, task.data_here()
+    config = task.resolve(variant, profile, settings, data)
     folder = store.run_folder(task.name, variant, config_hash(config), seed, root or "runs")
     return PlannedRun(
         *(task.name, variant, profile, seed, folder, is_finished(folder)),
@@ -76,6 +78,7 @@ def planned_run(
         headline=task.headline,
         settings=tuple(settings.items()),
         root=root,
+        data=tuple(data.items()),
     )
 
 

@@ -71,8 +71,10 @@ class SameSeedHyperband(optuna.pruners.BasePruner):
         ours = (trial.params["seed"], self.bracket(trial))
 
         def get_trials(deepcopy: bool = False) -> list[FrozenTrial]:
-            every = study.get_trials(deepcopy=deepcopy)
-            return [other for other in every if (job_of(other).seed, self.bracket(other)) == ours]
+            """One trial a job: the last attempt that has values has those of all before it."""
+            every = [other for other in study.get_trials(deepcopy=deepcopy) if other.intermediate_values]
+            last = {job_of(other): other for other in every}
+            return [other for job, other in last.items() if (job.seed, self.bracket(other)) == ours]
 
         view: Any = SimpleNamespace(get_trials=get_trials, direction=self.direction, _storage=study._storage)
         return self.brackets[ours[1]].prune(view, trial)

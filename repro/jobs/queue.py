@@ -3,7 +3,8 @@
 All of it is kept in the trials of one Optuna study, so that any storage will do. A job is one run of the list; a trial
 is one attempt at it. Any number of processes may take any of these steps at any time:
 
-    fill    enqueue each job that is to be made and has no live trial (one that waits, runs or has ended well)
+    fill    enqueue each job that is to be made and has no live trial (one that waits, runs or has ended well), with
+            what earlier attempts at it have reported: its run resumes
     take    make a waiting trial ours; if an earlier live trial has the same job, drop it, so that a job enqueued twice
             is still done once
     renew   write a new mark into the trials that are ours
@@ -26,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 from repro.jobs.job import Attempt, Job, JobList, JobState, JobStates, TakenOver
 from repro.jobs.storage import filling, open_study
 from repro.jobs.timing import Timing
-from repro.jobs.trials import JOB, distribution, job_of, suggest
+from repro.jobs.trials import JOB, distribution, job_of, suggest, waiting_trial
 from repro.records.progress import process_exists
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
@@ -56,7 +57,7 @@ class Queue:
         return self._read()[0]
 
     def _read(self) -> tuple[dict[Job, JobState], dict[Job, int]]:
-        """The states, and the last round of each job that was ever enqueued."""
+        """The states, and the last round of each job that was ever enqueued, in the order of their first trials."""
         states: dict[Job, JobState] = {}
         rounds: dict[Job, int] = {}
         for trial in self.trials():
@@ -66,7 +67,7 @@ class Queue:
                 states.pop(job, None)
             if number == rounds[job] and trial.state in LIVE:
                 states.setdefault(job, _state_of(trial))
-        return states, rounds
+        return {job: states[job] for job in rounds if job in states}, rounds
 
     def _job(self, trial: FrozenTrial) -> Job:
         if trial.number not in self._jobs:
@@ -80,9 +81,11 @@ class Queue:
             return states
         with filling(self.jobs, self.url):
             states, rounds = self._read()  # another process may have filled it since
+            failed = self.trials(TrialState.FAIL)
             for job in self._missing(states, rounds, again):
-                attributes = {JOB: str(job), ROUND: rounds.get(job, 0) + (job in states)}
-                self.optuna.enqueue_trial(job.params, user_attrs=attributes)
+                number = rounds.get(job, 0) + (job in states)
+                before = [trial for trial in failed if self._job(trial) == job and _round(trial) == number]
+                self.optuna.add_trial(waiting_trial(job, {JOB: str(job), ROUND: number}, before))
         return states
 
     def _missing(self, states: JobStates, rounds: Iterable[Job], again: Collection[Job]) -> list[Job]:
@@ -91,7 +94,8 @@ class Queue:
         return [job for job in self._made_here(states, rounds) if job not in states] + ended
 
     def _made_here(self, states: JobStates, rounds: Iterable[Job]) -> list[Job]:
-        jobs = dict.fromkeys([*self.jobs.wanted(states), *rounds])
+        known = {**dict.fromkeys(rounds, JobState("waiting")), **states}  # a search forgets no point that was given up
+        jobs = dict.fromkeys([*self.jobs.wanted(known), *rounds])
         return [job for job in jobs if job not in self.broken and self.jobs.makes(job)]
 
     def is_done(self) -> bool:
@@ -176,9 +180,9 @@ class Queue:
         """Report a training metric; whether the run should end here. A run that was taken over continues."""
         try:
             attempt.key.report(value, iteration)
+            return bool(attempt.key.should_prune())
         except optuna.exceptions.UpdateFinishedTrialError:
             return False
-        return bool(attempt.key.should_prune())
 
     def reap(self) -> list[int]:
         """Fail the trials whose worker has died; return their numbers."""

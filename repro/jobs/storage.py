@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,50 @@ from optuna.storages.journal import JournalFileOpenLock, JournalRedisBackend
 
 from repro.errors import UserError
 from repro.jobs.databases import exclusively, has_password, open_database, shown
-from repro.jobs.job import JobList
+from repro.jobs.job import JobList, settings_text
 from repro.jobs.journal_file import open_journal
 from repro.jobs.patience import PatientStorage, reason
 from repro.jobs.pruner import pruner
 from repro.records import store
 
 FILE = "study file"  # the study attribute that keeps what the runs are
+DATA = "data"  # the one that keeps what they are trained on; older studies have none, and continue with what is here
 VARIABLE = "REPRO_STORAGE"  # of the environment: a URL, which may have a password
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+warnings.filterwarnings("ignore", "The reported value is ignored")  # a run that goes back to a checkpoint repeats some
 
 
 def begun(study: JobList, url: str | None) -> bool:
-    """Whether there can be anything to read: False when the file that would hold the queue does not exist."""
-    path = _file(study, location(url))
-    return path is None or path.exists()
+    """Whether the storage has the queue; makes none. Raises UserError when the storage cannot be reached."""
+    url, where = location(url), place(study, url)
+    path = _file(study, url)
+    if path is not None and not path.exists():
+        return False
+    with _as_sentence(where):
+        storage = PatientStorage(_storage(study, url), where)
+        try:
+            storage.get_study_id_from_name(study.name)
+        except KeyError:
+            return False
+    return True
+
+
+def place(study: JobList, url: str | None) -> str:
+    """Where the queue is kept, in words without a password."""
+    url = location(url)
+    return shown(url) if url else str(study.folder)
 
 
 def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, Any]:
     """The Optuna study of a study file, made if need be, and its storage, whose calls wait while it is away.
 
     `url` is a database's URL, the path of a journal, or None (see `location`).
-    Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others.
+    Raises UserError when the storage cannot be reached, or holds a study of that name whose runs were others or on
+    other data.
     """
-    url = location(url)
-    where = shown(url or str(study.folder))
+    url, where = location(url), place(study, url)
     with _as_sentence(where):
         storage = PatientStorage(_storage(study, url), where)
         options: dict[str, Any] = {
@@ -51,17 +68,30 @@ def open_study(study: JobList, url: str | None = None) -> tuple[optuna.Study, An
             opened = optuna.load_study(**options)
         except KeyError:
             opened = optuna.create_study(**options, direction=study.direction, load_if_exists=True)
-        known = opened.user_attrs.get(FILE)
-        if known is None:
+        if FILE not in opened.user_attrs:
+            if study.data:
+                opened.set_user_attr(DATA, dict(study.data))
             opened.set_user_attr(FILE, study.fingerprint)
             if study.metrics:
                 opened.set_metric_names([study.metrics[0]])
-    if known not in (None, study.fingerprint):
+        known = opened.user_attrs
+    _require_same(study, known, str(_file(study, url) or f"the study in {where}"))
+    return opened, storage
+
+
+def _require_same(study: JobList, known: Mapping[str, Any], queue: str) -> None:
+    """Raises UserError where the study in the storage was begun with other runs, or on other data."""
+    if known[FILE] != study.fingerprint:
         raise UserError(
             f"study {study.name} was begun with other runs than its file names now: rename the file, or delete "
-            f"{_file(study, url) or f'the study in {where}'} (runs that are finished are read, not trained again)"
+            f"{queue} (runs that are finished are read, not trained again)"
         )
-    return opened, storage
+    before = known.get(DATA, study.data)
+    if before != study.data:
+        raise UserError(
+            f"study {study.name} was begun on other data ({settings_text(before.items())}) than this machine has "
+            f"({settings_text(study.data.items())}): give it the same data, rename the file, or delete {queue}"
+        )
 
 
 @contextlib.contextmanager

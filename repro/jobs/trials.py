@@ -1,10 +1,11 @@
 """How Optuna's trials keep jobs: numbers as numbers, so that its plots have numeric axes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from repro.errors import UserError
 from repro.jobs.job import Job
@@ -25,6 +26,21 @@ def job_of(trial: FrozenTrial) -> Job:
     if job is None or str(job) != words:
         raise UserError(f"the queue is damaged: trial {trial.number} has not the settings of its run ({words})")
     return job
+
+
+def waiting_trial(job: Job, attributes: Mapping[str, Any], before: Sequence[FrozenTrial]) -> FrozenTrial:
+    """A trial to enqueue. It has what the attempts `before` it reported to the pruner, because its run resumes."""
+    values: dict[int, float] = {}
+    rungs: dict[str, Any] = {}  # of hyperband
+    for trial in before:
+        values |= trial.intermediate_values
+        rungs |= trial.system_attrs
+    return create_trial(
+        state=TrialState.WAITING,
+        user_attrs=dict(attributes),
+        system_attrs={**rungs, "fixed_params": job.params},
+        intermediate_values=values,
+    )
 
 
 def distribution(choice: Sequence[Value] | Range) -> BaseDistribution:

@@ -124,6 +124,12 @@ class StudySpec(JobList):
         return {key: str(value) for key, value in {**self.settings, **dict(job.point)}.items()}
 
     @property
+    def data(self) -> dict[str, Value]:
+        """Config values that follow from this machine's data, where the study does not set them."""
+        chosen = {*self.settings, *self.keys}
+        return {key: value for key, value in get_task(self.task).data_here().items() if key not in chosen}
+
+    @property
     def fingerprint(self) -> str:
         """What must not change while a study is under way; how points are drawn and ranked may."""
         fixed: dict[str, Any] = dataclasses.asdict(self)

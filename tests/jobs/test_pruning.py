@@ -2,14 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from optuna.trial import TrialState
 
 from repro.errors import RunPruned, UserError
-from repro.jobs.job import Job, Pruning
+from repro.jobs.job import Attempt, Job, Pruning
 from repro.jobs.pruner import SameSeedHyperband
 from repro.jobs.queue import Queue
+from repro.jobs.trials import JOB, job_of
 from repro.runs.recorder import Recorder
 from repro.studies.study import Study
 from tests.jobs.serving import Report, serve
@@ -127,3 +130,71 @@ def test_a_point_has_one_bracket(study: Study) -> None:
         brackets.setdefault((trial.params["learning_rate"], trial.params["v_th"]), set()).add(rule.bracket(trial))
     assert all(len(each) == 1 for each in brackets.values())
     assert set.union(*brackets.values()) == {0, 1}
+
+
+def resumed(queue: Queue, attempt: Attempt) -> Attempt:
+    """The next attempt at a job whose run was interrupted."""
+    queue.give_up(attempt, "interrupted")
+    queue.fill()
+    return next(again for again in iter(queue.take, None) if again.job == attempt.job)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_hyperband_goes_on_after_an_interruption(study: Study, interrupted: bool) -> None:
+    """One run in three of a seed passes iteration 2, or the best so far of fewer than six; the next look is at 6."""
+    rule, queue = SameSeedHyperband(HYPERBAND), Queue(grown(study), None, FAST)
+    queue.fill()
+    brackets = {job_of(trial): rule.bracket(trial) for trial in queue.trials()}
+    held = [attempt for attempt in iter(queue.take, None) if attempt.job.seed == 100 and brackets[attempt.job] == 0]
+    ours, *rivals = held[:6]
+    assert not queue.report(ours, 2, 0.1)
+    if interrupted:
+        ours = resumed(queue, ours)
+    assert not queue.report(ours, 4, 0.5), "it has passed iteration 2, and this is before iteration 6"
+    assert [queue.report(rival, 2, 0.3) for rival in rivals[:4]] == [True] * 4
+    assert not queue.report(rivals[4], 2, 0.2), "the second of six: no run counts twice"
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_the_best_before_an_interruption_counts(study: Study, results: Path, storage: str, interrupted: bool) -> None:
+    """The run reached 0.1 early, which its rivals never did; then it is worse than they are."""
+    study = changed(study, pruning=RULE, best=0, best_seeds=())
+    queue = Queue(study, None if storage == "journal" else f"sqlite:///{results}/queue.db", FAST)
+    queue.fill()
+    *rivals, ours = [attempt for attempt in (queue.take(), queue.take(), queue.take()) if attempt]
+    for rival in rivals:
+        assert not any(queue.report(rival, step, 0.2) for step in (4, 6, 8))
+        queue.finish(rival, {"nmse": 0.2})
+    assert not queue.report(ours, 4, 0.1)
+    assert not queue.report(ours, 6, 0.3)
+    if interrupted:
+        ours = resumed(queue, ours)
+        assert not queue.report(ours, 6, 0.3), "a run that goes back to a checkpoint reports this again"
+    assert not queue.report(ours, 8, 0.3)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_rival_counts_with_what_it_reached_before_an_interruption(study: Study, interrupted: bool) -> None:
+    study = changed(study, pruning=RULE, best=0, best_seeds=())
+    queue = Queue(study, None, FAST)
+    queue.fill()
+    *rivals, ours = [attempt for attempt in (queue.take(), queue.take(), queue.take()) if attempt]
+    for rival in rivals:
+        assert not queue.report(rival, 4, 0.1)
+        last = resumed(queue, rival) if interrupted else rival
+        assert not queue.report(last, 6, 0.2)
+        queue.finish(last, {"nmse": 0.2})
+    assert queue.report(ours, 4, 0.2), "its rivals had 0.1 by then"
+
+
+def test_a_new_try_of_a_lost_run_begins_without_the_values_of_the_first(study: Study) -> None:
+    queue = Queue(changed(study, pruning=RULE), None, FAST)
+    queue.fill()
+    first = queue.take()
+    assert first is not None and not queue.report(first, 4, 0.1)
+    queue.lose(first, "dead network")
+    queue.fill([first.job])
+    waiting = queue.trials(TrialState.WAITING)
+    assert str(first.job) in [trial.user_attrs[JOB] for trial in waiting]
+    assert not any(trial.intermediate_values for trial in waiting)
