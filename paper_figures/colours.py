@@ -1,5 +1,8 @@
 """The colours of the variants, in all figures."""
 
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
+
 # One colour per variant in all figures; they differ with every common colour blindness (after Okabe & Ito, and Tol).
 OTHER = "#5a6b7b"  # of a variant that has no colour yet
 
@@ -41,3 +44,20 @@ COLOURS["e_prop_2_truncated_traces"] = COLOURS["truncated_traces"]  # the same t
 COLOURS["e_prop_3_truncated_traces"] = COLOURS["truncated_traces"]
 COLOURS["bptt_full"] = COLOURS["bptt_20"] = COLOURS["bptt"]  # as far back as a panel's BPTT goes
 COLOURS["bptt_20_two_layers"] = COLOURS["bptt"]  # the same rule, drawn fainter
+
+LEGIBLE = 4.5  # the contrast of small letters with their ground that WCAG asks for
+DARKER = 0.97
+
+
+def ink(colour: str) -> str:
+    """The colour for letters on white: darkened until their contrast is `LEGIBLE`."""
+    parts = np.array(to_rgb(colour))
+    while 1.05 / (luminance(parts) + 0.05) < LEGIBLE:
+        parts *= DARKER
+    return to_hex(parts)
+
+
+def luminance(parts: np.ndarray) -> float:
+    """The relative luminance of red, green and blue from 0 to 1 (WCAG 2)."""
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))

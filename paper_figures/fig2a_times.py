@@ -95,7 +95,7 @@ def _name(axes: Axes, ends: dict[str, style.End]) -> None:
     above, below = max(0.04 - heights[0], 0), max(heights[-1] - 0.98, 0)  # so that none leaves the axis
     heights = [height + above - below for height in heights]
     for height, (name, end) in zip(heights, sorted(ends.items(), key=lambda item: item[1].value), strict=True):
-        axes.text(1.03, height, name, color=end.colour, va="center", transform=axes.transAxes)
+        axes.text(1.03, height, name, color=style.ink(end.colour), va="center", transform=axes.transAxes)
 
 
 def _ours(table: Table, variant: str) -> str:

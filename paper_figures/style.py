@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from paper_figures.colours import COLOURS
+from paper_figures.colours import COLOURS, ink
 from repro.drawing import GREY, INK, SMALL, WARNING, WIDTH, Panel, grid, plain_log, render, save, size, theme
 
-__all__ = ["COLOURS", "GREY", "INK", "SMALL", "WARNING", "WIDTH", "Panel", "grid", "plain_log", "render", "save"]
-__all__ += ["size", "theme"]
+__all__ = ["COLOURS", "GREY", "INK", "SMALL", "WARNING", "WIDTH", "Panel", "grid", "ink", "plain_log", "render"]
+__all__ += ["save", "size", "theme"]
 
 GAP = 0.057  # smallest distance of two lines of text at the right of an axis, as a share of its height
 PALE = "#c8c8c8"
@@ -99,8 +99,8 @@ def label_ends(
     lines = sorted(((scale(end.value) - bottom) / (top - bottom), name, end) for name, end in ends.items())
     lines += [(0.99 - gap * i, text, None) for i, text in reversed(list(enumerate(notes)))]
     for height, (y, text, end) in zip(spread([y for y, _, _ in lines], gap), lines, strict=True):
-        slant, ink = ("italic", GREY) if end is None else ("normal", end.colour)
-        axes.text(right, height, text, color=ink, style=slant, transform=axes.transAxes, va="center")
+        slant, colour = ("italic", GREY) if end is None else ("normal", ink(end.colour))
+        axes.text(right, height, text, color=colour, style=slant, transform=axes.transAxes, va="center")
         if end is not None:
             across = np.log if axes.get_xscale() == "log" else np.asarray
             left, last = across(axes.get_xlim())

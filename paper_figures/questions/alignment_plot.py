@@ -44,7 +44,7 @@ def draw(figure: Figure, by_rule: dict[str, Runs], by_size: dict[int, Runs], cho
     labels = get_task("store_recall").variants
     names = [(labels[rule].label, style.COLOURS[rule]) for rule in RULES]
     for place, (name, colour) in enumerate(names):
-        figure.text((0.5 + 0.8 * place) / style.WIDTH, 1 - 0.16 / 2.5, name, color=colour)
+        figure.text((0.5 + 0.8 * place) / style.WIDTH, 1 - 0.16 / 2.5, name, color=style.ink(colour))
     _shares(style.grid(figure, 1, 1, **(margins | {"left": style.WIDTH - 1.2, "right": 0.1}))[0, 0], by_size)
 
 

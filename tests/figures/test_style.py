@@ -81,3 +81,17 @@ def test_interval_of_few_seeds_is_students_and_of_one_has_no_width():
     low, high = mean_interval(np.array([[1.0], [2.0], [3.0]]))
     assert [low.item(), high.item()] == pytest.approx([2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5], abs=1e-3)  # t of 2
     assert np.array(mean_interval(np.array([[3.0]]))).ravel().tolist() == [3.0, 3.0]
+
+
+def test_letters_are_dark_enough_to_be_read_on_white():
+    """#767676 is the lightest grey that WCAG allows for small letters (4.54); #777777 has 4.48."""
+    assert [style.ink(colour) for colour in ("#767676", "#000000", "#0072b2")] == ["#767676", "#000000", "#0072b2"]
+    assert style.ink("#777777") < "#767676" and style.ink("#ffffff") < "#767676"
+
+
+def test_names_of_curves_are_in_their_colours_darkened_where_need_be():
+    axes = Figure().add_subplot()
+    style.label_ends(axes, {"pale": style.End(1.0, "#ffff00"), "dark": style.End(0.0, "#000080")}, {})
+    drawn = {text.get_text(): text.get_color() for text in axes.texts}
+    assert drawn["dark"] == "#000080" and drawn["pale"] == style.ink("#ffff00") != "#ffff00"
+    assert {line.get_color() for line in axes.lines} == {"#ffff00", "#000080"}
