@@ -48,7 +48,8 @@ def without_padding(spikes: SpikeTrains, lengths: Tensor) -> SpikeTrains:
 
 def flip(x: Any, lengths: Tensor) -> Any:
     """Reverse each trial of `x` [batch, time, ...] in time within its length [batch, in steps of x]; padding stays
-    where it is. Applied twice, it returns `x`. Differentiable for an array; `Held` inputs are reversed by frames."""
+    where it is. Applied twice, it returns `x`. Differentiable for an array. `Held` inputs are reversed by frames, of
+    which each length has to be a multiple."""
     if isinstance(x, Held):
         return x._replace(frames=flip(x.frames, torch.div(lengths, x.steps_each, rounding_mode="floor")))
     flipped: Tensor = _Flip.apply(x, lengths)
