@@ -18,7 +18,7 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     """Mean firing rates [neuron] in Hz over all trials and steps; differentiable.
 
     `z` are spikes [batch, time, neuron], or a sequence of such arrays, whose neurons are counted one after the other.
-    Padding beyond `lengths` [batch] is left out. Where several processes share an update (DDP) the rates are those over
+    All but float64 is counted in float32. Padding beyond `lengths` [batch] is left out. Where several processes share an update (DDP) the rates are those over
     all their trials, and the average of the processes' gradients is the gradient of these. Raises UsageError for
     lengths that do not fit, or without any step.
     """
@@ -28,7 +28,7 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
         if array.dim() != 3:
             raise UsageError(f"z has the shape {list(array.shape)}: firing rates are those of [batch, time, neuron]")
     check_lengths(lengths, *arrays[0].shape[:2])
-    counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
+    counts, steps = torch.cat([_Counts.apply(_wide(x), lengths) for x in arrays]), _steps(arrays[0], lengths)
     if not shares_updates():
         return shared_rates(counts, steps, dt_ms)[0]
     rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
@@ -51,6 +51,11 @@ def shared_rates(counts: Tensor, steps: int, dt_ms: float) -> tuple[Tensor, floa
     steps_of_all = float(total[-1])
     rates = total[:-1] * (1000 / dt_ms / steps_of_all)
     return rates.to(counts.dtype), steps_of_all / torch.distributed.get_world_size()
+
+
+def _wide(z: Tensor) -> Tensor:
+    """Spikes in a type that holds their number: bool, uint8 and half precision do not."""
+    return z if z.dtype in (torch.float32, torch.float64) else z.float()
 
 
 def _steps(z: Tensor, lengths: Tensor | None) -> int:

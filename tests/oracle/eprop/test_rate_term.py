@@ -222,6 +222,29 @@ def test_events_are_counted_as_their_array() -> None:
         assert torch.equal(spike_counts(spike_trains(z), lengths), spike_counts(z, lengths))
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([1500, 700])], ids=["whole", "ragged"])
+def test_rates_of_compact_spikes_are_those_of_their_numbers(dtype: torch.dtype, lengths: Tensor | None) -> None:
+    """More spikes than uint8 and half precision can count."""
+    spikes = torch.ones(2, 1500, 3)
+    spikes[:, ::3, 1] = 0
+    spikes[:, 5:, 2] = 0
+    per_neuron = torch.tensor([3000.0, 2000.0, 10.0] if lengths is None else [2200.0, 1466.0, 10.0])
+    steps = 3000 if lengths is None else 2200
+    found = firing_rates(spikes.to(dtype), lengths)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, per_neuron * 1000 / steps, rtol=1e-6, atol=0)
+
+
+def test_spikes_of_half_precision_receive_their_gradient() -> None:
+    z = torch.ones(2, 1500, 3).bfloat16().requires_grad_()
+    RateTerm("mean_hz", 1.0)(z).backward()
+    assert z.grad is not None
+    assert z.grad.dtype == torch.bfloat16
+    wanted = 2 / 3 * (1000.0 - 10.0) * 1000 / 3000  # of (f - f*)^2 / 3, f in Hz
+    assert torch.equal(z.grad, torch.full_like(z, wanted))
+
+
 @pytest.mark.parametrize(("reading", "wanted"), [("mean_hz", 5.0), ("sum_khz", 1e-5), ("population_hz", 0.5)])
 def test_units_of_the_loss(reading: str, wanted: float) -> None:
     assert float(RateTerm(reading, 0.5, 10.0).loss(torch.tensor([12.0, 6.0]))) == pytest.approx(wanted)
