@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,12 +52,13 @@ class Feedback:
 
     def draw(self, seed: int, windows: int, n: int, n_out: int) -> Tensor:
         """B [window, neuron, readout]: a function of seed and window alone; of no elements for "symmetric"."""
+        single: Any = {"dtype": torch.float32, "device": "cpu"}  # from one seed torch draws other numbers in float64
         if self.kind == "symmetric":
             return torch.empty(0)
         if self.kind == "global":
-            return torch.full((1, n, n_out), n**-0.5, device="cpu")
+            return torch.full((1, n, n_out), n**-0.5, **single)
         seeds = [(seed + GOLDEN * window) % 2**63 for window in range(windows)]
-        drawn = [torch.randn(n, n_out, generator=torch.Generator().manual_seed(s), device="cpu") for s in seeds]
+        drawn = [torch.randn(n, n_out, generator=torch.Generator().manual_seed(s), **single) for s in seeds]
         return torch.stack(drawn) / (1.0 if self.variance == "one" else n**0.5)
 
     @property
