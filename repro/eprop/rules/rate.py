@@ -18,9 +18,9 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     """Mean firing rates [neuron] in Hz over all trials and steps; differentiable.
 
     `z` are spikes [batch, time, neuron], or a sequence of such arrays, whose neurons are counted one after the other.
-    All but float64 is counted in float32. Padding beyond `lengths` [batch] is left out. Where several processes share an update (DDP) the rates are those over
-    all their trials, and the average of the processes' gradients is the gradient of these. Raises UsageError for
-    lengths that do not fit, or without any step.
+    All but float64 is counted in float32. Padding beyond `lengths` [batch] is left out. Where several processes share
+    an update (DDP) the rates are those over all their trials, and the average of the processes' gradients is the
+    gradient of these. Raises UsageError for lengths that do not fit, or without any step.
     """
     arrays = [z] if isinstance(z, Tensor) else list(z)
     for array in arrays:
@@ -70,12 +70,10 @@ class _Counts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, lengths: Tensor | None) -> Tensor:
-        known, spikes = known_spikes(z), cheapest(z)
-        ctx.shape, ctx.lengths = z.shape, lengths
-        if known is not None and known.lengths is lengths:
-            ctx.lengths = None  # the layer that made z sets the gradient of padding to zero
-            spikes = z if known.events is None else known.events
-        return spike_counts(spikes, lengths).to(z.dtype)
+        known = known_spikes(z)
+        by_layer = known is not None and known.lengths is lengths  # which sets the gradient of padding to zero
+        ctx.shape, ctx.lengths = z.shape, None if by_layer else lengths
+        return spike_counts(cheapest(z), lengths).to(z.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
