@@ -10,6 +10,7 @@ from torch import Tensor
 from repro.eprop.errors import UsageError, check_number
 from repro.eprop.kernels.events import check_kind
 from repro.eprop.kernels.padding import cheapest, check_lengths, known_spikes, real_steps, spike_counts
+from repro.eprop.neurons.local_jacobians import leaf_of
 
 READINGS = tuple(f"{over}_{unit}" for over in ("sum", "mean", "population") for unit in ("khz", "hz"))
 
@@ -126,7 +127,7 @@ class RateTerm:
 
         `rates_hz` are the means over all trials of the update, `steps` their number times the steps of a trial.
         """
-        with torch.enable_grad():
-            leaf = rates_hz.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = leaf_of(rates_hz)
             (slope,) = torch.autograd.grad(self.loss(leaf), leaf)
         return slope * (1000 / self.dt_ms) / steps
