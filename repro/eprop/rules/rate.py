@@ -21,13 +21,20 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     `z` are spikes [batch, time, neuron], or a sequence of such arrays, whose neurons are counted one after the other.
     All but float64 is counted in float32. Padding beyond `lengths` [batch] is left out. Where several processes share
     an update (DDP) the rates are those over all their trials, and the average of the processes' gradients is the
-    gradient of these. Raises UsageError for lengths that do not fit, or without any step.
+    gradient of these. Raises UsageError for what is no such array, for lengths that do not fit, or without any step.
     """
-    arrays = [z] if isinstance(z, Tensor) else list(z)
+    check_number("firing_rates", dt_ms=dt_ms)
+    is_many = isinstance(z, Sequence) and not hasattr(z, "_fields")  # SpikeTrains are a tuple, with names
+    arrays: list[Any] = [*z] if is_many else [z]
+    if not arrays:
+        raise UsageError("z is an empty sequence: firing rates are those of one array of spikes or more")
     for array in arrays:
         check_kind(array, "z", events=False)
         if array.dim() != 3:
             raise UsageError(f"z has the shape {list(array.shape)}: firing rates are those of [batch, time, neuron]")
+        if array.shape[:2] != arrays[0].shape[:2]:
+            shapes = [list(x.shape) for x in (arrays[0], array)]
+            raise UsageError(f"z has arrays of the shapes {shapes}: all have the same trials and steps")
     check_lengths(lengths, *arrays[0].shape[:2])
     counts, steps = torch.cat([_Counts.apply(_wide(x), lengths) for x in arrays]), _steps(arrays[0], lengths)
     if not shares_updates():
