@@ -13,12 +13,12 @@ from repro.eprop.kernels.cuda_graph import map_tensors
 from repro.eprop.layers import algorithm_1
 from repro.eprop.layers.algorithm_1 import Algorithm1Loss
 from repro.eprop.layers.eligibility_vectors import EligibilityVectors
+from tests.library.own import trainer_of
 from tests.oracle.eprop.conftest import EXACT, make, relative
 from tests.oracle.eprop.emulated import Emulated
 from tests.oracle.eprop.lstm_tape import assert_equal
 from tests.oracle.eprop.test_synthetic_layer import simulate
 from tests.oracle.eprop.window_net import BATCH, START, Gradients, Net
-from tests.runs.small import trainer_of
 
 
 def gradient(layer: LSTMLayer, x: Tensor, vectors: EligibilityVectors) -> Tensor:
