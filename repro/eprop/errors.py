@@ -1,6 +1,7 @@
 """The exceptions that the library raises, and checks of plain values that raise them."""
 
 import dataclasses
+import math
 import numbers
 from typing import Any
 
@@ -21,13 +22,12 @@ def check_whole(owner: str, least: int = 1, **values: Any) -> None:
 
 
 def check_number(owner: str, zero: bool = False, **values: Any) -> None:
-    """Raises UsageError unless all values are numbers above 0, or, with `zero`, 0 or more."""
+    """Raises UsageError unless all values are numbers above 0, or, with `zero`, 0 or more and finite."""
     for name, value in values.items():
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_number or not (value >= 0 if zero else value > 0):
-            raise UsageError(
-                f"{owner}({name}={shown(value)}): {name} is a number, {'0 or more' if zero else 'above 0'}"
-            )
+        if not is_number or not (0 <= value < math.inf if zero else value > 0):
+            wanted = "0 or more, and finite" if zero else "above 0"
+            raise UsageError(f"{owner}({name}={shown(value)}): {name} is a number, {wanted}")
 
 
 def written(record: Any, *, shows_first: bool = False) -> str:

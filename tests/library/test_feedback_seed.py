@@ -1,6 +1,7 @@
 """Random feedback follows from a seed, which is no tensor: averages of weights keep it, and processes share it."""
 
 import copy
+from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ BATCHES = [together(range(4 * k, 4 * k + 4)) for k in range(2)]
 
 def printed(seed: int) -> Tensor:
     return torch.randn(12, 3, generator=torch.Generator().manual_seed(seed)) / 12**0.5
+
+
+@pytest.fixture
+def double_by_default() -> Iterator[None]:
+    """As in the hooks of Lightning's precision="64-true"."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def backward(readout: Readout) -> None:
@@ -49,6 +58,16 @@ def test_b_is_drawn_in_the_forward_pass_and_moves_with_the_weights() -> None:
     readout.feedback = "symmetric"
     readout(torch.ones(1, 5, 12))
     assert readout._drawn is None  # control
+
+
+@pytest.mark.usefixtures("double_by_default")
+def test_b_does_not_depend_on_the_default_precision() -> None:
+    readout, equal = Readout(12, 3, feedback="random"), Readout(12, 3, feedback="global")
+    drawn = torch.Generator().manual_seed(readout.feedback_seed)
+    single, wide = (torch.randn(12, 3, generator=drawn.clone_state(), dtype=d) for d in (torch.float32, torch.float64))
+    assert torch.equal(readout.feedback_weights(5)[0], (single / 12**0.5).double())
+    assert (single - wide).abs().max() > 0.1  # control: torch draws other numbers
+    assert torch.equal(equal.feedback_weights(5)[0], torch.full((12, 3), 12**-0.5, dtype=torch.float32).double())
 
 
 @pytest.mark.parametrize("feedback", ["random", Feedback("random", window_ms=2)])

@@ -23,6 +23,12 @@ def map_tensors(tree: Any, function: Callable[[Tensor], Any]) -> Any:
     return type(tree)(*mapped) if hasattr(tree, "_fields") else tuple(mapped)
 
 
+def writable(tree: Any) -> Any:
+    """Copies of the tensors in nested tuples, to be written to in torch's inference mode and outside of it."""
+    with torch.inference_mode(False), torch.no_grad():
+        return map_tensors(tree, torch.clone)
+
+
 def _leaves(tree: Any) -> list[Tensor]:
     """The tensors in nested tuples, in order."""
     leaves: list[Tensor] = []
@@ -61,7 +67,7 @@ class Replayed:
         return recorded.result
 
     def _record(self, shape: Any, arguments: Any) -> _Recorded:
-        mine = map_tensors(arguments, torch.clone)
+        mine = writable(arguments)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             result = self.function(*mine)

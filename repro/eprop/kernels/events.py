@@ -97,6 +97,7 @@ class Held(NamedTuple):
 
 Spikes = Tensor | SpikeTrains
 Inputs = Spikes | Held
+torch.serialization.add_safe_globals([SpikeTrains, Held])  # torch.load refuses classes that it does not know
 
 
 def check_kind(x: Any, what: str, events: bool = True, held: bool = False) -> None:

@@ -78,7 +78,9 @@ class History(NamedTuple):
     def vectors(self, out: Tensor | None = None) -> Tensor:
         """The eligibility vectors that these steps amount to, [unit, batch, gate, pre]; in `out` if it is given."""
         _, batch, gates, n = self.rows.shape
-        out = self.rows.new_empty(n, batch, gates, len(self.presynaptic)) if out is None else out
+        if out is None:
+            with torch.inference_mode(False):  # what is made in that mode cannot be advanced outside of it
+                out = self.rows.new_empty(n, batch, gates, len(self.presynaptic))
         out.zero_()
         if self.windows:
             none, columns = self.rows.new_zeros(batch, n), self.filled()[2]
@@ -98,5 +100,6 @@ def empty_history(like: Tensor, batch: int) -> History:
     """
     n, _, gates, n_pre = like.shape
     most = MOST_STEPS[matrix_library()]
-    rows, decay = like.new_empty(most, batch, gates, n), like.new_empty(most, batch, n)
-    return History(rows, decay, like.new_empty(n_pre, most * batch))
+    with torch.inference_mode(False):  # what is made in that mode cannot be written to outside of it
+        rows, decay = like.new_empty(most, batch, gates, n), like.new_empty(most, batch, n)
+        return History(rows, decay, like.new_empty(n_pre, most * batch))

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from repro.eprop.errors import UsageError
 from repro.eprop.kernels.events import Held, SpikeTrains
@@ -48,7 +49,8 @@ def without_padding(spikes: SpikeTrains, lengths: Tensor) -> SpikeTrains:
 
 def flip(x: Any, lengths: Tensor) -> Any:
     """Reverse each trial of `x` [batch, time, ...] in time within its length [batch, in steps of x]; padding stays
-    where it is. Applied twice, it returns `x`. Differentiable for an array; `Held` inputs are reversed by frames."""
+    where it is. Applied twice, it returns `x`. Differentiable for an array. `Held` inputs are reversed by frames, of
+    which each length has to be a multiple."""
     if isinstance(x, Held):
         return x._replace(frames=flip(x.frames, torch.div(lengths, x.steps_each, rounding_mode="floor")))
     flipped: Tensor = _Flip.apply(x, lengths)
@@ -79,31 +81,36 @@ def spike_counts(z: Tensor | SpikeTrains, lengths: Tensor | None) -> Tensor:
 
 class KnownSpikes(NamedTuple):
     """What is known of an array of spikes: its events (padding included), the lengths of its trials, and the array's
-    version counter, which any change of it in place raises."""
+    version counter, which any change of it in place raises, but for changes by `.data` or numpy."""
 
     events: SpikeTrains | None
     lengths: Tensor | None
     version: int
 
 
+_KNOWN = WeakTensorKeyDictionary()  # beside the arrays: an attribute would be saved and copied with them
+
+
 def remember(z: Tensor, events: SpikeTrains | None, lengths: Tensor | None) -> None:
-    """Attach the events of an array of spikes to it, so that later functions need not search for them.
+    """Keep the events of an array of spikes as long as the array, so that later functions need not search for them.
 
     Not in torch's inference mode, in which arrays have no version counter."""
-    if z.is_inference():
-        return
-    z.known_spikes = KnownSpikes(events, lengths, z._version)  # type: ignore[attr-defined]
+    if not z.is_inference():
+        _KNOWN[z] = KnownSpikes(events, lengths, z._version)
 
 
 def known_spikes(z: Tensor) -> KnownSpikes | None:
     """What is known of an array, or None where it is another array or has changed since."""
-    known: KnownSpikes | None = getattr(z, "known_spikes", None)
+    known: KnownSpikes | None = _KNOWN.get(z)
     return None if known is None or known.version != z._version else known
 
 
 def cheapest(z: Tensor | SpikeTrains) -> Tensor | SpikeTrains:
-    """The spikes of an array in the form that costs least: as events where they are known."""
-    known = known_spikes(z) if isinstance(z, Tensor) else None
+    """The spikes of an array in the form that costs least: as events where they are known, and as many as its sum."""
+    if not isinstance(z, Tensor):
+        return z
+    known = known_spikes(z)
     if known is None or known.events is None:
         return z
-    return known.events if known.lengths is None else without_padding(known.events, known.lengths)
+    events = known.events if known.lengths is None else without_padding(known.events, known.lengths)
+    return events if float(z.detach().sum()) == len(events.channel) else z

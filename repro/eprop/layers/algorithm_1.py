@@ -21,6 +21,7 @@ from repro.eprop.rules.synthetic import (
     SyntheticGradient,
     Window,
     WindowGradients,
+    on_tape,
     window_gradients,
 )
 
@@ -127,9 +128,10 @@ class Algorithm1Loss:
         """Once: a parameter that `readout` lacks would silently receive no gradient."""
         if self._checked:
             return
-        with torch.enable_grad():
-            h = window.inputs.new_zeros(*window.inputs.shape[:2], self.layer.n).requires_grad_()
-            leaves = leaves_of(self.errors(h, window.target))
+        with torch.inference_mode(False), torch.enable_grad():
+            zeros = window.inputs.new_zeros(*window.inputs.shape[:2], self.layer.n)
+            h, error = on_tape(self.errors, zeros, window.target)
+            leaves = leaves_of(error)
         for leaf in leaves:
             if leaf is not h and not any(leaf is tensor for tensor in self.readout):
                 raise UsageError(

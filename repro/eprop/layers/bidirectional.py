@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.eprop.errors import UsageError
-from repro.eprop.kernels.events import Inputs, SpikeTrains
+from repro.eprop.kernels.events import Held, Inputs, SpikeTrains
 from repro.eprop.kernels.padding import flip
 from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs
 from repro.eprop.rules.rule import Rule
@@ -65,4 +65,6 @@ def trial_lengths(x: Inputs, lengths: Tensor | None) -> Tensor:
 
 def turned(x: Inputs, ends: Tensor) -> Any:
     """Inputs in the order of time of a layer that reads them from the end."""
+    if isinstance(x, Held) and bool((ends % x.steps_each).any()):
+        x = x.dense(x.frames.dtype)  # a trial that ends within a frame begins with that part of it
     return flip(x.dense() if isinstance(x, SpikeTrains) else x, ends)

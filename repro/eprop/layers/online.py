@@ -12,6 +12,7 @@ from repro.eprop.kernels.events import Inputs, delayed, outer
 from repro.eprop.layers.readout import Readout
 from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.layers.rule_layer import deliver, leaves_of
+from repro.eprop.neurons.local_jacobians import leaf_of
 from repro.eprop.neurons.neuron import NeuronState
 from repro.eprop.rules.rate import RateTerm, shared_rates
 from repro.eprop.rules.rule import EProp
@@ -147,8 +148,8 @@ class _Run:
             trajectory, self.state = self.layer.simulate(x, self.state, keep_variables=False)
             z = trajectory.z
             y = readout(z, self.y_before)
-        leaf = y.detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = leaf_of(y)
             loss = loss_at(leaf, start)
             error = _error(loss, leaf)
         with torch.no_grad():

@@ -114,12 +114,13 @@ class Readout(nn.Module):
         return dataclasses.asdict(self.feedback) | {"seed": self.feedback_seed}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """The feedback and the seed of a checkpoint. Raises UsageError where it has no seed."""
+        """The feedback and the seed of a checkpoint. Raises UsageError where these do not fit."""
         values = dict(state)
         if "seed" not in values:
             raise UsageError("the checkpoint has no seed of the feedback: it is of an earlier version of the library")
-        self.seed_feedback(values.pop("seed"))
-        self.feedback = Feedback(**values)
+        seed = values.pop("seed")
+        self.feedback = Feedback.from_state(values)
+        self.seed_feedback(seed)
 
     def extra_repr(self) -> str:
         """The line that print(module) shows."""

@@ -17,6 +17,9 @@ class LSTMState(NamedTuple):
     h: Tensor
 
 
+torch.serialization.add_safe_globals([LSTMState])  # torch.load refuses classes that it does not know
+
+
 class LSTMJacobians(NamedTuple):
     """Derivatives of one step: `d` = dc^t / dc^(t-1) and `output` = dh^t / dc^t [batch, unit]; `by_gate` = dc^t / dI^t
     for the currents of input gate, forget gate and candidate [batch, 3, unit]; `direct` = dh^t / dI^t for that of the

@@ -38,6 +38,9 @@ class NeuronState(NamedTuple):
     refractory: Tensor
 
 
+torch.serialization.add_safe_globals([NeuronState])  # torch.load refuses classes that it does not know
+
+
 class Trajectory(NamedTuple):
     """What the neurons did: outputs `z`, dz/dI within the step `h` (for a spiking neuron the pseudo-derivative) and
     the `variables`, each [batch, time, neuron]; the state `before` the first step; where the simulation has made

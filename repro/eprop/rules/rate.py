@@ -10,6 +10,7 @@ from torch import Tensor
 from repro.eprop.errors import UsageError, check_number
 from repro.eprop.kernels.events import check_kind
 from repro.eprop.kernels.padding import cheapest, check_lengths, known_spikes, real_steps, spike_counts
+from repro.eprop.neurons.local_jacobians import leaf_of
 
 READINGS = tuple(f"{over}_{unit}" for over in ("sum", "mean", "population") for unit in ("khz", "hz"))
 
@@ -18,17 +19,24 @@ def firing_rates(z: Tensor | Sequence[Tensor], lengths: Tensor | None = None, dt
     """Mean firing rates [neuron] in Hz over all trials and steps; differentiable.
 
     `z` are spikes [batch, time, neuron], or a sequence of such arrays, whose neurons are counted one after the other.
-    Padding beyond `lengths` [batch] is left out. Where several processes share an update (DDP) the rates are those over
-    all their trials, and the average of the processes' gradients is the gradient of these. Raises UsageError for
-    lengths that do not fit, or without any step.
+    All but float64 is counted in float32. Padding beyond `lengths` [batch] is left out. Where several processes share
+    an update (DDP) the rates are those over all their trials, and the average of the processes' gradients is the
+    gradient of these. Raises UsageError for what is no such array, for lengths that do not fit, or without any step.
     """
-    arrays = [z] if isinstance(z, Tensor) else list(z)
+    check_number("firing_rates", dt_ms=dt_ms)
+    is_many = isinstance(z, Sequence) and not hasattr(z, "_fields")  # SpikeTrains are a tuple, with names
+    arrays: list[Any] = [*z] if is_many else [z]
+    if not arrays:
+        raise UsageError("z is an empty sequence: firing rates are those of one array of spikes or more")
     for array in arrays:
         check_kind(array, "z", events=False)
         if array.dim() != 3:
             raise UsageError(f"z has the shape {list(array.shape)}: firing rates are those of [batch, time, neuron]")
+        if array.shape[:2] != arrays[0].shape[:2]:
+            shapes = [list(x.shape) for x in (arrays[0], array)]
+            raise UsageError(f"z has arrays of the shapes {shapes}: all have the same trials and steps")
     check_lengths(lengths, *arrays[0].shape[:2])
-    counts, steps = torch.cat([_Counts.apply(x, lengths) for x in arrays]), _steps(arrays[0], lengths)
+    counts, steps = torch.cat([_Counts.apply(_wide(x), lengths) for x in arrays]), _steps(arrays[0], lengths)
     if not shares_updates():
         return shared_rates(counts, steps, dt_ms)[0]
     rates, steps_each = shared_rates(counts.detach(), steps, dt_ms)
@@ -53,6 +61,11 @@ def shared_rates(counts: Tensor, steps: int, dt_ms: float) -> tuple[Tensor, floa
     return rates.to(counts.dtype), steps_of_all / torch.distributed.get_world_size()
 
 
+def _wide(z: Tensor) -> Tensor:
+    """Spikes in a type that holds their number: bool, uint8 and half precision do not."""
+    return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
 def _steps(z: Tensor, lengths: Tensor | None) -> int:
     steps = z.shape[0] * z.shape[1] if lengths is None else int(lengths.sum())
     if not steps:
@@ -65,12 +78,10 @@ class _Counts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, lengths: Tensor | None) -> Tensor:
-        known, spikes = known_spikes(z), cheapest(z)
-        ctx.shape, ctx.lengths = z.shape, lengths
-        if known is not None and known.lengths is lengths:
-            ctx.lengths = None  # the layer that made z sets the gradient of padding to zero
-            spikes = z if known.events is None else known.events
-        return spike_counts(spikes, lengths).to(z.dtype)
+        known = known_spikes(z)
+        by_layer = known is not None and known.lengths is lengths  # which sets the gradient of padding to zero
+        ctx.shape, ctx.lengths = z.shape, None if by_layer else lengths
+        return spike_counts(cheapest(z), lengths).to(z.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -123,7 +134,7 @@ class RateTerm:
 
         `rates_hz` are the means over all trials of the update, `steps` their number times the steps of a trial.
         """
-        with torch.enable_grad():
-            leaf = rates_hz.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = leaf_of(rates_hz)
             (slope,) = torch.autograd.grad(self.loss(leaf), leaf)
         return slope * (1000 / self.dt_ms) / steps

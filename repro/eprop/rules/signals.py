@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError, shown, written
+from repro.eprop.errors import UsageError, check_number, shown, written
 from repro.eprop.kernels.dispatch import exponential_filter
 
 KINDS = ("symmetric", "random", "global")
@@ -38,13 +38,20 @@ class Feedback:
         ):
             if value not in known:
                 raise UsageError(f"{name}={value!r}: it is one of {', '.join(known)}")
+        check_number("Feedback", zero=True, window_ms=self.window_ms)
         if self.window_ms and self.kind != "random":
             raise UsageError(f"window_ms draws random feedback anew; feedback {self.kind!r} has none")
-        if self.window_ms < 0:
-            raise UsageError(f"window_ms={self.window_ms}: it has to be 0 or more")
 
     def __repr__(self) -> str:
         return written(self, shows_first=True)
+
+    @staticmethod
+    def from_state(values: dict[str, Any]) -> "Feedback":
+        """The feedback of a checkpoint's values. Raises UsageError where they do not fit."""
+        try:
+            return Feedback(**values)
+        except TypeError as error:
+            raise UsageError(f"the checkpoint's values of the feedback do not fit it: {error}") from None
 
     def window_steps(self, dt_ms: float) -> int:
         """Steps of a window; 0 where one matrix is kept."""
@@ -52,12 +59,13 @@ class Feedback:
 
     def draw(self, seed: int, windows: int, n: int, n_out: int) -> Tensor:
         """B [window, neuron, readout]: a function of seed and window alone; of no elements for "symmetric"."""
+        single: Any = {"dtype": torch.float32, "device": "cpu"}  # from one seed torch draws other numbers in float64
         if self.kind == "symmetric":
             return torch.empty(0)
         if self.kind == "global":
-            return torch.full((1, n, n_out), n**-0.5, device="cpu")
+            return torch.full((1, n, n_out), n**-0.5, **single)
         seeds = [(seed + GOLDEN * window) % 2**63 for window in range(windows)]
-        drawn = [torch.randn(n, n_out, generator=torch.Generator().manual_seed(s), device="cpu") for s in seeds]
+        drawn = [torch.randn(n, n_out, generator=torch.Generator().manual_seed(s), **single) for s in seeds]
         return torch.stack(drawn) / (1.0 if self.variance == "one" else n**0.5)
 
     @property

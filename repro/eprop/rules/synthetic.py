@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from repro.eprop.kernels.cuda_graph import map_tensors
 from repro.eprop.kernels.history import History
+from repro.eprop.neurons.local_jacobians import leaf_of
 from repro.eprop.neurons.lstm import LSTM, LSTMJacobians, LSTMState
 from repro.eprop.rules import windows
 from repro.eprop.rules.rule import WindowRule
@@ -166,11 +168,17 @@ def _errors_of(
     share: float = 1.0,
 ) -> _OfErrors:
     """The errors of a window, and their derivatives with respect to its outputs and to `readout`, times `share`."""
-    with torch.enable_grad():
-        h = trajectory.h.transpose(0, 1).requires_grad_()  # steps first in memory
-        error = algorithm.errors(h, window.target)
+    with torch.inference_mode(False), torch.enable_grad():
+        h, error = on_tape(algorithm.errors, trajectory.h.transpose(0, 1), window.target)  # steps first in memory
         d_h, *gradients = torch.autograd.grad(error, [h, *readout], torch.full_like(error, share))
     return _OfErrors(d_h.transpose(0, 1), tuple(gradients), error.detach())
+
+
+def on_tape(errors: Errors, h: Tensor, target: Any) -> tuple[Tensor, Tensor]:
+    """Outputs h as a leaf of autograd's tape, and their errors; to be called outside of inference mode, also with
+    tensors that were made in it."""
+    leaf = leaf_of(h)
+    return leaf, errors(leaf, map_tensors(target, lambda x: x.clone() if x.is_inference() else x))
 
 
 def _predict(algorithm: Algorithm1, state: LSTMState, following: Window | None) -> _Predicted:
@@ -184,8 +192,8 @@ def _predict(algorithm: Algorithm1, state: LSTMState, following: Window | None) 
         return _Predicted(boundary, (), boundary.d_h, state.h.new_zeros(()))
     later = windows.forward_window(algorithm.neuron, algorithm.weights, following.inputs, state)
     target = _cell_gradient_at_first_step(algorithm, predictor, later, following)
-    with torch.enable_grad():
-        h = state.h.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        h = leaf_of(state.h)
         prediction = predictor(h)
         squares = 0.5 * (prediction - target).square().sum()  # Eq. 66
         error = squares / state.h.shape[1] if options.mean_over_units else squares

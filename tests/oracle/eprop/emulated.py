@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repro.eprop.kernels.cuda_graph import Replayed, _Recorded, map_tensors
+from repro.eprop.kernels.cuda_graph import Replayed, _Recorded, map_tensors, writable
 
 
 def tensors(tree: Any) -> list[Tensor]:
@@ -23,9 +23,9 @@ class Emulated(Replayed):
     replays = 0
 
     def _record(self, shape: Any, arguments: Any) -> _Recorded:
-        mine = map_tensors(arguments, torch.clone)
+        mine = writable(arguments)
         without_vectors = (*mine[:3], None, *mine[4:])
-        result = map_tensors(self.function(*without_vectors), torch.zeros_like)
+        result = writable(map_tensors(self.function(*without_vectors), torch.zeros_like))
 
         def replay() -> None:
             Emulated.replays += 1

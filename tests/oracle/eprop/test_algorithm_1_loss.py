@@ -17,11 +17,11 @@ from repro.eprop.layers.algorithm_1 import Algorithm1Loss
 from repro.eprop.lightning import EPropCallback
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
 from repro.eprop.rules.synthetic import Algorithm1, Window, window_gradients
+from tests.library.own import trainer_of
 from tests.oracle.eprop import window_net
 from tests.oracle.eprop.emulated import Emulated
 from tests.oracle.eprop.lstm_tape import assert_differ, assert_equal, relative
 from tests.oracle.eprop.window_net import BATCH, START, Gradients, Net, X
-from tests.runs.small import trainer_of
 
 WRONG = 1e-4
 

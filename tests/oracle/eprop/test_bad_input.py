@@ -1,11 +1,25 @@
 """Wrong use is one sentence."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
-from repro.eprop import ALIF, LIF, Bidirectional, Held, Readout, RecurrentLayer, SpikingNetwork, UsageError
+from repro.eprop import (
+    ALIF,
+    LIF,
+    Bidirectional,
+    Feedback,
+    Held,
+    RateTerm,
+    Readout,
+    RecurrentLayer,
+    SpikingNetwork,
+    UsageError,
+    firing_rates,
+    spike_trains,
+)
 from repro.eprop.neurons.neuron import NeuronState
 from tests.oracle.eprop.conftest import N_IN, N, make
 
@@ -122,3 +136,48 @@ def test_a_readout_of_other_neurons(way: str) -> None:
 def test_parameters_of_neurons_out_of_range(neuron: type, values: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(values))):
         neuron(**values)
+
+
+SPIKES = torch.ones(3, 20, N)
+MIXED: Any = [SPIKES, 3]
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "endless_refractory": (lambda: ALIF(refractory_ms=float("inf")), "refractory_ms=inf.*0 or more, and finite"),
+    "endless_beta": (lambda: ALIF(beta=float("inf")), "beta=inf"),
+    "window_text": (lambda: Feedback("random", window_ms="20"), "window_ms='20'.*is a number"),
+    "window_nan": (lambda: Feedback("random", window_ms=float("nan")), "window_ms=nan"),
+    "window_endless": (lambda: Feedback("random", window_ms=float("inf")), "window_ms=inf.*finite"),
+    "other_feedback": (
+        lambda: Readout(N, 2).set_extra_state({"seed": 1, "kind": "random", "speed": 2}),
+        "feedback do not fit it: .*'speed'",
+    ),
+    "no_spikes": (lambda: firing_rates([]), "z is an empty sequence"),
+    "no_step": (lambda: firing_rates(SPIKES, dt_ms=0), "dt_ms=0.*above 0"),
+    "events": (lambda: firing_rates(spike_trains(SPIKES)), "z is of the type SpikeTrains: it is a tensor"),
+    "term_of_events": (lambda: RateTerm()(spike_trains(SPIKES)), "z is of the type SpikeTrains: it is a tensor"),
+    "a_number": (lambda: firing_rates(3), "z is of the type int: it is a tensor"),
+    "numbers": (lambda: firing_rates(MIXED), "z is of the type int"),
+    "frames": (lambda: RateTerm()(Held(SPIKES, 5)), "z is of the type Held"),
+    "other_trials": (lambda: firing_rates([SPIKES, SPIKES[1:]]), r"\[3, 20, 12\], \[2, 20, 12\].*the same trials"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_meaning_is_refused(name: str) -> None:
+    wrong, sentence = REFUSED[name]
+    with pytest.raises(UsageError, match=sentence) as error:
+        wrong()
+    one_sentence(error)
+
+
+def test_time_constants_may_be_endless() -> None:
+    """A membrane that does not leak, and a readout that forgets nothing."""
+    assert ALIF(tau_m_ms=float("inf")).alpha == 1
+    assert Readout(N, 2, tau_out_ms=float("inf")).kappa == 1
+
+
+def test_a_readout_keeps_its_feedback_where_a_checkpoint_is_refused() -> None:
+    readout = Readout(N, 2, feedback="random")
+    seed = readout.feedback_seed
+    with pytest.raises(UsageError, match="do not fit"):
+        readout.set_extra_state({"seed": seed + 1, "kind": "global", "speed": 2})
+    assert (readout.feedback, readout.feedback_seed) == (Feedback("random"), seed)

@@ -180,6 +180,19 @@ def test_events_and_held_frames_are_their_arrays(way: str, rule: Rule, lengths: 
 
 
 @RULES
+def test_a_trial_may_end_within_a_frame(way: str, rule: Rule) -> None:
+    lengths, frames = torch.tensor([STEPS, 7, 22]), torch.randn(3, 8, N_IN).double().requires_grad_()
+    held = make_both(rule)._replace(x=frames)
+    y, z = held.run(way, lengths, Held(frames, 5))
+    dense = held._replace(x=frames.repeat_interleave(5, dim=1))
+    y_wanted, z_wanted = dense.alone(isinstance(rule, EProp), lengths)
+    assert relative(z, z_wanted) < EXACT
+    assert relative(y, y_wanted) < EXACT
+    wanted = held.gradients(y_wanted, z_wanted, lengths)
+    assert_equal(held.gradients(y, z, lengths), wanted)
+
+
+@RULES
 def test_layers_may_have_rules_of_their_own(way: str, rule: Rule) -> None:
     both = make_both(rule)
     other = EProp() if isinstance(rule, BPTT) else BPTT()
