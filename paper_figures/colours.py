@@ -54,7 +54,7 @@ def ink(colour: str) -> str:
     parts = np.array(to_rgb(colour))
     while 1.05 / (luminance(parts) + 0.05) < LEGIBLE:
         parts *= DARKER
-    return to_hex(parts)
+    return to_hex(tuple(parts))
 
 
 def luminance(parts: np.ndarray) -> float:
