@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from repro.runs.opened import OpenedRun
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 __all__ = ["__version__", "load", "load_curves", "open"]
 
 
