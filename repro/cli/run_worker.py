@@ -25,8 +25,8 @@ def serve() -> int:
 
     Returns the exit status of the process. An exception of a run that the command line does not expect is raised again.
     """
+    git_state()  # now: a commit that is checked out later is not that of the code that this process imports
     # Ctrl-C reaches every process of a terminal, and our parent asks us to end as well.
-    git_state()
     with as_one_interrupt(signal.SIGINT, *TO_END, message=RESUME) as came:
         try:
             orders = Orders()

@@ -53,7 +53,7 @@ class Validation(EachIteration):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """A run that resumes after it has solved the task is not trained on."""
-        self._stop_if_solved(trainer, pl_module)
+        self._stop_if_solved(recorder_of(trainer), trainer, pl_module)
 
     @torch.no_grad()
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -69,10 +69,10 @@ class Validation(EachIteration):
         """See `EachIteration.after_iteration`."""
         recorder.add("validation_error", self.error)
         pl_module.log("validation_error", self.error)
-        self._stop_if_solved(trainer, pl_module)
+        self._stop_if_solved(recorder, trainer, pl_module)
 
-    def _stop_if_solved(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if is_solved(recorder_of(trainer).series.get("validation_error", []), pl_module.config):
+    def _stop_if_solved(self, recorder: Recorder, trainer: pl.Trainer, pl_module: Any) -> None:
+        if is_solved(recorder.series.get("validation_error", []), pl_module.config):
             trainer.should_stop = True
 
 

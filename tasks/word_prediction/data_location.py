@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ def text_digest(folder: Path) -> str:
         parts = [(folder / f"{split}.txt").read_bytes() for split in SPLITS]
     except OSError:
         return ""
+    return digest_of(parts)
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """Eight hex digits that name a text of these parts."""
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:8]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repro.errors import UserError
-from tasks.word_prediction.data_location import SPLITS, text_digest
+from tasks.word_prediction.data_location import SPLITS, digest_of
 from tasks.word_prediction.encoding import END, UNKNOWN, Corpus, encode, read_plain
 
 MARKS = (UNKNOWN, END)
@@ -17,8 +17,8 @@ def own_text(folder: Path) -> Corpus:
     """The text that was prepared there. Raises UserError where there is none, or a part of it is missing."""
     if not folder.is_dir():
         raise UserError("corpus=text, and no text was prepared: run `repro data text FILE` with one of yours once")
-    lines = {split: read_plain(folder / f"{split}.txt").decode().splitlines() for split in SPLITS}
-    return encode(f"own text {text_digest(folder)}", lines)
+    parts = {split: read_plain(folder / f"{split}.txt") for split in SPLITS}
+    return encode(f"own text {digest_of(parts.values())}", {s: data.decode().splitlines() for s, data in parts.items()})
 
 
 def prepare(files: Sequence[Path]) -> dict[str, bytes]:
