@@ -102,7 +102,7 @@ def rewritten(file: Path, change: Callable[[dict[str, bytes]], None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../../evil", "/tmp/evil", "toy/a-0badcafe/seed-0/evil.sh", "toy/../a-0badcafe/seed-0/record.json", "x"]
+    "name", ["../../evil", "/evil", "toy/a-0badcafe/seed-0/evil.sh", "toy/../a-0badcafe/seed-0/record.json", "x"]
 )
 def test_names_that_lead_elsewhere(packed: tuple[list[Path], Path], tmp_path: Path, name: str) -> None:
     _, file = packed
