@@ -163,7 +163,8 @@ def test_two_processes_on_one_run(processes: ForkServerContext, tmp_path: Path) 
     process = processes.Process(target=train, args=(tmp_path, {"iterations": "100000"}))
     process.start()
     try:
-        while not list(tmp_path.glob("*/*/seed-0/journal.jsonl")):
+        # The journal is made before its first line is written.
+        while not any(j.stat().st_size for j in tmp_path.glob("*/*/seed-0/journal.jsonl")):
             assert process.is_alive()
         (folder,) = tmp_path.glob("*/*/seed-0")
         journal = (folder / "journal.jsonl").read_bytes()
