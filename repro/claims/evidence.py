@@ -121,21 +121,24 @@ class Evidence:
         planned: bool = False,
     ) -> None:
         """`records` as repro.records.frames.load returns them; `paper` maps (task, variant) to the hashes of configs at
-        the paper's scale: where a seed has records of several, see `first_of_seed`."""
+        the paper's scale: where a seed has planned records of several, see `first_of_seed`."""
         self._records = records
         self._paper = paper
         self._lenient = lenient
         self._planned = planned
-        self._rows: dict[tuple[str, str], tuple[pd.DataFrame, int]] = {}
+        self._rows: dict[tuple[str, str, SeedPlan | None], tuple[pd.DataFrame, int, int]] = {}
         self._samples: dict[tuple[object, ...], Sample] = {}
 
-    def _at_scale(self, task: str, variant: str) -> tuple[pd.DataFrame, int]:
-        """A variant's records at the paper's scale, indexed by seed, and the number of its other records."""
-        key = task, variant
+    def _at_scale(self, task: str, variant: str, plan: SeedPlan | None) -> tuple[pd.DataFrame, int, int]:
+        """A variant's records at the paper's scale that were planned, indexed by seed; the number of its records of
+        other settings, and of seeds at the paper's scale without a planned record."""
+        key = task, variant, plan
         if key not in self._rows:
+            hashes = list(self._paper.get((task, variant), ()))
             rows = self._records[(self._records["task"] == task) & (self._records["variant"] == variant)]
-            at_scale = first_of_seed(rows, list(self._paper.get(key, ())))
-            self._rows[key] = at_scale, len(rows) - len(at_scale)
+            ours = rows[plan.covers(rows["seed"], rows["device"])] if plan else rows
+            planned, all_seeds = first_of_seed(ours, hashes), first_of_seed(rows, hashes)
+            self._rows[key] = planned, len(rows) - len(all_seeds), len(all_seeds) - len(planned)
         return self._rows[key]
 
     def sample(self, claim: PaperClaim, variant: str, metric: str, unit: str = "") -> Sample:
@@ -147,9 +150,8 @@ class Evidence:
         return self._samples[key]
 
     def _read(self, claim: PaperClaim, variant: str, metric: str, unit: str) -> Sample:
-        at_scale, other = self._at_scale(claim.task, variant)
         plan = claim.seeds if self._planned else None
-        ours = at_scale[plan.covers(at_scale.index.to_series(), at_scale["device"])] if plan else at_scale
+        ours, other, unplanned = self._at_scale(claim.task, variant, plan)
         values = finite(ours, metric)
         without = ours.drop(values.index)
         unfinished = without[without["status"] == "unfinished"]["reason"].to_dict()
@@ -164,7 +166,7 @@ class Evidence:
         bounds = values.index[_at_least(ours, metric)[values.index]]
         return Sample(
             variant, _in_units(values, ours, unit), lost, unfinished,
-            other, len(at_scale) - len(ours), plan, bounds, early,
+            other, unplanned, plan, bounds, early,
             requires.lacking if requires else "", claim.worse.get(metric, ""),
         )  # fmt: skip
 

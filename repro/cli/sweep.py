@@ -24,7 +24,7 @@ BEST = 3
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    options = "[--workers N] [--device D] [--minutes M] [--storage URL] [--logger LIST] [--dry-run]"
+    options = "[--workers N] [--device D] [--minutes M] [--from-table] [--storage URL] [--logger LIST] [--dry-run]"
     parser.usage = f"repro sweep [-h] [status | table] STUDY {options} [--launcher slurm ...]"
     parser.add_argument(
         "words",
@@ -35,6 +35,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add_workers(
         parser, "--workers", 1, "runs at a time, one thread each; `repro work STUDY` on other machines adds more"
+    )
+    parser.add_argument(
+        "--from-table",
+        action="store_true",
+        help="count the runs that sweeps/tables/STUDY.csv has as done: only the others are trained",
     )
     add_options(parser, "none by default, unless WANDB_MODE is set")
     add_launcher(parser)
@@ -77,16 +82,25 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
     from repro.jobs.queue import Queue
     from repro.jobs.storage import begun
     from repro.studies import report
+    from repro.studies.known import known
     from repro.studies.summary import announcement, best
+    from repro.studies.table import path_of
 
     until, elsewhere = time_limit(args.minutes), check_launcher(args)
     if not elsewhere:
         check_possible(get_task(study.task), args.device, args.minutes)
     check_shared_id(study.size, study_loggers(args))
+    in_table = known(study) if args.from_table else {}
     if args.dry_run:
-        print(announcement(study, Queue(study, args.storage).states() if begun(study, args.storage) else {}))
+        here = Queue(study, args.storage).states() if begun(study, args.storage) else {}
+        print(announcement(study, {**here, **in_table}))
         return launch(_submission(study, args), dry_run=True) if elsewhere else 0
     queue = Queue(study, args.storage)
+    if in_table:
+        queue.adopt(in_table)
+        print(
+            f"{len(in_table)} of {count(study.size, 'run')} are in {shown(path_of(study))}: they are not trained again"
+        )
     states = queue.fill()
     print(announcement(study, states))
     if elsewhere and not queue.is_done():

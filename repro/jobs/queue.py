@@ -3,6 +3,7 @@
 All of it is kept in the trials of one Optuna study, so that any storage will do. A job is one run of the list; a trial
 is one attempt at it. Any number of processes may take any of these steps at any time:
 
+    adopt   add jobs that ended elsewhere, such as those in a study's table
     fill    enqueue each job that is to be made and has no live trial (one that waits, runs or has ended well), with
             what earlier attempts at it have reported: its run resumes
     take    make a waiting trial ours; if an earlier live trial has the same job, drop it, so that a job enqueued twice
@@ -22,17 +23,27 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from repro.jobs.job import Attempt, Job, JobList, JobState, JobStates, TakenOver
 from repro.jobs.storage import filling, open_study
 from repro.jobs.timing import Timing
-from repro.jobs.trials import JOB, distribution, job_of, suggest, waiting_trial
+from repro.jobs.trials import (
+    JOB,
+    METRICS,
+    WHY,
+    distribution,
+    ended_trial,
+    job_of,
+    state_of,
+    suggest,
+    waiting_trial,
+)  # fmt: skip
 from repro.records.progress import process_exists
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-LEASE, METRICS, WHY, ROUND = "lease", "metrics", "why", "round"
-STATES = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running", TrialState.PRUNED: "pruned"}
+LEASE, ROUND = "lease", "round"
 TRANSIENT = (optuna.exceptions.StorageInternalError, OSError)
 
 
@@ -66,7 +77,7 @@ class Queue:
                 rounds[job] = number
                 states.pop(job, None)
             if number == rounds[job] and trial.state in LIVE:
-                states.setdefault(job, _state_of(trial))
+                states.setdefault(job, state_of(trial))
         return {job: states[job] for job in rounds if job in states}, rounds
 
     def _job(self, trial: FrozenTrial) -> Job:
@@ -87,6 +98,29 @@ class Queue:
                 before = [trial for trial in failed if self._job(trial) == job and _round(trial) == number]
                 self.optuna.add_trial(waiting_trial(job, {JOB: str(job), ROUND: number}, before))
         return states
+
+    def adopt(self, ended: JobStates) -> int:
+        """Add jobs that ended elsewhere, with their states, also in place of waiting ones; how many were added.
+
+        Jobs that run or have ended here stay as they are. Raises UserError where one lacks a metric.
+        """
+        with filling(self.jobs, self.url):
+            states, rounds = self._read()
+            new = [job for job in ended if job not in states or states[job].name == "waiting"]
+            waiting = {self._job(trial): trial.number for trial in self.trials(TrialState.WAITING)}
+            kinds = self._kinds()
+            for job in new:
+                if job in waiting:
+                    self._fail(waiting[job], "it ended elsewhere")
+                names, value = {JOB: str(job), ROUND: rounds.get(job, 0)}, self._value(job, ended[job])
+                self.optuna.add_trial(ended_trial(job, ended[job], names, kinds, value))
+        return len(new)
+
+    def _value(self, job: Job, state: JobState) -> float | None:
+        """What Optuna is given of a job that has ended; None for a pruned one."""
+        if state.name == "finished":
+            return self.jobs.value(job, state.metrics)
+        return None if state.name == "pruned" else self.jobs.worst
 
     def _missing(self, states: JobStates, rounds: Iterable[Job], again: Collection[Job]) -> list[Job]:
         """What is wanted, or was enqueued and given up since, and is not in the queue."""
@@ -132,10 +166,14 @@ class Queue:
 
     def _started(self, trial: optuna.Trial, job: Job) -> Attempt:
         """Suggest a trial's parameters, so that Optuna stores them."""
-        before = next((other.distributions for other in self.trials() if other.distributions), {})
-        for key, choice in self.jobs.choices.items():
-            suggest(trial, key, before.get(key) or distribution(choice))  # a study has one kind of each
+        for key, kind in self._kinds().items():
+            suggest(trial, key, kind)
         return Attempt(job, trial)
+
+    def _kinds(self) -> dict[str, BaseDistribution]:
+        """The kind of each parameter: that of the trials so far, because a study has one kind of each."""
+        before = next((other.distributions for other in self.trials() if other.distributions), {})
+        return {key: before.get(key) or distribution(choice) for key, choice in self.jobs.choices.items()}
 
     def renew(self, attempts: Iterable[Attempt]) -> None:
         """Keep these jobs ours."""
@@ -222,10 +260,3 @@ def _is_gone(mark: Mapping[str, Any] | None) -> bool:
 
 def _round(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(ROUND, 0))
-
-
-def _state_of(trial: FrozenTrial) -> JobState:
-    metrics = trial.user_attrs.get(METRICS)
-    ended = "lost" if metrics is None else "finished"
-    seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return JobState(STATES.get(trial.state, ended), metrics or {}, seconds, trial.user_attrs.get(WHY, ""))

@@ -8,11 +8,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from repro.errors import UserError
-from repro.jobs.job import Job
+from repro.jobs.job import Job, JobState
 from repro.jobs.ranges import Range
 from repro.runs.config import Value
 
-JOB = "job"  # the attribute of a trial with its job in words
+JOB, METRICS, WHY = "job", "metrics", "why"  # attributes of a trial: its job in words, what it gave, why it ended
+STATES = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running", TrialState.PRUNED: "pruned"}
 DECADE = 10  # positive numbers that span this factor are drawn on a log axis
 
 
@@ -40,6 +41,33 @@ def waiting_trial(job: Job, attributes: Mapping[str, Any], before: Sequence[Froz
         user_attrs=dict(attributes),
         system_attrs={**rungs, "fixed_params": job.params},
         intermediate_values=values,
+    )
+
+
+def state_of(trial: FrozenTrial) -> JobState:
+    """The state of a live trial's job."""
+    metrics = trial.user_attrs.get(METRICS)
+    ended = "lost" if metrics is None else "finished"
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    return JobState(STATES.get(trial.state, ended), metrics or {}, seconds, trial.user_attrs.get(WHY, ""))
+
+
+def ended_trial(
+    job: Job,
+    state: JobState,
+    attributes: Mapping[str, Any],
+    kinds: Mapping[str, BaseDistribution],
+    value: float | None,
+) -> FrozenTrial:
+    """A trial of a job that ended elsewhere, with parameters of these `kinds`; None is the value of a pruned one."""
+    result = {METRICS: dict(state.metrics)} if state.name == "finished" else {WHY: state.reason}
+    return create_trial(
+        state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
+        value=value,
+        params=job.params,
+        distributions=dict(kinds),
+        user_attrs={**attributes, **result},
+        system_attrs={"fixed_params": job.params},
     )
 
 

@@ -183,6 +183,12 @@ def _read_all(study: StudySpec, path: Path) -> list[Row]:
     return rows
 
 
+def metrics_of(study: StudySpec, row: Row) -> dict[str, float]:
+    """The final metrics that a row has."""
+    others = {*FIRST, *study.keys, *STATE, *LAST, DATA, CONFIG}
+    return {name: float(text) for name, text in row.items() if name not in others and text}
+
+
 def read_paper(study: StudySpec) -> list[Row]:
     """The rows of the committed table whose runs were trained on the paper's data: what claims may be judged from.
 
@@ -204,6 +210,7 @@ def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> Non
         int(row["seed"])
         for name in study.ranges:
             float(row[name])
+        metrics_of(study, row)
 
 
 def _foreign(study: StudySpec, row: Row) -> str:

@@ -50,6 +50,17 @@ def test_a_run_on_another_device_does_not_count(tmp_path):
     assert verdicts(tmp_path, runs(10, device="cuda"))[0].verdict == "not run"
 
 
+def test_a_run_on_another_device_hides_no_planned_one(tmp_path):
+    """Two configs are at the paper's scale; the one that is named first was run on a GPU too."""
+    hashes = {("toy", variant): ("paper", "later") for variant in "abc"}
+    on_gpu, on_cpu = runs(10, centre=0.1, device="cuda"), runs(10).assign(config_hash="later")
+    rows = claims(tmp_path, VALUE, head=HEAD)
+    (value,) = check(rows, pd.concat([on_gpu, on_cpu]), hashes, planned=True)
+    assert (value.verdict, value.n_seeds) == ("reproduced", 10)
+    (control,) = check(rows, pd.concat([on_gpu, on_cpu]), hashes)
+    assert control.observed == pytest.approx(around(0.1, 10).mean())
+
+
 def test_a_part_of_them_is_indicative(tmp_path):
     part, whole = (verdicts(tmp_path, runs(10, n)) for n in (8, 10))
     assert [r.indicative for r in (*part, *whole)] == [True, True, False, False]

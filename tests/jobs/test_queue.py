@@ -18,7 +18,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from repro.errors import RunFailed, UserError
-from repro.jobs.job import Attempt, Job, TakenOver
+from repro.jobs.job import Attempt, Job, JobState, TakenOver
 from repro.jobs.journal_file import mend
 from repro.jobs.queue import LIVE, Queue
 from repro.jobs.timing import Timing
@@ -378,3 +378,30 @@ def test_a_trial_with_other_settings_is_refused(study: Study) -> None:
         Queue(study, None, FAST).states()
     journal.write_text(text)  # control
     assert len(Queue(study, None, FAST).states()) == 12
+
+
+def test_jobs_that_ended_elsewhere(study: Study, url: str | None) -> None:
+    queue = Queue(study, url, FAST)
+    queue.fill()
+    running, ended, lost, pruned, waiting = study.search[:5]
+    first, second = queue.take(), queue.take()
+    assert first is not None and second is not None and (first.job, second.job) == (running, ended)
+    queue.finish(second, {"nmse": 1.0})
+    elsewhere = {job: JobState("finished", {"nmse": 0.5}) for job in (running, ended, waiting)}
+    elsewhere |= {lost: JobState("lost", reason="the loss is NaN"), pruned: JobState("pruned")}
+    assert [queue.adopt(elsewhere), Queue(study, url, FAST).adopt(elsewhere)] == [3, 0]
+    states = Queue(study, url, FAST).states()
+    assert states[running].name == "running" and states[ended].metrics == {"nmse": 1.0}
+    assert states[waiting].metrics == {"nmse": 0.5}
+    assert (states[lost].name, states[lost].reason, states[pruned].name) == ("lost", "the loss is NaN", "pruned")
+    queue.finish(first, {"nmse": 2.0})
+    serve(queue, easy)
+    assert_each_once(queue)
+    assert list(queue.states()) == [*study.search, *study.jobs(study.best_points(queue.states()), study.best_seeds)]
+
+
+def test_one_that_ended_elsewhere_without_the_metric(study: Study, url: str | None) -> None:
+    queue = Queue(study, url, FAST)
+    with pytest.raises(UserError, match="unknown metric 'nmse'"):
+        queue.adopt({study.search[0]: JobState("finished", {"mse": 0.5})})
+    assert not queue.trials()
