@@ -106,14 +106,14 @@ class Queue:
         """
         with filling(self.jobs, self.url):
             states, rounds = self._read()
-            new = [job for job in ended if job not in states or states[job].name == "waiting"]
-            waiting = {self._job(trial): trial.number for trial in self.trials(TrialState.WAITING)}
+            new = {job: state for job, state in ended.items() if job not in states or states[job].name == "waiting"}
+            names = {job: {JOB: str(job), ROUND: rounds.get(job, 0)} for job in new}
             kinds = self._kinds()
-            for job in new:
-                if job in waiting:
-                    self._fail(waiting[job], "it ended elsewhere")
-                names, value = {JOB: str(job), ROUND: rounds.get(job, 0)}, self._value(job, ended[job])
-                self.optuna.add_trial(ended_trial(job, ended[job], names, kinds, value))
+            trials = [ended_trial(job, state, names[job], kinds, self._value(job, state)) for job, state in new.items()]
+            for trial in self.trials(TrialState.WAITING):
+                if self._job(trial) in new:
+                    self._fail(trial.number, "it ended elsewhere")
+            self.optuna.add_trials(trials)
         return len(new)
 
     def _value(self, job: Job, state: JobState) -> float | None:

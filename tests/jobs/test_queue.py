@@ -402,6 +402,8 @@ def test_jobs_that_ended_elsewhere(study: Study, url: str | None) -> None:
 
 def test_one_that_ended_elsewhere_without_the_metric(study: Study, url: str | None) -> None:
     queue = Queue(study, url, FAST)
+    good, bad = JobState("finished", {"nmse": 0.5}), JobState("finished", {"mse": 0.5})
     with pytest.raises(UserError, match="unknown metric 'nmse'"):
-        queue.adopt({study.search[0]: JobState("finished", {"mse": 0.5})})
+        queue.adopt({study.search[0]: good, study.search[1]: bad})
     assert not queue.trials()
+    assert queue.adopt({study.search[0]: good}) == 1  # control
