@@ -34,7 +34,6 @@ OTHERS = {
 }
 # What no finished run is accepted of, and why.
 LACKING = {
-    ("word_prediction", "e_prop_3"): "not finished",
     ("word_prediction", "e_prop_3_truncated_traces"): "not finished",
 }
 
