@@ -29,17 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from repro.jobs.job import Attempt, Job, JobList, JobState, JobStates, TakenOver
 from repro.jobs.storage import filling, open_study
 from repro.jobs.timing import Timing
-from repro.jobs.trials import (
-    JOB,
-    METRICS,
-    WHY,
-    distribution,
-    ended_trial,
-    job_of,
-    state_of,
-    suggest,
-    waiting_trial,
-)  # fmt: skip
+from repro.jobs.trials import JOB, WHY, distribution, ended_trial, job_of, result_of, state_of, suggest, waiting_trial
 from repro.records.progress import process_exists
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
@@ -190,21 +180,22 @@ class Queue:
 
     def finish(self, attempt: Attempt, metrics: Mapping[str, float]) -> None:
         """The run has a result. Raises TakenOver, UserError where it lacks a metric."""
-        self._end(attempt, {METRICS: dict(metrics)}, self.jobs.value(attempt.job, metrics))
+        self._end(attempt, JobState("finished", dict(metrics)))
 
     def lose(self, attempt: Attempt, reason: str) -> None:
         """The run ended without a result and would do so again. Raises TakenOver."""
-        self._end(attempt, {WHY: reason}, self.jobs.worst)
+        self._end(attempt, JobState("lost", reason=reason))
 
     def prune(self, attempt: Attempt) -> None:
         """The run was stopped early. Raises TakenOver."""
-        self._end(attempt, {}, None)
+        self._end(attempt, JobState("pruned"))
 
-    def _end(self, attempt: Attempt, attributes: Mapping[str, object], value: float | None) -> None:
+    def _end(self, attempt: Attempt, result: JobState) -> None:
+        value = self._value(attempt.job, result)
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
         values = None if value is None else [value]
         try:
-            for key, value_of_key in attributes.items():
+            for key, value_of_key in result_of(result).items():
                 attempt.key.set_user_attr(key, value_of_key)
             self.storage.set_trial_state_values(self._id(attempt.key.number), state, values)
         except optuna.exceptions.UpdateFinishedTrialError:

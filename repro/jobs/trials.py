@@ -52,6 +52,13 @@ def state_of(trial: FrozenTrial) -> JobState:
     return JobState(STATES.get(trial.state, ended), metrics or {}, seconds, trial.user_attrs.get(WHY, ""))
 
 
+def result_of(state: JobState) -> dict[str, object]:
+    """What a trial keeps of a job that has ended; `state_of` reads it."""
+    if state.name == "finished":
+        return {METRICS: dict(state.metrics)}
+    return {WHY: state.reason} if state.reason else {}
+
+
 def ended_trial(
     job: Job,
     state: JobState,
@@ -60,13 +67,12 @@ def ended_trial(
     value: float | None,
 ) -> FrozenTrial:
     """A trial of a job that ended elsewhere, with parameters of these `kinds`; None is the value of a pruned one."""
-    result = {METRICS: dict(state.metrics)} if state.name == "finished" else {WHY: state.reason}
     return create_trial(
         state=TrialState.PRUNED if value is None else TrialState.COMPLETE,
         value=value,
         params=job.params,
         distributions=dict(kinds),
-        user_attrs={**attributes, **result},
+        user_attrs={**attributes, **result_of(state)},
         system_attrs={"fixed_params": job.params},
     )
 

@@ -1,7 +1,5 @@
 """The runs that a study's table has, as states of jobs: other machines trained them."""
 
-from pathlib import Path
-
 from repro.jobs.job import Job, JobState
 from repro.jobs.ranges import Range
 from repro.runs.config import Value
@@ -12,12 +10,12 @@ from repro.studies.spec import StudySpec
 STATES = {"finished": "finished", "failed": "lost", "pruned": "pruned"}  # status in the table -> state of the job
 
 
-def known(study: StudySpec, path: Path | None = None) -> dict[Job, JobState]:
+def known(study: StudySpec) -> dict[Job, JobState]:
     """The jobs that ended, by sweeps/tables/STUDY.csv, on the data that this machine has; none without a table.
 
     Numbers have the table's seven digits. Raises UserError where the table is not one of this study.
     """
-    rows = [(_job(study, row), row) for row in table.read(study, path) if row["status"] in STATES]
+    rows = [(_job(study, row), row) for row in table.read(study) if row["status"] in STATES]
     return {job: _state(study, row) for job, row in rows if row.get(table.DATA, "") == _data_here(study, job)}
 
 
