@@ -118,7 +118,7 @@ def best_rates(study: StudySpec) -> list[table.Row]:
 
 def _best(study: StudySpec) -> dict[str, tuple[str, dict[str, list[table.Row]]]]:
     """Variant -> its best rate, and its rows by rate, of variants whose runs have all ended."""
-    ended = [row for row in table.read_paper(study) if row["status"] in ("finished", "failed")]
+    ended = [row for row in table.read_paper(study) if row["status"] in table.ENDED]
     best = {}
     for variant in study.variants:
         ours = {

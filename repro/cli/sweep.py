@@ -96,11 +96,10 @@ def _sweep(study: "Study", args: argparse.Namespace) -> int:
         print(announcement(study, {**here, **in_table}))
         return launch(_submission(study, args), dry_run=True) if elsewhere else 0
     queue = Queue(study, args.storage)
-    if in_table:
+    if args.from_table:
         queue.adopt(in_table)
-        print(
-            f"{len(in_table)} of {count(study.size, 'run')} are in {shown(path_of(study))}: they are not trained again"
-        )
+        runs = f"{len(in_table)} of {count(study.size, 'run')}"
+        print(f"{runs} are in {shown(path_of(study))} with this machine's data: they are not trained again")
     states = queue.fill()
     print(announcement(study, states))
     if elsewhere and not queue.is_done():

@@ -14,9 +14,9 @@ WARNING_SECONDS = 120  # between the signal and the time limit; Slurm may send i
 
 @dataclasses.dataclass(frozen=True)
 class Allocation:
-    """What is asked of Slurm: `array` jobs, each with a core for each of `workers`, `memory` in GB, and `minutes`.
+    """What is asked of Slurm: `array` jobs, each with a core for each of `workers`, and `memory` in GB for all of them.
 
-    After these a job is requeued. `options` are those of sbatch by their long names, such as {"partition": "gpu"}.
+    After `minutes` a job is requeued. `options` are those of sbatch by their long names, such as {"partition": "gpu"}.
     """
 
     array: int
@@ -44,7 +44,7 @@ class Submission:
         with _as_sentence():
             jobs = self._executor(self.wanted).map_array(Work.__call__, [Work(self.work)] * self.wanted.array)
             array = jobs[0].job_id.partition("_")[0]
-            one = dataclasses.replace(self.wanted, array=1, workers=1)
+            one = dataclasses.replace(self.wanted, array=1, workers=1, memory=self.wanted.memory / self.wanted.workers)
             last = self._executor(one, {"dependency": f"afterany:{array}"}).submit(Work(self.last))
         return array, last.job_id
 

@@ -130,6 +130,8 @@ def _train(
         if trainer.interrupted:
             raise KeyboardInterrupt
         recorder.check_end(module)
+        with _sentences():
+            result = _result(run, trainer, recorder, observers)
     except RunFailed as error:
         result = RunResult("failed", str(error), {}, recorder.arrays(), weights_hash(module))
         run.record(result, run.parts(recorder.done))
@@ -147,16 +149,18 @@ def _train(
             run.record_unfinished()
         asked_to_end = isinstance(stop.__context__ or stop, Terminated)
         raise (Terminated if asked_to_end else KeyboardInterrupt) from None
-    return run.record(_result(run, trainer, recorder, observers), run.parts(recorder.done))
+    return run.record(result, run.parts(recorder.done))
 
 
 def _result(run: Run, trainer: pl.Trainer, recorder: Recorder, observers: Sequence[Any]) -> RunResult:
-    """What a finished run has learned."""
+    """What a finished run has learned. Raises RunFailed where a final number is not finite, as after divergence."""
     module = trainer.lightning_module
     metrics, arrays = run.task.load("summary")(recorder.series, run.config), recorder.arrays()
     for observer in observers:
         numbers, drawn = observer.results(trainer, module)
         metrics, arrays = metrics | numbers, arrays | drawn
+    if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
+        raise RunFailed(f"{wrong[0]} is not finite: training diverged, or there was nothing to measure")
     return RunResult("finished", "", metrics, arrays, weights_hash(module), packed_weights(module))
 
 

@@ -15,10 +15,9 @@ from repro.claims.multiverse import Holds, ReadingResult
 from repro.jobs.job import Point
 from repro.runs.registry import get_task
 from repro.studies.spec import StudySpec
-from repro.studies.table import CONFIG, DATA, FIRST, LAST, STATE, Row, read_paper
+from repro.studies.table import CONFIG, DATA, ENDED, FIRST, LAST, STATE, Row, read_paper
 from repro.studies.universe import Universe
 
-ENDED = ("finished", "failed")
 Read = Callable[[StudySpec], list[Row]]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from repro.claims.claim import PaperClaim
 from repro.claims.multiverse import CHOSEN, LITERAL, OPEN, YES, ReadingResult, count_text
-from repro.studies.table import read_paper
+from repro.studies.table import ENDED, read_paper
 from repro.studies.universe import Universe
 from repro.text import count, markdown_table
 
@@ -113,7 +113,7 @@ def _studies(universes: Sequence[Universe]) -> str:
     studies = [study for universe in universes for study in (universe.study, universe.others) if study]
     for study in {study.name: study for study in studies}.values():
         rows = read_paper(study)
-        over = [row for row in rows if row["status"] != "unfinished"]
+        over = [row for row in rows if row["status"] in ENDED]
         made = [
             ", ".join(f"{text} ({number})" for text, number in collections.Counter(row[key] for row in rows).items())
             for key in ("commit", "machine")

@@ -178,6 +178,8 @@ def _check_keys(file: StudyFile, grid: Mapping[str, Any], ranges: Mapping[str, A
         raise UserError(f"grid {'= {}' if 'grid' in file.model_fields_set else 'is missing'}: wants {GRID}")
     if both := sorted(set(grid) & set(ranges)):
         raise UserError(f"{both[0]} is both in [grid] and in [ranges]")
+    if both := sorted(set(file.metric) & {*grid, *ranges}):
+        raise UserError(f"{both[0]} is both a metric and a key: a table has one column of that name")
 
 
 def _sampler(file: StudyFile) -> Sampler | None:

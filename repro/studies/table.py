@@ -12,12 +12,13 @@ they may be of any commit.
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from repro.errors import UserError
 from repro.jobs.job import Job
+from repro.jobs.ranges import Range
 from repro.records import store
 from repro.records.files import read_bytes, write_atomically
 from repro.records.record import RunRecord
@@ -27,14 +28,15 @@ from repro.studies.spec import StudySpec
 
 FIRST, STATE, LAST = ("task", "variant", "seed"), ("status", "reason"), ("commit", "machine")
 DATA, CONFIG = "data", "config"
-STATUSES = ("finished", "failed", "unfinished", "pruned")
+STATUSES = ("unfinished", "pruned", "failed", "finished")
+ENDED = ("failed", "finished")  # a run that was stopped early, or not yet made, may end so on another machine
 COMMIT_DIGITS = 12
 
 Row = dict[str, str]
 
 
 class Written(NamedTuple):
-    """A table that was written: how many runs it has, and how many rows of the one before were none of the study's."""
+    """A table that was written: how many of its runs are done, and how many rows of the one before it leaves out."""
 
     path: Path
     runs: int
@@ -79,14 +81,7 @@ def _settings(study: StudySpec, config: Any) -> Row:
     return {CONFIG: config_hash(dataclasses.replace(config, **introduced))}
 
 
-def _settings_today(study: StudySpec, row: Row) -> Row:
-    """The column `config` that a row of the study has."""
-    job = Job(tuple((key, row[key]) for key in study.keys), row["variant"], int(row["seed"]))
-    data = get_task(study.task).substitutes.get(row.get(DATA, ""), {})
-    return _settings(study, _config(study, job, data))
-
-
-def _config(study: StudySpec, job: Job, data: Mapping[str, Value] | None = None) -> Any:
+def config_of(study: StudySpec, job: Job, data: Mapping[str, Value] | None = None) -> Any:
     """The config of a job's run, on some data (None: on what this machine has)."""
     return get_task(study.task).resolve(job.variant, study.profile, study.overrides(job), data)
 
@@ -99,15 +94,15 @@ def _job(study: StudySpec, config: Any, record: RunRecord) -> Job | None:
     job = Job(tuple((key, getattr(config, key)) for key in study.keys), record.variant, record.seed)
     known = all(value in study.choices[key] for key, value in job.point)
     data = task.substitutes.get(task.data_of(config), {})
-    return job if known and config == _config(study, job, data) else None
+    return job if known and config == config_of(study, job, data) else None
 
 
 def _row(job: Job, record: RunRecord) -> Row:
-    """Numbers have seven digits: single precision has no more."""
+    """Numbers have seven digits: single precision has no more. A column of the study goes before a metric's."""
     return (
-        _of_job(record.task, job)
+        {name: f"{value:.7g}" for name, value in sorted(record.metrics.items())}
+        | _of_job(record.task, job)
         | {"status": record.status, "reason": record.reason}
-        | {name: f"{value:.7g}" for name, value in sorted(record.metrics.items())}
         | {
             "commit": record.git_commit[:COMMIT_DIGITS] + "+" * record.git_dirty,
             "machine": record.machine or record.device,
@@ -119,17 +114,31 @@ def _of_job(task: str, job: Job) -> Row:
     return {"task": task} | {key: str(value) for key, value in job.params.items()}
 
 
+def job_of(study: StudySpec, row: Row) -> Job:
+    """The job that a row is of, with the values of the grid, or the numbers in the ranges, that its cells stand for."""
+    point = tuple((key, _value(study.choices[key], row[key])) for key in study.keys)
+    return Job(point, row["variant"], int(row["seed"]))
+
+
+def _value(choice: Sequence[Value] | Range, text: str) -> Value:
+    if isinstance(choice, Range):
+        return int(text) if choice.is_whole else float(text)
+    return next(value for value in choice if str(value) == text)
+
+
 def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()) -> Written:
     """Write the table. Rows of the study's runs that are not on this machine stay, others are left out.
 
     `pruned` runs were stopped early and have no record, so their rows have no metrics, and the data of this machine.
 
-    Raises UserError when a record, or the table that is there, cannot be read.
+    Of a run's rows the newest counts, and one that ended before one that did not. Raises UserError when a record, or
+    the table that is there, cannot be read.
     """
     path = path or path_of(study)
     before = _read_all(study, path)
-    kept = [row | _settings_today(study, row) for row in before if not _foreign(study, row)]
-    rows = {_identity(study, row): row for row in [*kept, *_stopped(study, pruned), *rows_of(study)]}
+    kept = [row for row in before if not _foreign(study, row)]
+    known = sorted([*kept, *_stopped(study, pruned), *rows_of(study)], key=_progress)
+    rows = {_identity(study, row): row for row in known}
     keys, last = (*FIRST, *study.keys, *STATE), (*LAST, *_has_data(study), CONFIG)
     columns = [*keys, *sorted({name for row in rows.values() for name in row} - {*keys, *last}), *last]
     text = io.StringIO(newline="")
@@ -138,11 +147,17 @@ def write(study: StudySpec, path: Path | None = None, pruned: Iterable[Job] = ()
     writer.writerows(rows[key] for key in sorted(rows, key=lambda key: (study.variants.index(key[0]), *key[1:])))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.getvalue().encode())
-    return Written(path, len(rows), len(before) - len(kept))
+    done = sum(row["status"] != "unfinished" for row in rows.values())
+    return Written(path, done, len(before) - len(kept))
+
+
+def _progress(row: Row) -> int:
+    """Rows that ended are alike; one that was stopped early counts more than one that is unfinished."""
+    return STATUSES.index("finished" if row["status"] in ENDED else row["status"])
 
 
 def _stopped(study: StudySpec, pruned: Iterable[Job]) -> list[Row]:
-    configs = [(job, _config(study, job)) for job in pruned]
+    configs = [(job, config_of(study, job)) for job in pruned]
     state = {"status": "pruned", "reason": ""}
     return [_of_job(study.task, job) | state | _data(study, c) | _settings(study, c) for job, c in configs]
 
@@ -199,7 +214,8 @@ def read_paper(study: StudySpec) -> list[Row]:
 
 def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """Raises ValueError where the columns, or the values of a line, are not those of a table of the study."""
-    if missing := [name for name in (*FIRST, *study.keys, *STATE, *LAST, *_has_data(study)) if name not in columns]:
+    wanted = (*FIRST, *study.keys, *STATE, *LAST, *_has_data(study), CONFIG)
+    if missing := [name for name in wanted if name not in columns]:
         raise ValueError(f"no column {missing[0]}")
     known = {"task": {study.task}, "status": set(STATUSES), DATA: {"", *get_task(study.task).substitutes}}
     for number, row in enumerate(rows, 2):
@@ -208,16 +224,16 @@ def _check(study: StudySpec, columns: Iterable[str], rows: Iterable[Row]) -> Non
         if wrong := [name for name, values in known.items() if row.get(name, "") not in values]:
             raise ValueError(f"line {number}: {wrong[0]} = {row[wrong[0]][:50]!r}")
         int(row["seed"])
-        for name in study.ranges:
-            float(row[name])
+        for name, span in study.ranges.items():
+            int(row[name]) if span.is_whole else float(row[name])
         metrics_of(study, row)
+    lines = {_identity(study, row): number for number, row in enumerate(rows, 2)}
+    if twice := [number for number, row in enumerate(rows, 2) if lines[_identity(study, row)] != number]:
+        raise ValueError(f"line {twice[0]} is of a run that has another line")
 
 
 def _foreign(study: StudySpec, row: Row) -> str:
-    """The first column whose value is not the study's; empty for a row of the study.
-
-    A table from before there was the column `config` counts as one of the settings of today.
-    """
+    """The first column whose value is not the study's; empty for a row of the study."""
     known = {"variant": study.variants, "seed": study.seeds + study.best_seeds, **study.grid}
     for name, values in known.items():
         if row[name] not in map(str, values):
@@ -225,5 +241,5 @@ def _foreign(study: StudySpec, row: Row) -> str:
     for name, span in study.ranges.items():
         if float(row[name]) not in span:
             return name
-    today = _settings_today(study, row)[CONFIG]
-    return "" if row.get(CONFIG, today) == today else CONFIG
+    config = config_of(study, job_of(study, row), get_task(study.task).substitutes.get(row.get(DATA, ""), {}))
+    return "" if _settings(study, config) == {CONFIG: row[CONFIG]} else CONFIG

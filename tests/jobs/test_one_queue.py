@@ -16,6 +16,7 @@ from repro.cli.main import main
 from repro.jobs.figure_runs import FigureRuns, job_of_run
 from repro.jobs.memory_queue import MemoryQueue
 from repro.jobs.plan import PlannedRun, plan
+from repro.jobs.pool import Pool
 from repro.jobs.queue import Queue
 from repro.jobs.timing import Timing
 from repro.records.record import LOCK
@@ -64,6 +65,21 @@ def test_workers_join_a_queue_that_is_there(capsys: pytest.CaptureFixture[str]) 
     assert main(["work", "fig1-smoke", "--workers", "2", "--logger", "none"]) == 0
     assert "3 of 3 done\n`repro reproduce fig1 --profile smoke` draws the result\n" in capsys.readouterr().out
     assert [begun(run) for run in runs()[:4]] == [["started", "finished"]] * 3 + [[]]
+
+
+@pytest.mark.parametrize(("lose", "status", "printed"), [(False, 75, "the time is over"), (True, 1, "9 runs failed")])
+def test_the_status_where_runs_are_left_or_failed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lose: bool, status: int, printed: str
+) -> None:
+    Queue(FigureRuns("fig1", "smoke", runs())).fill()
+
+    def ends(pool: Pool, *_: object) -> None:
+        while lose and (attempt := pool.queue.take()):
+            pool.queue.lose(attempt, "dead network")
+
+    monkeypatch.setattr(Pool, "run_all", ends)
+    assert main(["work", "fig1-smoke", "--logger", "none", "--minutes", "1"]) == status
+    assert printed in capsys.readouterr().out
 
 
 def test_a_command_makes_only_its_own_runs_of_the_queue() -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from repro.cli.main import main
 from repro.jobs import slurm_job
+from repro.jobs.slurm import Allocation, Submission
 from repro.jobs.slurm_job import Work
 from repro.studies.studyfile import STUDIES
 from tests.studies.conftest import GOOD
@@ -85,6 +87,21 @@ def test_a_dry_run_prints_the_script(results: Path, capsys: pytest.CaptureFixtur
         assert f"#SBATCH --{option}" in script
     assert f"-m submitit.core._submit {results}/queues/fig1-smoke/slurm" in script[-1]
     assert not list(results.rglob("*.pkl"))
+
+
+def test_the_last_job_has_one_worker_s_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitit = pytest.importorskip("submitit")
+    asked = []
+
+    def update(executor: object, **parameters: object) -> None:
+        asked.append((parameters["cpus_per_task"], parameters["mem"]))
+
+    job = types.SimpleNamespace(job_id="7_0")
+    monkeypatch.setattr(submitit.SlurmExecutor, "update_parameters", update)
+    monkeypatch.setattr(submitit.SlurmExecutor, "map_array", lambda *words: [job])
+    monkeypatch.setattr(submitit.SlurmExecutor, "submit", lambda *words: job)
+    Submission("a", ("work",), ("sweep",), Allocation(3, 8, 32.0, 60, {}), tmp_path).submit()
+    assert asked == [(8, "32768MB"), (1, "4096MB")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is called again after the last iteration of a run, with or without its record."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytorch_lightning as pl
 
 import repro.runs.run as running
 from repro.errors import RunFailed
-from repro.records.record import RECORD, RunRecord, read_arrays
+from repro.records.record import RECORD, RunRecord, read_arrays, read_record
 from repro.runs.checkpoints import LAST
 from repro.runs.provenance import git_state
 from repro.runs.recorder import Recorder
 from repro.runs.run import run
+from repro.runs.task import Task
 from tasks import get_task
 
 SOLVED_AT_ONCE = {"solved_error": "1.0"}  # in the first iteration, which has a checkpoint
@@ -50,6 +52,17 @@ def test_a_network_that_ended_silent_has_failed_also_if_interrupted_after_its_la
         run(task, "e_prop_1", "smoke", 0, SILENT, tmp_path, callbacks=[Interrupted()], loggers=())
     with pytest.raises(RunFailed, match="dead network: no spike in 3 iterations"):
         run(task, "e_prop_1", "smoke", 0, SILENT, tmp_path, loggers=())
+
+
+def test_a_final_number_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, load, final = get_task("pattern_generation"), Task.load, {"nmse": math.inf, "other": 1.0}
+    monkeypatch.setattr(Task, "load", lambda self, what: (lambda *_: final) if what == "summary" else load(self, what))
+    with pytest.raises(RunFailed, match="nmse is not finite: training diverged"):
+        run(task, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path / "a", loggers=())
+    record = read_record(record_folder(tmp_path / "a"))
+    assert (record.status, record.metrics) == ("failed", {})
+    final["nmse"] = 0.5  # control
+    assert run(task, "e_prop_1", "smoke", 0, {"iterations": "3"}, tmp_path / "b", loggers=()).metrics == final
 
 
 def test_a_run_that_another_process_ends_in_the_meantime_is_not_made_again(

@@ -68,6 +68,11 @@ def test_a_search_knows_its_points(write: Callable[[str], Path], results: Path, 
     assert study.points_in(known(study)) == [job.point]
 
 
+def test_a_search_that_counts_hours(write: Callable[[str], Path], results: Path, path: Path) -> None:
+    with pytest.raises(UserError, match="a_try ends after sampler.hours, and a table has no times"):
+        known(load(write(f"{SEARCH}hours = 2.0\n")))
+
+
 def test_a_pruned_run(study: Study, path: Path) -> None:
     table.write(study, pruned=study.search[:1])
     assert known(study) == {study.search[0]: JobState("pruned")}
@@ -85,6 +90,25 @@ def test_runs_on_other_data_are_to_be_made(write: Callable[[str], Path], results
     table.write(study)
     assert sorted(row["data"] for row in table.read(study)) == sorted(names)
     assert list(known(study)) == study.search[:1]
+
+
+def test_a_text_of_the_user_s_is_other_data(
+    write: Callable[[str], Path], results: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PTB_DIR", raising=False)
+    study = load(write(SPEECH.replace('"speech"', '"word_prediction"').replace("v_th", "init_scale")))
+    here = results / "studies" / study.name / "runs"
+    run_of(study, here, study.search[0])
+    text = results / "data" / "text"
+    text.mkdir(parents=True)
+    for split in ("training", "validation", "test"):
+        (text / f"{split}.txt").write_text(f"a {split}\n")
+    run_of(study, here, study.search[1])
+    table.write(study)
+    assert len(table.read(study)) == 2
+    assert known(study) == {}
+    text.rename(results / "another")
+    assert list(known(study)) == study.search[:1]  # control: the stand-in is the same everywhere
 
 
 def test_only_the_others_are_in_the_queue(study: Study, results: Path, path: Path) -> None:

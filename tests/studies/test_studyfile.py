@@ -78,6 +78,7 @@ BAD_SEARCH = {
     "a part of a whole": ("v_th = {low = 0.2", "n_rec = {low = 1.5", "n_rec = 1.5: wants a whole number"),
     "an unknown key": ("v_th", "vth", "unknown key 'vth' of PatternGenerationConfig; did you mean v_th?"),
     "grid and range": ("[ranges]", "[grid]\nv_th = [0.5]\n[ranges]", "v_th is both in [grid] and in [ranges]"),
+    "a metric and a key": ('metric = "nmse"', 'metric = "v_th"', "v_th is both a metric and a key"),
     "settings and range": (
         "[ranges]",
         "[settings]\nv_th = 0.5\n[ranges]",

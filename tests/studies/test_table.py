@@ -15,6 +15,7 @@ from repro.studies import table
 from repro.studies.study import Study
 from repro.studies.studyfile import load
 from tests.records.made_up import made_run
+from tests.studies.conftest import SEARCH
 
 SPEECH = """\
 about = "made up"
@@ -102,6 +103,7 @@ def test_a_run_that_was_made_again_replaces_its_row(study: Study, results: Path,
         (",a processor", ",a,b", "line 2 has another number of columns"),
         ("pattern_generation", "speech", "line 2: task = 'speech'"),
         (",100,", ",some,", "invalid literal"),
+        (",config\n", ",settings\n", "no column config"),
     ],
 )
 def test_a_file_that_is_no_table_of_the_study(
@@ -184,18 +186,52 @@ def test_rows_of_a_study_before_it_was_changed_are_refused_and_left_out(
     assert table.read(now, path) == before[:left]
 
 
-def test_a_table_from_before_its_column_config_is_of_the_settings_of_today(
+def test_a_run_that_ended_elsewhere_is_not_replaced_by_its_beginning_here(
     study: Study, results: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "table.csv"
+    path, here = tmp_path / "table.csv", results / "studies" / study.name / "runs"
     before = written_once(study, results, path)
-    whole = path.read_bytes()
-    lines = whole.decode().splitlines()
-    assert lines[0].endswith(",config")
-    path.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
-    assert table.read(study, path) == [{k: v for k, v in row.items() if k != "config"} for row in before]
-    assert table.write(study, path) == table.Written(path, 3, 0)
-    assert path.read_bytes() == whole
+    for job in study.search[:2]:
+        run_of(study, here, job, status="unfinished", reason="3 of 9", metrics={})
+    assert table.write(study, path, pruned=study.search[1:3]) == table.Written(path, 3, 0)
+    assert table.read(study, path) == before
+    run_of(study, here, study.search[2], status="failed", reason="the loss is NaN", metrics={})  # control: it ended
+    table.write(study, path)
+    assert [row["status"] for row in table.read(study, path)].count("failed") == 1
+
+
+def test_a_run_that_was_stopped_early_is_not_an_unfinished_one(study: Study, results: Path, tmp_path: Path) -> None:
+    path, here = tmp_path / "table.csv", results / "studies" / study.name / "runs"
+    run_of(study, here, study.search[0], status="unfinished", reason="3 of 9", metrics={})
+    assert table.write(study, path) == table.Written(path, 0, 0)
+    assert table.write(study, path, pruned=study.search[:1]) == table.Written(path, 1, 0)
+    assert [row["status"] for row in table.read(study, path)] == ["pruned"]
+
+
+def test_a_run_with_two_lines(study: Study, results: Path, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    written_once(study, results, path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[2].replace("finished", "unfinished")]))
+    with pytest.raises(UserError, match="line 3 is of a run that has another line"):
+        table.read(study, path)
+
+
+def test_a_metric_that_has_a_column_s_name(study: Study, tmp_path: Path) -> None:
+    run_of(study, tmp_path, study.search[0], metrics={"v_th": 7.0, "nmse": 1.0})
+    (row,) = table.rows_of(study, tmp_path)
+    assert (row["v_th"], row["nmse"]) == ("0.4", "1")
+
+
+def test_a_whole_number_that_is_none(write: Callable[[str], Path], results: Path, tmp_path: Path) -> None:
+    study = load(write(SEARCH.replace("v_th = {low = 0.2, high = 2.0, log = true}", "n_rec = {low = 10, high = 30}")))
+    path, job = tmp_path / "table.csv", Job((("n_rec", 20), ("learning_rate", 1e-3)), "e_prop_1", 100)
+    run_of(study, results / "studies" / study.name / "runs", job)
+    table.write(study, path)
+    assert table.job_of(study, table.read(study, path)[0]) == job
+    path.write_text(path.read_text().replace(",20,", ",20.0,"))
+    with pytest.raises(UserError, match="is not a table of .*'20.0'"):
+        table.read(study, path)
 
 
 def test_a_run_on_a_text_of_the_user_s_is_of_the_study_on_any_machine(
