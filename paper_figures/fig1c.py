@@ -81,7 +81,8 @@ def _last(record: RunRecord) -> str:
 
 def _median(table: Table, record: RunRecord) -> str:
     """The statistic that the claim on this panel is judged by, if there are several seeds."""
-    middle, seeds = median(*table.times(EXAMPLE, "nmse_500")), len(table.values(EXAMPLE, "seed"))
+    times, censored = table.times(EXAMPLE, "nmse_500")
+    middle, seeds = median(times, censored), len(times)
     return f"; {_last(record)}, median of {seeds} seeds: {middle:.3f}" if seeds > 1 and np.isfinite(middle) else ""
 
 

@@ -58,7 +58,7 @@ def draw(axes: Axes, row: int, iterations: np.ndarray, never: np.ndarray, colour
     middle = median(iterations, never)
     if np.isfinite(middle):
         low, high = np.minimum(interval_of_median(iterations, never), trained.max())
-        rows.point(axes, row, middle, (low, high) if len(iterations) > 1 else None, colour)
+        rows.point(axes, row, middle, None if np.isnan(low) else (low, high), colour)
     rows.seeds(axes, row, iterations[~never], colour)
     given_up = iterations[never & np.isfinite(iterations)]
     rows.seeds(axes, row, given_up, colour, **rows.RISING, s=8, alpha=1)

@@ -13,7 +13,7 @@ from repro.errors import UserError
 from repro.records import frames
 from repro.records.record import RunRecord, read_arrays, read_record
 from repro.records.store import is_accepted
-from repro.runs.sizes import choose
+from repro.runs.sizes import Size, choose
 from repro.runs.task import Task
 from repro.text import count
 
@@ -166,18 +166,20 @@ def gather(task: Task, where: str | Path) -> Table:
 
     Raises UserError when a record cannot be read.
     """
-    size, runs = choose(task, frames.load(where, task.name, "all"))
+    known = frames.load(where, task.name, "all")
+    size, runs = choose(task, known)
     if not size.stamp and is_accepted(where):
-        runs = _planned(task, runs)
+        _, runs = choose(task, _planned(task, known, size))
     return Table(task, runs.reset_index(drop=True), where, size.stamp, size.source)
 
 
-def _planned(task: Task, runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with planned seeds; of a variant that has none yet all runs, as the README shows them."""
+def _planned(task: Task, runs: pd.DataFrame, size: Size) -> pd.DataFrame:
+    """The runs of a size with planned seeds; of a variant that has none yet all runs, as the README shows them."""
     plan = plan_of(task.name)
     if plan is None:
         return runs
-    planned = plan.covers(runs.seed, runs.device)
+    of_size = runs.config_hash.isin([digest for hashes in size.hashes.values() for digest in hashes])
+    planned = of_size & plan.covers(runs.seed, runs.device)
     return runs[planned | ~runs.variant.isin(runs.variant[planned])]
 
 

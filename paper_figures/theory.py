@@ -58,7 +58,7 @@ def panel_10(figure: style.Panel, table: Table) -> None:
 
 def _seeds(table: Table) -> str:
     seeds = len(table.values("measured", "seed"))
-    return "of one seed" if seeds == 1 else f", geometric mean of {seeds} seeds"
+    return " of one seed" if seeds == 1 else f", geometric mean of {seeds} seeds"
 
 
 def quality(explained: float) -> str:

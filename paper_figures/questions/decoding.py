@@ -120,5 +120,5 @@ def _draw(figure: Figure, measures: Any, trained: pd.DataFrame, untrained: pd.Da
 
 
 def _values(rows: pd.DataFrame, metric: str) -> np.ndarray:
-    """Per cent, [seed]."""
-    return 100 * rows[metric].to_numpy(dtype=float) if metric in rows else np.empty(0)
+    """Per cent, [seed]; without lost runs."""
+    return 100 * rows[metric].dropna().to_numpy(dtype=float) if metric in rows else np.empty(0)

@@ -35,8 +35,8 @@ eligibility traces (tasks/copy_repeat/estimates.py)."""
 
 def answer(sources: Sources) -> Answer:
     """See `paper_figures.questions`."""
-    study, rows = sources.study(STUDY)
-    rows = rows[rows.status == "finished"]
+    study, ended = sources.study(STUDY)
+    rows = ended[ended.status == "finished"]
     theory = sources.runs(THEORY)
     figure = Figure(figsize=(style.WIDTH, 3.9))
     _draw(figure, rows, sources)
@@ -48,9 +48,9 @@ def answer(sources: Sources) -> Answer:
         caption=CAPTION,
         table=_table(rows),
         measured=MEASURED,
-        runs=[of_study(study, rows), described(THEORY, theory)],
+        runs=[of_study(study, ended), described(THEORY, theory)],
         commands=[f"repro sweep {STUDY}", "repro reproduce theory --profile paper"],
-        missing=not_run((study, rows)),
+        missing=not_run((study, ended)),
     )
 
 

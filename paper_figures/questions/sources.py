@@ -88,8 +88,9 @@ def described(task: str, runs: pd.DataFrame) -> str:
 
 
 def of_study(study: Study, rows: pd.DataFrame) -> str:
-    """ "27 of 81 runs of pattern_generation_rates [commit abc (27)]"."""
-    made = f" [{_counted(rows.commit)}]" if len(rows) else ""
+    """ "27 of 81 runs of pattern_generation_rates [commit abc (27); 2 lost]"."""
+    lost = int((rows.status == "failed").sum()) if len(rows) else 0
+    made = f" [{_counted(rows.commit)}{f'; {lost} lost' * (lost > 0)}]" if len(rows) else ""
     return f"{len(rows)} of {count(study.size, 'run')} of {study.name}{made}"
 
 

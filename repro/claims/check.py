@@ -33,6 +33,7 @@ paper's and of a smaller size change no verdict. Where there are no others ("no 
 printed after it.
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
@@ -53,22 +54,25 @@ def check(
     paper: Mapping[tuple[str, str], Collection[str]],
     substitutes: Mapping[tuple[str, str], tuple[str, Collection[str]]] | None = None,
     planned: bool = False,
+    with_data: Collection[str] = (),
 ) -> list[ClaimResult]:
     """Judge every claim, in the order given.
 
     `records` as repro.records.frames.load returns them; `paper` maps (task, variant) to the hashes of configs at the
     paper's scale: only records with those count. `substitutes` maps (task, variant) to a text before the results of
     runs on data in place of the paper's, or of a smaller size, and the hashes of such runs. With `planned` only planned
-    seeds count, and results of other seeds are printed after "not run".
+    seeds count, and results of other seeds are printed after "not run". Of the tasks `with_data` some run has the
+    paper's data: what lacks values there is "not run", never "no data".
     Raises UserError when two records are of the same run.
     """
     notes = substitute_notes(claims, records, substitutes or {})
     if planned:
-        others = check(claims, records, paper)
+        others = check(claims, records, paper, with_data=with_data)
         notes = {other.id: _of_other_seeds(other) or notes[other.id] for other in others}
     evidence = Evidence(records, paper, planned=planned)
     relations = judge_relations(claims, evidence)
-    return [_judge(claim, _sample(evidence, claim), relations[claim.id], notes[claim.id]) for claim in claims]
+    known = [dataclasses.replace(claim, licence="") if claim.task in with_data else claim for claim in claims]
+    return [_judge(claim, _sample(evidence, claim), relations[claim.id], notes[claim.id]) for claim in known]
 
 
 def _sample(evidence: Evidence, claim: PaperClaim) -> Sample:
@@ -114,15 +118,16 @@ def _judge(claim: PaperClaim, sample: Sample, relations: Sequence[RelationResult
         reason = f"{reason.removesuffix('.')}; {note.removesuffix('.')}."
     elif verdict == "not run":
         note = "; ".join(dict.fromkeys(text for side in sides if side.to_come for text in side.remarks()))
+    has_value = claim.kind in ("value", "literature")
     counted = len(sample.times[0] if claim.statistic == "median" else sample.values)
-    n_seeds = counted if claim.kind in ("value", "literature") else min((f.n for f in relations), default=0)
+    n_seeds = counted if has_value else min((f.n for f in relations), default=0)
     few = min([n_seeds, *(f.n for f in relations if f.n)]) < FEW or any(side.incomplete for side in sides)
     shares = [f.share for f in relations if f.share]
     observed, low, high = shares[0] if shares else (value.observed, value.low, value.high)
     return ClaimResult(
         claim.id, claim.panel, claim.kind, _claimed(claim), _tolerance(claim), observed, low, high, n_seeds,
         value.bound and not shares, verdict in JUDGED and few, verdict, reason, note,
-        "share" if claim.share else claim.statistic, len(sample.lost), claim.holds_in,
+        "share" if claim.share else claim.statistic, len(sample.lost) * has_value, claim.holds_in,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pydantic
 from repro.claims.claim_result import ClaimResult
 from repro.claims.rows import A_TEXT, Text
 from repro.claims.table import ORDER, tally
+from repro.claims.verdicts import JUDGED
 from repro.errors import UserError
 from repro.records.files import read_toml
 from repro.records.store import CHECKOUT
@@ -20,14 +21,15 @@ from repro.text import count, format_number
 OVERVIEW = CHECKOUT / "paper_figures" / "overview.toml"
 BEGIN, END = "<!-- written by `repro check --write` -->", "<!-- end of what `repro check --write` wrote -->"
 SUCCESS = ("reproduced", "fitted")
-FAILURES = 3
+NUMBERS = ("None", "One", "Two", "Three")
+FAILURES = len(NUMBERS) - 1
 OTHER_SEEDS, SMALLER = "†", "‡"
 NOTES = {
     OTHER_SEEDS: "Seeds 0 to 9 were seen before the rules of the verdicts were final. So verdicts wait for planned "
     "seeds ([plan and cost](docs/campaign.md)), which are not run or not accepted yet; shown is what the earlier seeds "
     "gave.",
-    SMALLER: "Smaller networks, shorter training, another loss or other data than the paper's: not to be compared with "
-    "it.",
+    SMALLER: "Smaller networks, shorter training, another loss or other data than the paper's: no verdict rests "
+    "on these numbers.",
 }
 
 
@@ -93,7 +95,9 @@ def format_overview(overview: Overview, results: Sequence[ClaimResult], shown: M
     lines = ["| panels | what was done | what came out (in brackets: the paper) | seeds | claims |", f"|{'---|' * 5}"]
     lines += [_line(row, by_id, shown) for row in overview.rows]
     failures = [_failure(failure, by_id, shown) for failure in overview.failures if _failed(shown[failure.claim])]
-    parts = ["\n".join(lines), "Three that did not come out as printed:", "\n".join(failures[:FAILURES])]
+    parts = ["\n".join(lines)]
+    if failures := failures[:FAILURES]:
+        parts += [f"{NUMBERS[len(failures)]} that did not come out as printed:", "\n".join(failures)]
     notes = [f"{mark} {note}" for mark, note in NOTES.items() if mark in "".join(parts)]
     return "\n\n".join([f"**{tally(results)}.**", *notes, *parts])
 
@@ -119,7 +123,7 @@ def _failure(failure: Failure, by_id: Mapping[str, ClaimResult], shown: Mapping[
 
 
 def _failed(shown: Shown) -> bool:
-    return shown.n_seeds > 0 and shown.verdict not in SUCCESS
+    return shown.n_seeds > 0 and shown.verdict in JUDGED and shown.verdict not in SUCCESS
 
 
 def _names(text: str) -> list[str]:

@@ -66,7 +66,7 @@ def judge_relations(claims: Sequence[PaperClaim], evidence: Evidence) -> dict[st
     An order holds when the exact paired sign-flip test over at least seven common seeds gives a one-sided p < 0.05
     after Holm's adjustment over all orders of the figure that are tested. A likeness holds when the interval of the
     difference (or ratio) of both means lies inside the tolerance. A bound on an identity holds when it does in every
-    run.
+    run, and none was lost.
     """
     results: dict[str, list[RelationResult]] = {claim.id: [] for claim in claims}
     for _, group in itertools.groupby(sorted(claims, key=_figure), key=_figure):
@@ -98,7 +98,8 @@ def _pair(claim: PaperClaim, relation: Relation, evidence: Evidence) -> _Pair:
         seeds = seeds[:0]
     bounds = [term.factor * sample.values[sample.bounds.intersection(seeds)] for term, sample in sides.items()]
     left, right = (_values(term, sides, seeds) for term in terms)
-    return _Pair(claim, relation, tuple(sides.values()), *_comparable(left, right, np.concatenate(bounds)))
+    compared = _comparable(left, right, np.concatenate(bounds), ranked=not relation.alike)
+    return _Pair(claim, relation, tuple(sides.values()), *compared)
 
 
 def _values(term: Term, sides: Mapping[Term, Sample], seeds: pd.Index) -> np.ndarray:
@@ -106,13 +107,13 @@ def _values(term: Term, sides: Mapping[Term, Sample], seeds: pd.Index) -> np.nda
 
 
 def _comparable(
-    left: np.ndarray, right: np.ndarray, bounds: np.ndarray
+    left: np.ndarray, right: np.ndarray, bounds: np.ndarray, ranked: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Both sides with finite values, their differences, and a remark; equal distributions stay equal.
 
     Where some are lower bounds, values beyond the smallest bound become that bound, on both sides: what is compared
-    are times up to where the first run was given up. A lost run has the worst value of all, and what is tested are then
-    differences of ranks, among which it has the worst (Lachin 1999).
+    are times up to where the first run was given up. A lost run has the worst value of all, and what is tested (of
+    `ranked` pairs) are then differences of ranks, among which it has the worst (Lachin 1999).
     """
     both = np.concatenate([left, right])
     known = both[np.isfinite(both)]
@@ -125,7 +126,7 @@ def _comparable(
     if lost := int(np.isinf(both).sum()):
         from scipy.stats import rankdata
 
-        remarks.append(f"{count(lost, 'lost run')} at the worst value, ranks tested")
+        remarks.append(f"{count(lost, 'lost run')} at the worst value{', ranks tested' * ranked}")
         ranks = rankdata(np.where(np.isinf(both), both, np.clip(both, low, high)))
         differences = ranks[len(left) :] - ranks[: len(left)]
     return *finite, differences, "".join(f"; {remark}" for remark in remarks)
@@ -142,7 +143,7 @@ def _result(pair: _Pair, p_values: Mapping[int, float]) -> RelationResult:
     agree = f"in {int((pair.left < pair.right).sum())} of {count(n, 'seed')}"
     outcome: Outcome = "direction" if holds else "fails"
     if pair.claim.kind in IDENTITIES:
-        holds = bool((pair.left < pair.right).all())
+        holds = bool((pair.left < pair.right).all()) and not any(side.lost for side in pair.samples)
         outcome, test = "holds" if holds else "fails", agree
     elif pair.tested:
         p = p_values[id(pair)]

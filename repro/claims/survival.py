@@ -15,6 +15,7 @@ from repro.claims.stats import LEVEL
 
 FOR_EVER = 1e300  # scipy wants finite times
 ROUNDING = 1e-9
+FEWEST = 6  # runs for an interval of the median
 
 
 def median(times: np.ndarray, censored: np.ndarray) -> float:
@@ -35,15 +36,16 @@ def median(times: np.ndarray, censored: np.ndarray) -> float:
 
 def interval_of_median(times: np.ndarray, censored: np.ndarray) -> tuple[float, float]:
     """The 95 % interval of the median (Brookmeyer and Crowley): the times at which the log-log interval of the
-    Kaplan-Meier curve contains one half. The upper end may be infinite. Fewer than two runs: (nan, nan).
+    Kaplan-Meier curve contains one half. The upper end may be infinite: at a curve that has come to 0 the log-log
+    interval has none. Fewer than six runs: (nan, nan), for even from the first to the last it covers less than 95 %.
 
     The lower end is at most where the last runs were given up, if it may lie anywhere beyond.
     """
-    if len(times) < 2:
+    if len(times) < FEWEST:
         return math.nan, math.nan
     at_best, _, low, _ = curve(times, censored & ~given_up_last(times, censored))
-    at, _, _, high = curve(times, censored)
-    first, last = at_best[low <= 0.5], at[high <= 0.5]
+    at, surviving, _, high = curve(times, censored)
+    first, last = at_best[low <= 0.5], at[(high <= 0.5) & (surviving > ROUNDING)]
     return float(first[0]) if len(first) else math.inf, float(last[0]) if len(last) else math.inf
 
 

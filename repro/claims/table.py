@@ -110,9 +110,7 @@ def _number(result: ClaimResult) -> str:
 
 def _interval(result: ClaimResult) -> str:
     """The 95 % interval, where there is one."""
-    if math.isnan(result.low) or math.isnan(result.high):
-        return ""
-    return f" ({format_number(result.low)} to {format_number(result.high)})"
+    return f" ({span(result.low, result.high)})" if span(result.low, result.high) else ""
 
 
 def _mark(result: ClaimResult) -> str:

@@ -20,7 +20,8 @@ class Value(NamedTuple):
 
     `low` to `high` is its 95 % interval (nan: none), and `bound` means that `observed` is a lower bound. `region`:
     "holds" if the interval lies wholly inside the tolerance, "fails" if wholly outside, "open" if it overlaps an edge,
-    "no interval" for one seed; None if there is nothing to compare. `text` is all that as a clause.
+    "no interval" for one seed, or a median of fewer than six; None if there is nothing to compare. `text` is all that
+    as a clause.
     """
 
     observed: float
@@ -43,7 +44,8 @@ def judge_value(claim: PaperClaim, sample: Sample) -> Value:
         return Value(observed, low, high, bound, None, f"{text}; another group's value is {claim.claimed:g}")
     below, above = claim.tolerance.bounds(claim.claimed)
     wanted = (below, math.inf if claim.at_least else above)
-    found = "no interval" if len(sample.times[0]) == 1 else _region(claim, sample, (observed, low, high), bound, wanted)
+    few = len(sample.times[0]) == 1 or (claim.statistic == "median" and math.isnan(low))
+    found = "no interval" if few else _region(claim, sample, (observed, low, high), bound, wanted)
     edges = f"at least {below:g}" if claim.at_least else f"{below:.4g} to {above:.4g}"
     aim = f"{edges}, the paper's {claim.claimed:g} within {claim.tolerance}"
     word = {"holds": "inside", "fails": "outside", "open": "not settled against", "no interval": "beside"}[found]

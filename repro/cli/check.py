@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.cli.arguments import add_records
-from repro.errors import unknown
+from repro.errors import UserError, unknown
 from repro.records import frames, store
 from repro.records.files import write_atomically
 from repro.records.sums import verify
@@ -53,6 +53,8 @@ def execute(args: argparse.Namespace) -> int:
     from repro.claims.table import format_table
     from repro.cli.overview import write_overview
 
+    if args.why and args.brief:
+        raise UserError("--brief has no reasons: leave out --why, or --brief")
     results = judge(args.records, args.figure)
     fallen = worse_than_recorded(results, args.records)
     if args.write:
@@ -132,8 +134,20 @@ def judge(
         planned = store.is_accepted(where)
     units = {f"config.{claim.share.unit}" for claim in wanted if claim.share}
     others = [name for name in records.columns if name.startswith("config.") and name not in units]
-    results = check(wanted, records.drop(columns=others).copy(), paper, _substitutes(tasks), planned)
+    with_data = {task.name for task, runs in tasks if _is_on_the_papers_data(task, runs)}
+    results = check(wanted, records.drop(columns=others).copy(), paper, _substitutes(tasks), planned, with_data)
     return [result for result in results if panels is None or set(panels) & set(panels_of(result.panel))]
+
+
+def _is_on_the_papers_data(task: "Task", runs: "pd.DataFrame") -> bool:
+    """Whether a run of the task has no substitute of the paper's data."""
+    if runs.empty:
+        return False
+    others = runs.index[:0]
+    for values in task.substitutes.values():
+        columns = [f"config.{key}" for key in values]
+        others = others.union(runs.index[(runs[columns] == list(values.values())).all(axis=1)])
+    return len(others) < len(runs)
 
 
 def _substitutes(tasks: "Sequence[tuple[Task, pd.DataFrame]]") -> dict[tuple[str, str], tuple[str, tuple[str, ...]]]:

@@ -1,17 +1,19 @@
 """`repro check --write README.md`: the verdicts in short, written into a page."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.claims.claim import load_claims
+from repro.claims.claim import PaperClaim, load_claims
 from repro.claims.claim_result import ClaimResult
 from repro.claims.evidence import Evidence
 from repro.claims.overview import OTHER_SEEDS, SMALLER, Shown, format_overview, insert, load_overview
+from repro.claims.shares import judge_share
 from repro.claims.values import judge_value
 from repro.cli.check import judge
 from repro.errors import UserError
 from repro.records import frames
-from repro.records.files import write_atomically
+from repro.records.files import read_text, write_atomically
 from repro.runs.registry import all_tasks
 from repro.runs.sizes import choose
 
@@ -26,7 +28,7 @@ def write_overview(page: Path, results: Sequence[ClaimResult], where: str | Path
             f"--write {page}: there is no such page; it should have a place for the results, as README.md has"
         )
     part = format_overview(load_overview(), results, shown(results, where))
-    write_atomically(page, insert(page.read_text(encoding="utf-8"), part).encode())
+    write_atomically(page, insert(read_text(page), part).encode())
 
 
 def shown(results: Sequence[ClaimResult], where: str | Path) -> dict[str, Shown]:
@@ -52,9 +54,14 @@ def _smaller(where: str | Path) -> dict[str, Shown]:
         size, _ = choose(task, records[records["task"] == task.name])
         hashes |= {(task.name, variant): of_size for variant, of_size in size.hashes.items()}
     evidence = Evidence(records, hashes, lenient=True)
-    values = {}
-    for claim in load_claims():
-        sample = evidence.sample(claim, claim.variant, claim.metric)
+    return {claim.id: _value(claim, evidence) for claim in load_claims()}
+
+
+def _value(claim: PaperClaim, evidence: Evidence) -> Shown:
+    """A claim's number, or the share that it states, without a verdict."""
+    sample = evidence.sample(claim, claim.variant, claim.metric)
+    if not claim.share:
         value = judge_value(claim, sample)
-        values[claim.id] = Shown(value.observed, value.bound, len(sample.values), SMALLER, "")
-    return values
+        return Shown(value.observed, value.bound, len(sample.values), SMALLER, "")
+    share = judge_share(claim, claim.share, evidence)[-1]
+    return Shown(share[0] if share else math.nan, False, len(sample.times[0]) if share else 0, SMALLER, "")

@@ -218,6 +218,9 @@ def test_licensed_data_is_no_data_until_it_is_there(tmp_path):
     (with_data,) = judged(tmp_path, records({"a": around(0.01, 5)}), VALUE, head=head)
     assert (without.verdict, without.reason) == ("no data", "bring your own.")
     assert with_data.verdict == "reproduced"
+    other = claims(tmp_path, VALUE.replace('"a"', '"b"'), head=head)
+    (not_run,) = check(other, records({"a": around(0.01, 5)}), HASHES, with_data={"toy"})
+    assert not_run.verdict == "not run" and "bring" not in not_run.reason
 
 
 def test_readings_and_causes_are_printed(tmp_path):

@@ -81,6 +81,7 @@ def test_values_marks_and_counts():
     _, shown = made(b=Shown(0.9, True, 3, SMALLER, ""))
     text = format_overview(Overview(rows=[ROW], failures=[FAILURE]), results, shown)
     assert "at least 0.9" in text and "‡ Smaller" in text and "†" not in text
+    assert "come out as printed" not in text, "what has no verdict has not failed"
 
 
 def test_only_failures_are_listed_and_at_most_three():
@@ -88,6 +89,8 @@ def test_only_failures_are_listed_and_at_most_three():
     failures = [FAILURE.model_copy(update={"text": f"failure {k}."}) for k in range(5)]
     text = format_overview(Overview(rows=[ROW], failures=failures), results, shown)
     assert re.findall(r"failure \d", text) == [f"failure {k}" for k in range(FAILURES)]
+    assert "Three that did not" in text
+    assert "One that did not" in format_overview(Overview(rows=[ROW], failures=failures[:1]), results, shown)
     for verdict in ("reproduced", "fitted"):
         _, shown = made(b=Shown(0.5, False, 3, OTHER_SEEDS, verdict))
         assert "failure" not in format_overview(Overview(rows=[ROW], failures=failures), results, shown)

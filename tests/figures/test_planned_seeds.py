@@ -46,6 +46,21 @@ def test_planned_seeds_where_there_are_any(accepted: Path) -> None:
     assert shown("accepted", "e_prop_1") == [0, 1], "a variant without planned runs shows what there is"
 
 
+def test_a_run_that_was_not_planned_hides_no_planned_one(accepted: Path) -> None:
+    """Runs of two lengths count; the longer, which is named first, was made on a GPU."""
+    task = get_task("store_recall")
+    for device, iterations in (("cuda", "2000"), ("cpu", "500")):
+        config = task.resolve("bptt", "paper", {"iterations": iterations})
+        fields = {"task": task.name, "variant": "bptt", "config": dataclasses.asdict(config), "profile": "paper"}
+        fields |= {"config_hash": config_hash(config), "metrics": {"iterations": 40.0}, "device": device}
+        made_run(accepted, 4, **fields)
+    (accepted / SUMS).write_bytes(sums_text(sums_of(accepted)))
+    assert list(gather(task, "accepted").runs.device) == ["cpu"]
+    assert list(gather(task, accepted.parent / "accepted").runs.device) == ["cpu"]
+    accepted.rename(accepted.with_name("runs"))
+    assert list(gather(task, "runs").runs.device) == ["cuda"]  # control: without a plan the longest counts
+
+
 def test_your_own_runs_are_all_shown(accepted: Path) -> None:
     accepted.rename(accepted.with_name("runs"))
     assert shown("runs", "bptt") == [0, 1, 2, 3, 4, 5, 6]
