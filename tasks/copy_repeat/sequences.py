@@ -74,7 +74,7 @@ class Curriculum:
 
     def report(self, bits: float) -> Level | None:
         """The error of a batch, in bits a sequence: below the threshold its level is solved, and returned."""
-        if bits >= self.solved_bits:
+        if not bits < self.solved_bits:  # NaN solves nothing
             return None
         solved = self.level
         self.solved, self.level = solved.length, solved.harder()

@@ -169,4 +169,5 @@ TASK = Task(
     curves=("test_accuracy", "validation_accuracy", "loss", "rate_hz"),
     data_here=data_here,
     substitutes={"synthesised speech in place of TIMIT": {"corpus": "stand_in"}},
+    listed={"v_th": (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 12.8), "beta": (1.8,)},
 )

@@ -1,8 +1,9 @@
 """Batches of utterances of task 1.3: frames, phones and lengths, padded at the end."""
 
 import functools
+import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -74,6 +75,19 @@ class SpeechData(pl.LightningDataModule):
         self.config, self.seed = config, seed
         sizes = {name: getattr(config, f"{name}_utterances") for name in ("train", "validation", "test")}
         self.splits = prepared(corpus(config), config.scaling, sizes)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which utterances these are, by their phones."""
+        labels = (label for name in sorted(self.splits) for label in self.splits[name].labels)
+        return {"speech": hashlib.sha256(b"".join(label.numpy().tobytes() for label in labels)).hexdigest()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raises UserError when the run began with other speech."""
+        if state_dict != self.state_dict():
+            raise UserError(
+                "this run began with other utterances: bring those back (TIMIT_DIR), or train from the start in "
+                "another folder (--out)"
+            )
 
     def training_batch(self, index: int) -> SpeechBatch:
         """Training batch number `index`: a pure function of the seed and it."""

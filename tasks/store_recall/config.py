@@ -57,9 +57,10 @@ class StoreRecallConfig(RuleSettings):
     )
     task_loss: str = assumed(
         "per_ms",
-        "cross entropy at every ms of a RECALL (Eq. 51), or of its mean readout (the decision's own measure); "
+        "cross entropy at every ms of a RECALL (Eq. 51), or of its mean readout (the decision's own measure), as a "
+        "mean over RECALLs and ms; or the sum over a trial as Eq. 51 has it, which weighs more beside a rate term; "
         + CHOSEN,
-        choices=("per_ms", "period"),
+        choices=("per_ms", "period", "per_ms_sum"),
     )
     states: str = assumed(
         "reset", "zero at the start of a trial, or as the last one left them; " + CHOSEN, choices=("reset", "carried")
@@ -107,6 +108,11 @@ class StoreRecallConfig(RuleSettings):
                 f"trial_ms={self.trial_ms} with period_ms={self.period_ms}: a trial is a whole number of periods, "
                 "at least two (one to store, one to recall)"
             )
+        if self.sequences == "complete" and self.command_probability == 1 and self.trial_ms // self.period_ms % 2:
+            raise UserError(
+                "command_probability=1 with sequences=complete: STOREs and RECALLs alternate, so a trial has an even "
+                "number of periods"
+            )
         if not self.n_rec:
             raise UserError("n_lif=0 with n_alif=0: a network has at least one neuron")
         if self.decode and not self.n_alif:
@@ -115,9 +121,10 @@ class StoreRecallConfig(RuleSettings):
             raise UserError("decode=true wants stop_when_solved=false: it decodes at ages up to the last iteration")
         if self.trace == "clopath":
             raise UserError("trace=clopath is a rule for task 1.1: here trace is full, truncated or presynaptic")
-        if self.evaluator == "online" and (self.task_loss, self.states) != ("per_ms", "reset"):
+        if self.evaluator == "online" and (self.task_loss == "period" or self.states != "reset"):
             raise UserError(
-                "evaluator=online wants task_loss=per_ms and states=reset: others need later or earlier trials"
+                "evaluator=online wants task_loss=per_ms or per_ms_sum, and states=reset: others need later or earlier "
+                "steps"
             )
 
 

@@ -101,6 +101,7 @@ def window_means(module: Any, source: str) -> tuple[dict[str, np.ndarray[Any, An
     """Means of each trace over each window, [window, simulation, synapse], and the bits [simulation].
 
     Synapses are all those onto the network, from the inputs and from itself; of epsilon_a those onto adaptive neurons.
+    The traces that a synapse of a neuron onto itself would have are among them, though the network has none.
     """
     config, layer = module.config, module.network.layer
     inputs, bits = simulations(config, source, module.seed)
@@ -145,7 +146,7 @@ def accuracies(means: np.ndarray[Any, Any], bits: np.ndarray[Any, Any], fitted: 
     for window in means:
         spread = window[:fitted].std(axis=0)
         varies = spread > 0
-        if not varies.any():  # all simulations are the same
+        if not varies.any() or len(set(bits[:fitted])) == 1:  # all simulations, or all bits, are the same
             shares.append(float(np.mean(bits[fitted:] == round(float(bits[:fitted].mean())))))
             continue
         scaled = (window[:, varies] - window[:fitted, varies].mean(axis=0)) / spread[varies]

@@ -51,8 +51,8 @@ class StoreRecallModule(SpikingModule):
         return readout, z
 
     def loss_of(self, readout: Tensor, batch: RecallTrial, first_step: int = 0) -> Tensor:
-        """Cross entropy of the reported bit, as a mean over the RECALL periods of the batch; of a piece of a trial only
-        where it is a loss at every ms."""
+        """Cross entropy of the reported bit, as a mean over the RECALL periods of the batch or as the sum of a trial;
+        of a piece of a trial only where it is a loss at every ms."""
         target = batch.schedule.target
         recalls = shared_count((target >= 0).sum()).to(readout.dtype)
         if self.config.task_loss == "period":
@@ -61,6 +61,8 @@ class StoreRecallModule(SpikingModule):
         of_step = target.repeat_interleave(self.period_steps, dim=1)[:, first_step : first_step + readout.shape[1]]
         has_target = of_step >= 0
         loss = torch.nn.functional.cross_entropy(readout[has_target], of_step[has_target], reduction="sum")
+        if self.config.task_loss == "per_ms_sum":
+            return loss / shared_count(target.new_tensor(len(target))).to(loss)
         return loss / (recalls * self.period_steps)
 
     def _means(self, readout: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Final numbers of a run of task 1.2 (when it was solved), a trial, and the decoding of Fig. 2b."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,9 +20,9 @@ DELAY_TRIALS = 20_000  # from which the mean delay is taken
 
 def summary(series: Mapping[str, Any], config: StoreRecallConfig) -> Numbers:
     """A run's final numbers: iterations to 5 % error by both measures; where it was not reached, the number of
-    iterations and a mark."""
+    iterations and a mark. A batch without a RECALL has no error (NaN): it does not count."""
     errors, last = list(series["validation_error"]), min(MEAN_OF, len(series["validation_error"]))
-    numbers = {"error": float(np.mean(errors[-last:])), "rate_hz": float(np.mean(series["rate_hz"][-last:]))}
+    numbers = {"error": float(np.nanmean(errors[-last:])), "rate_hz": float(np.mean(series["rate_hz"][-last:]))}
     for measure in ("one_batch", "mean_of_20"):
         after = solved_after(errors, measure, config.solved_error)
         reached = {"": float(len(errors) if after is None else after), "_at_least": float(after is None)}
@@ -35,7 +36,8 @@ def solved_after(errors: Sequence[float], measure: str, limit: float) -> int | N
     """Updates before the validation error first lay below `limit`; None if it never did."""
     width = 1 if measure == "one_batch" else MEAN_OF
     for last in range(width - 1, len(errors)):
-        if sum(errors[last - width + 1 : last + 1]) / width < limit:
+        known = [error for error in errors[last - width + 1 : last + 1] if not math.isnan(error)]
+        if known and sum(known) / len(known) < limit:
             return last
     return None
 

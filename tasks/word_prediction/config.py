@@ -51,7 +51,13 @@ class WordPredictionConfig(WindowSettings):
     batch_size: int = paper(20, "Word prediction task 3.2 (Methods)", low=1, high=100_000)
     learning_rate: float = paper(1.0, "Word prediction task 3.2 (Methods)", low=0.0, high=3.4e38)
     decay_factor: float = paper(0.5, "Word prediction task 3.2 (Methods): after every epoch", low=0.0, high=1.0)
-    full_epochs: int = paper(4, "Word prediction task 3.2 (Methods): epochs before the decay", low=0, high=1_000_000)
+    full_epochs: int = assumed(
+        4,
+        "epochs before the decay, 'starting with epoch 5': the fifth has half the rate, as in TensorFlow's tutorial; "
+        "or it is the first after which the rate falls (5)",
+        low=0,
+        high=1_000_000,
+    )
     clip_norm: float = assumed(5.0, TUTORIAL + ", of all gradients together", low=0.0, high=1e9)
     clip_counts_synthetic: bool = assumed(
         True, "whether gradients of the synthetic gradients' own weights belong to that norm"
@@ -143,4 +149,5 @@ TASK = Task(
         "Python's language reference in place of Penn Treebank": {"corpus": "stand_in"},
         "a text of your own in place of Penn Treebank": {"corpus": "text"},
     },
+    listed={"synthetic_learning_rate": (0.01,), "full_epochs": (5,)},
 )

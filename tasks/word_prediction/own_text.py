@@ -18,7 +18,8 @@ def own_text(folder: Path) -> Corpus:
     if not folder.is_dir():
         raise UserError("corpus=text, and no text was prepared: run `repro data text FILE` with one of yours once")
     parts = {split: read_plain(folder / f"{split}.txt") for split in SPLITS}
-    return encode(f"own text {digest_of(parts.values())}", {s: data.decode().splitlines() for s, data in parts.items()})
+    lines = {split: _decoded(data, folder / f"{split}.txt").splitlines() for split, data in parts.items()}
+    return encode(f"own text {digest_of(parts.values())}", lines)
 
 
 def prepare(files: Sequence[Path]) -> dict[str, bytes]:
@@ -37,11 +38,15 @@ def prepare(files: Sequence[Path]) -> dict[str, bytes]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        text = read_plain(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}") from error
+    text = _decoded(read_plain(path), path)
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is {data[error.start]:#x}") from error
 
 
 def _in_order(texts: Sequence[list[str]], files: Sequence[Path]) -> dict[str, list[str]]:

@@ -69,6 +69,11 @@ def test_a_bit_that_is_there_is_found_and_one_that_is_not_is_not() -> None:
     assert 0.3 < found[1] < 0.7  # nothing at all
 
 
+def test_a_classifier_that_was_fitted_to_one_bit_alone_answers_that_bit() -> None:
+    means, bits = np.random.default_rng(0).normal(size=(2, 6, 3)), np.array([1, 1, 1, 0, 1, 0])
+    assert decoding.accuracies(means, bits, 2) == [0.5, 0.5]
+
+
 def test_simulations_show_the_bit_with_the_store_and_then_what_they_should(module: StoreRecallModule) -> None:
     for source, later in (("silence", 0.0), ("values", 0.05 * 0.25)):
         inputs, bits = decoding.simulations(module.config, source, 0)

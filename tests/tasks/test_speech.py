@@ -55,6 +55,14 @@ def data(monkeypatch: pytest.MonkeyPatch) -> SpeechData:
     return SpeechData(CONFIG, 0)
 
 
+def test_a_checkpoint_is_of_the_same_utterances(data: SpeechData) -> None:
+    state = data.state_dict()
+    data.load_state_dict(state)
+    data.splits["test"].labels[0][0] += 1
+    with pytest.raises(UserError, match="this run began with other utterances"):
+        data.load_state_dict(state)
+
+
 def test_a_batch_holds_each_frame_and_pads_at_the_end() -> None:
     there = split(3, 5)
     batch = batch_of(there, [1, 0], 5)

@@ -32,6 +32,24 @@ def small(**values: Any) -> StoreRecallConfig:
     return dataclasses.replace(CONFIG, **(SMALL | values))
 
 
+def test_commands_in_every_period_want_an_even_number_of_them() -> None:
+    with pytest.raises(UserError, match="command_probability=1 with sequences=complete: .* an even number of periods"):
+        small(command_probability=1.0, trial_ms=500)
+    plan = schedule(small(command_probability=1.0), 3, torch.Generator().manual_seed(1))  # control
+    assert plan.store.sum() == plan.recall.sum() == 9
+    small(command_probability=1.0, trial_ms=500, sequences="free")
+
+
+def test_a_batch_without_a_recall_has_no_error_and_does_not_count() -> None:
+    series = {"validation_error": [0.5, math.nan, 0.25], "rate_hz": [1.0, 1.0, 1.0]}
+    assert summary(series, CONFIG)["error"] == 0.375
+    series = {"validation_error": [math.nan, *[0.04] * 19, 0.5], "rate_hz": [1.0] * 21}
+    assert summary(series, CONFIG)["iterations_mean_of_20"] == 19
+    assert (
+        summary({**series, "validation_error": [0.5, *[0.04] * 20]}, CONFIG)["iterations_mean_of_20"] == 20
+    )  # control
+
+
 def test_commands_alternate_and_recall_asks_for_the_last_stored_bit() -> None:
     plan = schedule(CONFIG, 500, torch.Generator().manual_seed(1))
     assert plan.value.shape == (500, 12)

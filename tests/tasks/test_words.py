@@ -24,6 +24,20 @@ TREEBANK = {
 }
 
 
+def test_a_prepared_text_that_is_damaged(tmp_path: Path) -> None:
+    for name, content in own_text.prepare([_written(tmp_path / "mine.txt")]).items():
+        (tmp_path / name).write_bytes(content)
+    assert own_text.own_text(tmp_path).words  # control
+    (tmp_path / "validation.txt").write_bytes(b"a \x80 word\n")
+    with pytest.raises(UserError, match="validation.txt is not UTF-8 text: byte 2 is 0x80"):
+        own_text.own_text(tmp_path)
+
+
+def _written(path: Path) -> Path:
+    path.write_text("a few words\n" * 100)
+    return path
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three small files that are taken to be all of the Penn Treebank."""
@@ -99,7 +113,7 @@ def test_missing_files_and_folders(folder: Path, monkeypatch: pytest.MonkeyPatch
         corpus("ptb")
     with pytest.raises(UserError, match="run `repro data text FILE`"):
         corpus("text")
-    with pytest.raises(UserError, match="did you mean ptb?"):
+    with pytest.raises(UserError, match=r"did you mean ptb\?"):
         corpus("ptp")
 
 
