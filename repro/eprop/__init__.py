@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from repro.eprop.errors import NotFiniteError, UsageError
     from repro.eprop.kernels.events import Held, SpikeTrains, spike_trains
     from repro.eprop.kernels.products import matrix_library
-    from repro.eprop.layers.algorithm_1 import Algorithm1Loss
+    from repro.eprop.layers.algorithm_1 import Algorithm1Loss, WindowLoss
     from repro.eprop.layers.bidirectional import Bidirectional
     from repro.eprop.layers.differentiable import DifferentiableLayer
     from repro.eprop.layers.eligibility import EligibilityTraces, eligibility_traces
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     from repro.eprop.layers.error_module import ErrorModule, LinearErrorModule, SpikingErrorModule, one_shot
     from repro.eprop.layers.lstm import LSTMLayer
     from repro.eprop.layers.network import SpikingNetwork
-    from repro.eprop.layers.online import online_eprop
+    from repro.eprop.layers.online import Online, online_eprop
     from repro.eprop.layers.readout import Readout
     from repro.eprop.layers.recurrent import RecurrentLayer
     from repro.eprop.neurons.alif import ALIF
+    from repro.eprop.neurons.differentiable import LayerWeights
     from repro.eprop.neurons.lif import LIF
-    from repro.eprop.neurons.lstm import LSTM
-    from repro.eprop.neurons.neuron import Neuron
+    from repro.eprop.neurons.lstm import LSTM, LSTMState
+    from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory
     from repro.eprop.neurons.rate import Rate
-    from repro.eprop.rules.one_shot import eprop_update
+    from repro.eprop.neurons.surrogates import spike
+    from repro.eprop.rules.one_shot import ErrorModuleInput, ErrorModuleOutput, OneShot, eprop_update
     from repro.eprop.rules.rate import RateTerm, firing_rates
-    from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule
+    from repro.eprop.rules.rule import BPTT, EProp, EProp3, Frozen, Rule, WindowRule
     from repro.eprop.rules.signals import Feedback
-    from repro.eprop.rules.synthetic import Algorithm1Options, SyntheticGradient, Window, window_gradients
+    from repro.eprop.rules.synthetic import Algorithm1, Algorithm1Options, SyntheticGradient, Window, window_gradients
     from repro.eprop.rules.traces import Trace
     from repro.eprop.rules.windows import BoundaryGradient
 
@@ -50,7 +52,10 @@ _PLACES = {
         "spike_trains",
     ),
     "kernels.products": ("matrix_library",),
-    "layers.algorithm_1": ("Algorithm1Loss",),
+    "layers.algorithm_1": (
+        "Algorithm1Loss",
+        "WindowLoss",
+    ),
     "layers.bidirectional": ("Bidirectional",),
     "layers.differentiable": ("DifferentiableLayer",),
     "layers.eligibility": (
@@ -66,15 +71,32 @@ _PLACES = {
     ),
     "layers.lstm": ("LSTMLayer",),
     "layers.network": ("SpikingNetwork",),
-    "layers.online": ("online_eprop",),
+    "layers.online": (
+        "Online",
+        "online_eprop",
+    ),
     "layers.readout": ("Readout",),
     "layers.recurrent": ("RecurrentLayer",),
     "neurons.alif": ("ALIF",),
+    "neurons.differentiable": ("LayerWeights",),
     "neurons.lif": ("LIF",),
-    "neurons.lstm": ("LSTM",),
-    "neurons.neuron": ("Neuron",),
+    "neurons.lstm": (
+        "LSTM",
+        "LSTMState",
+    ),
+    "neurons.neuron": (
+        "Neuron",
+        "NeuronState",
+        "Trajectory",
+    ),
     "neurons.rate": ("Rate",),
-    "rules.one_shot": ("eprop_update",),
+    "neurons.surrogates": ("spike",),
+    "rules.one_shot": (
+        "ErrorModuleInput",
+        "ErrorModuleOutput",
+        "OneShot",
+        "eprop_update",
+    ),
     "rules.rate": (
         "RateTerm",
         "firing_rates",
@@ -85,9 +107,11 @@ _PLACES = {
         "EProp3",
         "Frozen",
         "Rule",
+        "WindowRule",
     ),
     "rules.signals": ("Feedback",),
     "rules.synthetic": (
+        "Algorithm1",
         "Algorithm1Options",
         "SyntheticGradient",
         "Window",
@@ -102,6 +126,7 @@ __all__ = [
     "BPTT",
     "LIF",
     "LSTM",
+    "Algorithm1",
     "Algorithm1Loss",
     "Algorithm1Options",
     "Bidirectional",
@@ -112,13 +137,20 @@ __all__ = [
     "EligibilityTraces",
     "EligibilityVectors",
     "ErrorModule",
+    "ErrorModuleInput",
+    "ErrorModuleOutput",
     "Feedback",
     "Frozen",
     "Held",
     "LSTMLayer",
+    "LSTMState",
+    "LayerWeights",
     "LinearErrorModule",
     "Neuron",
+    "NeuronState",
     "NotFiniteError",
+    "OneShot",
+    "Online",
     "Rate",
     "RateTerm",
     "Readout",
@@ -129,14 +161,18 @@ __all__ = [
     "SpikingNetwork",
     "SyntheticGradient",
     "Trace",
+    "Trajectory",
     "UsageError",
     "Window",
+    "WindowLoss",
+    "WindowRule",
     "eligibility_traces",
     "eprop_update",
     "firing_rates",
     "matrix_library",
     "one_shot",
     "online_eprop",
+    "spike",
     "spike_trains",
     "window_gradients",
 ]

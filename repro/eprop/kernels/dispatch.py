@@ -3,10 +3,10 @@
 `REPRO_NUMBA=0` in the environment leaves out the compiled kernels of the CPU.
 """
 
-import contextlib
 import functools
 import importlib
 import os
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,7 @@ from repro.eprop.kernels import reference
 from repro.eprop.kernels.first_order import first_order
 
 PACKAGES = {"cpu": "repro.eprop.kernels.numba_cpu", "cuda": "repro.eprop.kernels.triton_cuda"}
+COMPILERS = ("numba", "triton")  # optional packages
 Operators = Any  # the functions of `reference`, by name
 # What a device may have beside these: a layer and its readout in one call each way. `layers.fused` uses them.
 FUSED = ("network_forward", "network_reverse")
@@ -30,10 +31,19 @@ def operators(device_type: str) -> Operators:
     are any, and the others in plain torch; and those of `FUSED`, each None where the device has none."""
     named: dict[str, Any] = {name: getattr(reference, name) for name in reference.OPERATORS} | dict.fromkeys(FUSED)
     if device_type in PACKAGES and not (device_type == "cpu" and os.environ.get("REPRO_NUMBA") == "0"):
-        with contextlib.suppress(ImportError):
-            compiled = importlib.import_module(PACKAGES[device_type])
-            named |= {name: getattr(compiled, name) for name in named if hasattr(compiled, name)}
+        compiled = _imported(PACKAGES[device_type])
+        named |= {name: getattr(compiled, name) for name in named if hasattr(compiled, name)}
     return SimpleNamespace(**named)
+
+
+def _imported(package: str) -> Any:
+    """A package of kernels; None where its compiler is not installed. Where that fails otherwise, with a warning."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        if error.name not in COMPILERS:
+            warnings.warn(f"the compiled kernels cannot be used, and plain torch is slow: {error}", stacklevel=2)
+        return None
 
 
 def of(x: Tensor) -> Operators:

@@ -103,6 +103,7 @@ torch.serialization.add_safe_globals([SpikeTrains, Held])  # torch.load refuses 
 def check_kind(x: Any, what: str, events: bool = True, held: bool = False) -> None:
     """Raises UsageError unless x is a tensor of real numbers, or, where allowed, SpikeTrains or Held inputs."""
     if events and isinstance(x, SpikeTrains):
+        _check_events(x, what)
         return
     array = x.frames if held and isinstance(x, Held) else x
     if not isinstance(array, Tensor):
@@ -117,6 +118,21 @@ def check_kind(x: Any, what: str, events: bool = True, held: bool = False) -> No
         check_whole("Held", steps_each=x.steps_each)
         if array.dim() != 3:
             raise UsageError(f"Held has frames of the shape {list(array.shape)}: they are [batch, frame, channel]")
+
+
+def _check_events(spikes: SpikeTrains, what: str) -> None:
+    """Raises UsageError for events that would lead the kernels outside of their arrays. On a GPU the question would
+    wait for the device: it is not asked there."""
+    channel, start = spikes.channel, spikes.start
+    if channel.device.type != "cpu":
+        return
+    fits = channel.dim() == start.dim() == 1 and len(start) == spikes.batch * spikes.steps + 1
+    if not fits or int(start[0]) != 0 or int(start[-1]) != len(channel):
+        raise UsageError(
+            f"{what}: SpikeTrains.start is no place of each step and trial among the {len(channel)} events"
+        )
+    if len(channel) and (int(channel.min()) < 0 or int(channel.max()) >= spikes.channels):
+        raise UsageError(f"{what}: SpikeTrains.channel goes beyond its {spikes.channels} channels")
 
 
 def linear(spikes: Inputs, weights: Tensor) -> Tensor:
@@ -233,7 +249,7 @@ def arriving(spikes: Spikes, before: Tensor) -> Spikes:
     if not isinstance(spikes, SpikeTrains) or before.any():
         dense = spikes if isinstance(spikes, Tensor) else spikes.dense(before.dtype)
         return delayed(dense, before.to(dense.dtype))
-    start = torch.nn.functional.pad(spikes.start[: -spikes.batch], (spikes.batch, 0))
+    start = torch.nn.functional.pad(spikes.start[: len(spikes.start) - spikes.batch], (spikes.batch, 0))
     return spikes._replace(channel=spikes.channel[: start[-1]], start=start)
 
 

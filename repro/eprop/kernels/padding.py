@@ -24,8 +24,9 @@ def check_lengths(lengths: Tensor | None, batch: int, steps: int) -> None:
         raise UsageError(f"lengths lie between {first} and {last}: a trial has {steps} steps")
 
 
-def real_steps(lengths: Tensor, steps: int) -> Tensor:
-    """Which steps are no padding, [batch, time], from `lengths` [batch] in steps."""
+def real_steps(lengths: Tensor, steps: int, device: torch.device | None = None) -> Tensor:
+    """Which steps are no padding, [batch, time], from `lengths` [batch] in steps; on the device of these if None."""
+    lengths = lengths.to(device)
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
@@ -42,7 +43,7 @@ def without_padding(spikes: SpikeTrains, lengths: Tensor) -> SpikeTrains:
     if bool((lengths == spikes.steps).all()):
         return spikes
     in_row = torch.diff(spikes.start)
-    real = real_steps(lengths, spikes.steps).T.flatten()  # [time, batch], as the events lie
+    real = real_steps(lengths, spikes.steps, in_row.device).T.flatten()  # [time, batch], as the events lie
     start = torch.nn.functional.pad((in_row * real).cumsum(dim=0), (1, 0))
     return spikes._replace(channel=spikes.channel[torch.repeat_interleave(real, in_row)], start=start)
 
@@ -60,7 +61,7 @@ def flip(x: Any, lengths: Tensor) -> Any:
 class _Flip(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, lengths: Tensor) -> Tensor:
-        ctx.lengths = lengths
+        ctx.lengths = lengths = lengths.to(x.device)
         step, trial = torch.arange(x.shape[1], device=x.device)[:, None], torch.arange(x.shape[0], device=x.device)
         source = torch.where(step < lengths, lengths - 1 - step, step) * x.shape[0] + trial  # whole rows: faster
         in_time = x.transpose(0, 1)
@@ -76,7 +77,7 @@ def spike_counts(z: Tensor | SpikeTrains, lengths: Tensor | None) -> Tensor:
     if isinstance(z, SpikeTrains):
         real = z if lengths is None else without_padding(z, lengths)
         return torch.bincount(real.channel, minlength=z.channels).double()
-    return (z if lengths is None else z * real_steps(lengths, z.shape[1])[..., None]).sum(dim=(0, 1))
+    return (z if lengths is None else z * real_steps(lengths, z.shape[1], z.device)[..., None]).sum(dim=(0, 1))
 
 
 class KnownSpikes(NamedTuple):

@@ -41,7 +41,8 @@ def lif_forward(
     `current` [batch, time, neuron] is what the inputs send; `w_rec` [post, pre], or [batch, post, pre] where each trial
     has separate weights, or of no elements for a network without recurrence; `v`, `a`, `z`, `refractory`
     [batch, neuron] the state before the first step. Returns z, h, v [batch, time, neuron] (v of no elements unless
-    `keep_v`); voltage, adaptation and refractory counter after the last step [batch, neuron]; and the spikes as events,
+    `keep_v`); voltage, adaptation (where no neuron adapts it may stay as it was) and refractory counter after the last
+    step [batch, neuron]; and the spikes as events,
     `channel` and `start` (of no elements where they are not made).
     """
     trajectory, strength = [], beta if beta.numel() else 0.0

@@ -21,6 +21,7 @@ from repro.eprop.rules.synthetic import (
     SyntheticGradient,
     Window,
     WindowGradients,
+    learned,
     on_tape,
     window_gradients,
 )
@@ -65,9 +66,10 @@ class Algorithm1Loss:
     and the vectors are in no checkpoint.
 
     On CUDA the computation of each shape of windows is captured as a graph and replayed: reset the vectors rather than
-    make new ones, and let `errors` read no tensors but h, its target and `readout`. The optimizer's step is not in the
-    graph. Lightning calls it after clipping, gradient scaling, accumulation and the averaging of DDP, none of which a
-    graph of the window could contain. With `fused=True` it is a launch or two, and reads its step count on the device.
+    make new ones, and let `errors` read no tensors but h, its target and `readout`, and no numbers that change. The
+    optimizer's step is not in the graph. Lightning calls it after clipping, gradient scaling, accumulation and the
+    averaging of DDP, none of which a graph of the window could contain. With `fused=True` it is a launch or two, and
+    reads its step count on the device.
     """
 
     def __init__(
@@ -158,7 +160,9 @@ class Algorithm1Loss:
         # A graph reads and writes where these tensors were when it was recorded.
         addresses = tuple(tensor.data_ptr() for tensor in tensors)
         filled = None if vectors is None else vectors.windows
-        result: WindowGradients = self._replayed(*arguments, algorithm.rule, self.options, addresses, filled)
+        # What the recorded work depends on besides: dropout in `errors`, what is frozen, the neuron's constants.
+        mode = self.layer.training, tuple(tensor.requires_grad for tensor in parameters), algorithm.neuron
+        result: WindowGradients = self._replayed(*arguments, algorithm.rule, self.options, addresses, filled, mode)
         kept: WindowGradients = copied(result)  # the next replay overwrites them
         return kept
 
@@ -180,7 +184,7 @@ class Algorithm1Loss:
         if self.layer.rule.plastic:
             pairs += zip(algorithm.weights, gradients.weights, strict=True)
         if self.predictor is not None and gradients.predictor:
-            pairs += zip(self.predictor.parameters(), gradients.predictor, strict=True)
+            pairs += zip(learned(self.predictor), gradients.predictor, strict=True)
         if gradients.inputs is not None:
             pairs.append((inputs, gradients.inputs.to(inputs.dtype)))
         value = gradients.error + gradients.prediction_error

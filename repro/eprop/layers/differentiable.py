@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from repro.eprop.errors import UsageError, check_whole
 from repro.eprop.kernels.events import check_kind
+from repro.eprop.layers.checks import check_state
 from repro.eprop.neurons.differentiable import (
     DifferentiableInput,
     DifferentiableTrajectory,
@@ -74,10 +75,6 @@ class DifferentiableLayer(nn.Module):
         check_precision(self, w_in, *([] if w_rec is None else [w_rec]))
         self._check_shapes(x, w_in, w_rec, state)
         with torch.autocast(x.device.type, enabled=False):
-            if state is not None:
-                state = NeuronState(
-                    tuple(s.to(w_in) for s in state.variables), state.z.to(w_in), state.refractory.to(w_in)
-                )
             return simulate(self.neuron, linear(x, w_in), w_rec, state)
 
     def _check_shapes(
@@ -97,14 +94,7 @@ class DifferentiableLayer(nn.Module):
                     f"weights.{name} of the shape {tuple(w.shape)}: it is {wanted}, or {(batch, *wanted)} where each "
                     "trial has its own"
                 )
-        if state is None:
-            return
-        names = self.neuron.names
-        if tuple(state.z.shape) != (batch, n) or len(state.variables) != len(names):
-            raise UsageError(
-                f"a state with {len(state.variables)} variables of the shape {tuple(state.z.shape)}: that of "
-                f"{type(self.neuron).__name__} has {', '.join(names)}, each [batch, neuron], {(batch, n)}"
-            )
+        check_state(self.neuron, state, (batch, n))
 
     def extra_repr(self) -> str:
         """The neuron and the sizes, for print(layer)."""

@@ -25,7 +25,7 @@ class EligibilityTraces(NamedTuple):
 def eligibility_traces(
     layer: RecurrentLayer, x: Inputs, state: NeuronState | None = None
 ) -> tuple[EligibilityTraces, EligibilityTraces | None]:
-    """Eligibility vectors and traces (Eq. 2, 3; of LIF neurons Eq. 21, 22, of ALIF neurons Eq. 25 to 28) of all
+    """Eligibility vectors and traces (Eq. 2, 3; of LIF neurons Eq. 22, 23, of ALIF neurons Eq. 27, 28) of all
     synapses from the inputs x [batch, time, input] and, where the layer is recurrent, from its neurons (else None).
 
     They depend on the neurons and on what they receive, on no loss and no rule; e-prop 1 filters the traces with the

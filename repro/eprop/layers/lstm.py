@@ -27,7 +27,8 @@ class LSTMLayer(RuleLayer):
 
     Parameters: `w_in` [4 unit, input], `w_rec` [4 unit, unit], drawn in this order from U(-scale, scale), and `bias`
     [4 unit], zeros; the rows are those of the input gate, forget gate, candidate and output gate. `scale` is 1 /
-    sqrt(unit) by default. `rule` may be assigned at any time, and is saved with the weights.
+    sqrt(unit) by default. Both matrices are transposed in memory (see `LSTMWeights`): what wants contiguous parameters
+    (`torch.optim.LBFGS`, safetensors) needs copies. `rule` may be assigned at any time, and is saved with the weights.
 
     Training in windows of a sequence:
 
@@ -146,9 +147,10 @@ class LSTMLayer(RuleLayer):
         check_kind(x, "x", events=False)
         if x.dim() != 3 or x.shape[2] != self.n_in or not x.shape[1]:
             raise UsageError(f"x is {list(x.shape)}: it must be [batch, time, {self.n_in}], with one step or more")
-        for name, pair in (("state", state), ("boundary", boundary)):
-            if pair is not None and not isinstance(pair, LSTMState | BoundaryGradient):
-                raise UsageError(f"{name} is a {type(pair).__name__}: it is an LSTMState or a BoundaryGradient")
+        for name, pair, kind in (("state", state, LSTMState), ("boundary", boundary, BoundaryGradient)):
+            if pair is not None and not isinstance(pair, kind):
+                article = "an" if kind is LSTMState else "a"
+                raise UsageError(f"{name} is a {type(pair).__name__}: it is {article} {kind.__name__}")
             if pair is not None and any(part.shape != (len(x), self.n) for part in pair):
                 raise UsageError(f"{name} is {[list(p.shape) for p in pair]}: each part must be [{len(x)}, {self.n}]")
             if pair is not None and any(part.requires_grad for part in pair):

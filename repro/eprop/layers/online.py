@@ -1,4 +1,4 @@
-"""e-prop 1 run forward in time, as a chip would (Eq. 2, 45, 48): memory constant in the length of the trial."""
+"""e-prop 1 run forward in time, as a chip would (Eq. 2, 45, 48): traces whose memory does not grow with time."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -47,12 +47,13 @@ def online_eprop(
 ) -> Online:
     """Gradients of e-prop 1 for inputs x [batch, time, input], in one pass forward in time.
 
-    Equal to `EProp()` with the readout's feedback, up to rounding, but the memory does not grow with time, and it takes
-    about ten times as long. The errors are needed during the forward pass: `loss_at(y, first_step)` is the loss of the
-    readouts y [batch, steps, readout] of a piece of the trial, of 50 steps or what is left of them, that begins at
-    `first_step`. The losses of all pieces add up: so a mean over steps has to be divided by the steps of the trial, and
-    a loss of y's mean over time, such as its cross entropy, cannot be had. The `rate` term is added to the loss.
-    `watch` neurons are returned for a raster.
+    Equal to `EProp()` with the readout's feedback, up to rounding. The memory of the traces does not grow with time; x,
+    y and the spikes of watched neurons are kept. It takes about ten times as long. The errors are needed during the
+    forward pass: `loss_at(y, first_step)` is the loss of the readouts y [batch, steps, readout] of a piece of the
+    trial, of 50 steps or what is left of them, that begins at `first_step`. The losses of all pieces add up: for a mean
+    over steps return the sum over the piece, divided by the number of steps of the trial. A loss of y's mean over time,
+    such as its cross entropy, cannot be had. The `rate` term is added to the loss. `watch` neurons are returned for a
+    raster.
 
     Only this layer and this readout receive gradients. Raises UsageError where anything else would expect one: inputs x
     that require a gradient, and parameters in `loss_at`. It does so too for a loss that is no scalar, a rule other than
@@ -146,6 +147,7 @@ class _Run:
         x = self.x[:, start:stop]
         with torch.no_grad():
             trajectory, self.state = self.layer.simulate(x, self.state, keep_variables=False)
+            self.state.check_finite()
             z = trajectory.z
             y = readout(z, self.y_before)
         with torch.inference_mode(False), torch.enable_grad():

@@ -143,8 +143,10 @@ class Readout(nn.Module):
 
     def check(self, shape: tuple[int, ...], lengths: Tensor | None, y_before: Tensor | None = None) -> None:
         """Raises UsageError where z of this shape, lengths or y_before do not fit."""
-        if len(shape) != 3 or shape[2] != self.n:
-            raise UsageError(f"the readout's input has the shape {list(shape)}: it reads [batch, time, {self.n}]")
+        if len(shape) != 3 or shape[2] != self.n or not shape[1]:
+            raise UsageError(
+                f"the readout's input has the shape {list(shape)}: it reads [batch, time, {self.n}], time above 0"
+            )
         check_lengths(lengths, *shape[:2])
         if y_before is not None and not isinstance(y_before, Tensor):
             raise UsageError(f"y_before is a {type(y_before).__name__}: it is a tensor [{shape[0]}, {self.n_out}]")

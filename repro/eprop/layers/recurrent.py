@@ -1,17 +1,16 @@
 """A recurrent layer of neurons: forward x -> z; its backward pass is the layer's learning rule."""
 
-import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from repro.eprop.errors import NotFiniteError, UsageError, check_whole
+from repro.eprop.errors import UsageError, check_whole
 from repro.eprop.kernels import events
 from repro.eprop.kernels.events import Held, Inputs
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_, remember
-from repro.eprop.layers.checks import check_neuron, checked
+from repro.eprop.layers.checks import check_neuron, check_state, checked
 from repro.eprop.layers.rule_layer import RuleLayer, full_precision
 from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Rule
@@ -99,7 +98,7 @@ class RecurrentLayer(RuleLayer):
         """
         w_in, w_rec = weights or self.weights()
         with torch.autocast(x.device.type, enabled=False):
-            before = state or self.neuron.initial_state(x.shape[0], self.n, w_in)
+            before = state.to(w_in) if state else self.neuron.initial_state(x.shape[0], self.n, w_in)
             current = events.linear(cheapest(x) if isinstance(x, Tensor) else x, w_in)
             return self.neuron.simulate(current, w_rec, before, keep_variables)
 
@@ -140,7 +139,8 @@ class Pass:
     """
 
     def __init__(self, layer: RecurrentLayer, x: Inputs, state: NeuronState | None, lengths: Tensor | None) -> None:
-        self.layer, self.rule, self.x, self.state, self.lengths = layer, layer.rule, x, state, lengths
+        self.layer, self.rule, self.x, self.lengths = layer, layer.rule, x, lengths
+        self.state = None if state is None else state.to(layer.w_in)
         self.after: NeuronState | None = None
         self._without_z: Trajectory | None = None
 
@@ -152,12 +152,9 @@ class Pass:
     def keep(self, trajectory: Trajectory, after: NeuronState) -> Tensor:
         """Keep what the backward pass needs of a simulation; returns z [batch, time, neuron], zero beyond the lengths.
 
-        Raises NotFiniteError: NaN stays in a voltage, but silences the neuron, and no loss would show it.
+        Raises NotFiniteError where the state after it is not finite.
         """
-        if not all(math.isfinite(variable.sum()) for variable in after.variables):
-            raise NotFiniteError(
-                "the neurons' variables are no longer finite: the input or the weights are not, or are too large"
-            )
+        after.check_finite()
         self.after = after._replace(z=after.z.clone())
         self._without_z = trajectory._replace(z=trajectory.h)
         return mask_(trajectory.z, self.lengths)
@@ -228,14 +225,4 @@ def check_inputs(layer: RecurrentLayer, x: Inputs, state: NeuronState | None, le
     if len(shape) != 3 or shape[2] != n_in or not shape[1]:
         raise UsageError(f"the input has the shape {list(shape)}: this layer reads [batch, time, {n_in}], time above 0")
     check_lengths(lengths, *shape[:2])
-    if state is None:
-        return
-    if not isinstance(state, NeuronState):
-        raise UsageError(f"state is a {type(state).__name__}: it is what return_state=True gave beside the outputs")
-    wanted, names = (shape[0], layer.n), layer.neuron.names
-    shapes = [tuple(array.shape) for array in (*state.variables, state.z, state.refractory)]
-    if len(state.variables) != len(names) or any(of_array != wanted for of_array in shapes):
-        raise UsageError(
-            f"the state has arrays of the shapes {shapes}: this layer's has {len(names)} variables "
-            f"({', '.join(names)}), z and refractory, each {list(wanted)}"
-        )
+    check_state(layer.neuron, state, (shape[0], layer.n))

@@ -67,6 +67,8 @@ def full_precision(parameter: Tensor, name: str) -> Tensor:
 def deliver(value: Tensor, layer: RuleLayer, gradients: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """A loss of this value whose backward pass gives tensors gradients that are known already, as pairs of both, each
     times the gradient that the loss receives; it counts as a backward pass of the layer."""
+    if not gradients:  # nothing learns
+        return value
     tensors, known = zip(*gradients, strict=True)
     loss: Tensor = _Deliver.apply(value, layer, *tensors, *known)
     return loss

@@ -75,19 +75,18 @@ def simulate(
     """A layer over a whole sequence (Eq. 20, 21), on the tape for `current` and `w_rec`; autapses do not count.
 
     `current` [batch, time, neuron] is what the inputs send; `state` that before the first step, rest if None. No
-    gradient goes to the state. Raises UsageError for neurons that `check_differentiable` refuses.
+    gradient goes to the state. Raises UsageError for neurons that `check_differentiable` refuses, and NotFiniteError
+    where the neurons' variables end as NaN or infinite.
     """
     check_differentiable(neuron)
-    before = state or neuron.initial_state(current.shape[0], current.shape[2], current)
-    before = NeuronState(
-        tuple(x.to(current) for x in before.variables), before.z.to(current), before.refractory.to(current)
-    )
+    before = state.to(current) if state else neuron.initial_state(current.shape[0], current.shape[2], current)
     weights = current.new_empty(0, 0) if w_rec is None else w_rec
     z, h, channel, start, refractory, *variables = _Sequence.apply(current, weights, neuron, before)
     spikes = SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach()
     if isinstance(spikes, SpikeTrains):
         remember(z, spikes, None)
     after = NeuronState(tuple(variables), z[:, -1].detach(), refractory)
+    after.check_finite()
     return DifferentiableTrajectory(z, h, spikes, before, after)
 
 

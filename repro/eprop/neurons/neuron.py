@@ -1,12 +1,13 @@
 """What every neuron model is: variables, a pure update and an output. All rules work from these alone."""
 
 import abc
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from repro.eprop.errors import UsageError
+from repro.eprop.errors import NotFiniteError, UsageError
 from repro.eprop.kernels.events import Spikes, SpikeTrains, delayed
 from repro.eprop.neurons.local_jacobians import LocalJacobians, derive, reverse, reverse_through_network
 
@@ -36,6 +37,17 @@ class NeuronState(NamedTuple):
     variables: Variables
     z: Tensor
     refractory: Tensor
+
+    def to(self, like: Tensor) -> "NeuronState":
+        """The same on the device and in the precision of `like`."""
+        return NeuronState(tuple(x.to(like) for x in self.variables), self.z.to(like), self.refractory.to(like))
+
+    def check_finite(self) -> None:
+        """Raises NotFiniteError: NaN stays in a voltage, but silences the neuron, and no loss would show it."""
+        if not all(math.isfinite(variable.sum()) for variable in self.variables):
+            raise NotFiniteError(
+                "the neurons' variables are no longer finite: the input or the weights are not, or are too large"
+            )
 
 
 torch.serialization.add_safe_globals([NeuronState])  # torch.load refuses classes that it does not know

@@ -12,9 +12,10 @@ from repro.eprop.neurons.neuron import Neuron, Trajectory, Variables
 
 @dataclasses.dataclass(frozen=True)
 class Rate(Neuron):
-    """A population of rate neurons; `alpha` is the leak, 0 a neuron without memory; sigma is the logistic function."""
+    """A population of rate neurons; `alpha` is the leak, the decay in a time step, a number or
+    one for each neuron (a tensor [neuron]); 0 is a neuron without memory. sigma is the logistic function."""
 
-    alpha: float = 0.9
+    alpha: float | Tensor = 0.9
     names: ClassVar[tuple[str, ...]] = ("s",)
 
     def update(self, variables: Variables, z_prev_local: Tensor, z_prev: Tensor, current: Tensor) -> Variables:
@@ -28,5 +29,5 @@ class Rate(Neuron):
     def local(self, trajectory: Trajectory) -> LocalJacobians:
         """D = alpha, dz/ds = sigma'(s) = z (1 - z) (above Eq. 30)."""
         z = trajectory.z[..., None]
-        ones = torch.ones_like(z)
-        return LocalJacobians(self.alpha * ones[..., None], ones, torch.zeros_like(z), z * (1 - z))
+        leak = self.alpha * torch.ones_like(trajectory.z)  # a leak of each neuron lies in its last axis
+        return LocalJacobians(leak[..., None, None], torch.ones_like(z), torch.zeros_like(z), z * (1 - z))

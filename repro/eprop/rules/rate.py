@@ -87,7 +87,7 @@ class _Counts(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         if ctx.lengths is None:
             return grads[0].expand(ctx.shape), None
-        return grads[0] * real_steps(ctx.lengths, ctx.shape[1])[..., None].to(grads[0].dtype), None
+        return grads[0] * real_steps(ctx.lengths, ctx.shape[1], grads[0].device)[..., None].to(grads[0].dtype), None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +96,11 @@ class RateTerm:
 
     `reading` chooses what the text leaves open; the unit of f is kHz or Hz, and `target_hz` is in Hz in any case.
 
-    =================================  =======================================================================
-    sum_khz, sum_hz                    cost * sum_j (f_j - f_target)^2 (Eq. 54)
-    mean_khz, mean_hz                  the mean over neurons in place of the sum ("the mean squared error")
-    population_khz, population_hz      cost * (mean_j f_j - f_target)^2 ("the mean firing rate of all neurons")
-    =================================  =======================================================================
+    | reading | E_reg |
+    |---|---|
+    | sum_khz, sum_hz | cost * sum_j (f_j - f_target)^2 (Eq. 54) |
+    | mean_khz, mean_hz | the mean over neurons in place of the sum ("the mean squared error") |
+    | population_khz, population_hz | cost * (mean_j f_j - f_target)^2 ("the mean firing rate of all neurons") |
 
     Raises UsageError for another reading, and for a cost or target below 0.
     """

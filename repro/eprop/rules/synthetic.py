@@ -36,6 +36,11 @@ class SyntheticGradient(nn.Module):
         return nn.functional.linear(active, self.out, self.out_bias)
 
 
+def learned(predictor: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are not frozen."""
+    return [parameter for parameter in predictor.parameters() if parameter.requires_grad]
+
+
 class Window(NamedTuple):
     """Consecutive steps of a batch of sequences: inputs [batch, step, input]; `target`, all else that their errors
     depend on, a tensor or nested tuples of tensors and plain values; the input of the step after them [batch, input],
@@ -89,7 +94,7 @@ class WindowGradients(NamedTuple):
     wanted; the errors of the window and E_SG (Eq. 66), per sequence; the state after the window."""
 
     weights: LSTMWeights
-    predictor: tuple[Tensor, ...]
+    predictor: tuple[Tensor, ...]  # of the parameters that learn
     readout: tuple[Tensor, ...]
     inputs: Tensor | None
     error: Tensor
@@ -130,7 +135,7 @@ def window_gradients(
     of_errors = _errors_of(algorithm, trajectory, window, algorithm.readout, share)
     predicted = _predict(algorithm, trajectory.state_after, following)
     boundary, d_h = predicted.boundary, of_errors.d_h
-    if predicted.gradients:
+    if algorithm.predictor is not None and following is not None:
         boundary = BoundaryGradient(*(share * part for part in boundary))
         d_h = torch.cat([d_h[:-1], d_h[-1:] + share * predicted.d_h])
     presynaptic, jacobians = trajectory.presynaptic, trajectory.jacobians
@@ -170,7 +175,8 @@ def _errors_of(
     """The errors of a window, and their derivatives with respect to its outputs and to `readout`, times `share`."""
     with torch.inference_mode(False), torch.enable_grad():
         h, error = on_tape(algorithm.errors, trajectory.h.transpose(0, 1), window.target)  # steps first in memory
-        d_h, *gradients = torch.autograd.grad(error, [h, *readout], torch.full_like(error, share))
+        share_of = torch.full_like(error, share)
+        d_h, *gradients = torch.autograd.grad(error, [h, *readout], share_of, materialize_grads=True)
     return _OfErrors(d_h.transpose(0, 1), tuple(gradients), error.detach())
 
 
@@ -197,7 +203,7 @@ def _predict(algorithm: Algorithm1, state: LSTMState, following: Window | None) 
         prediction = predictor(h)
         squares = 0.5 * (prediction - target).square().sum()  # Eq. 66
         error = squares / state.h.shape[1] if options.mean_over_units else squares
-        d_h, *gradients = torch.autograd.grad(error, [h, *predictor.parameters()])
+        d_h, *gradients = torch.autograd.grad(error, [h, *learned(predictor)])
     first_step = LSTMJacobians(*(series[0] for series in later.jacobians))
     d_cell = options.factor * prediction.detach()
     boundary = windows.boundary_from_local(algorithm.weights.w_rec, first_step, d_cell)

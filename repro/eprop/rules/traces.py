@@ -19,14 +19,12 @@ KINDS = ("full", "truncated", "presynaptic", "clopath")
 class Trace:
     """e_ji^t of a neuron.
 
-    ============  ==========================================================================================
-    kind          e_ji^t
-    ============  ==========================================================================================
-    full          dz/ds . epsilon (Eq. 3), with the vector of Eq. 2; for LIF h_j z-hat_i (Eq. 23)
-    truncated     dz/ds . ds/dtheta: the vector without its past; for spiking neurons h_j z_i
-    presynaptic   z_i
-    clopath       Clopath factor of j times the spike trace z-hat_i (Eq. 57; the text: "identical"); LIF only
-    ============  ==========================================================================================
+    | kind | e_ji^t |
+    |---|---|
+    | full | dz/ds . epsilon (Eq. 3), with the vector of Eq. 2; for LIF h_j z-hat_i (Eq. 23) |
+    | truncated | dz/ds . ds/dtheta: the vector without its past; for spiking neurons h_j z_i |
+    | presynaptic | z_i |
+    | clopath | Clopath factor of j times the spike trace z-hat_i (Eq. 57; the text: "identical"); LIF only |
 
     `clopath_thresholds` is "printed" (v- = v_th / 4, v+ = 0) or "swapped"; `clopath_rectified`: whether [v - v+] has
     the rectifier that Eq. 57 does not print; `clopath_falls_off`: whether the factor is zero from v = 2 v_th on, where

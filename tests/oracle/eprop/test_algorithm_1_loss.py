@@ -53,6 +53,32 @@ def test_frozen_weights_and_fixed_inputs() -> None:
     assert {name for name in net.gradients() if not name.startswith("predictor")} == {"readout.weight"}
 
 
+def test_a_frozen_predictor_still_predicts() -> None:
+    free, frozen, without = Net(EProp3()), Net(EProp3()), Net(EProp3())
+    for net in (free, frozen):
+        net.predictor.out.data += 0.3
+    frozen.predictor.requires_grad_(False)
+    for net in (free, frozen, without):
+        net.learn(net.window(0), net.window(1), START, net.layer.eligibility_vectors(BATCH)).loss.backward()
+    found, wanted = frozen.gradients(), free.gradients()
+    assert found and all(torch.equal(found[name], wanted[name]) for name in found)
+    assert {name for name in wanted if name not in found} == {n for n in wanted if n.startswith("predictor")} != set()
+    assert relative(wanted["layer.w_rec"], without.gradients()["layer.w_rec"]) > WRONG  # control: the prediction counts
+
+
+def test_a_readout_that_errors_does_not_use_has_a_gradient_of_zero() -> None:
+    net, unused = Net(EProp3()), torch.nn.Parameter(torch.ones(3))
+    learn = Algorithm1Loss(net.layer, net.learn.errors, [*net.learn.readout, unused])
+    learn(net.window(0), None, START).loss.backward()
+    assert unused.grad is not None and not unused.grad.any() and net.gradients()
+
+
+def test_where_nothing_learns_the_loss_is_a_number() -> None:
+    net = Net(Frozen()).requires_grad_(False)
+    loss = net.learn(net.window(0), None, START).loss
+    assert torch.isfinite(loss) and not loss.requires_grad
+
+
 def test_autocast_changes_nothing() -> None:
     net = Net(EProp3()).float()
     data = [_single(net.window(number)) for number in (0, 1)]
@@ -206,6 +232,24 @@ def test_replayed_windows_are_those_computed(monkeypatch: pytest.MonkeyPatch) ->
     )
     differ = relative(wanted["layer.w_rec 2"], wanted["layer.w_rec 1"])
     assert differ > WRONG  # control: a stale result would show
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["frozen first", "frozen later"])
+def test_a_recorded_window_is_not_replayed_for_other_work(monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    def updates(net: Net) -> Gradients:
+        totals = Gradients()
+        for number in range(4):
+            net.predictor.requires_grad_((number < 2) != first)
+            net.learn(net.window(0), net.window(1), START).loss.backward()
+            totals |= {f"{name} {number}": gradient for name, gradient in net.gradients().items()}
+        return totals
+
+    wanted = updates(Net(EProp3()))
+    monkeypatch.setattr(algorithm_1, "Replayed", Emulated)
+    monkeypatch.setattr(algorithm_1, "GRAPH_DEVICES", ("cpu",))
+    found = updates(Net(EProp3()))
+    assert set(found) == set(wanted) and any(name.startswith("predictor") for name in wanted)
+    assert_equal(found, wanted)
 
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="wants CUDA")

@@ -15,6 +15,7 @@ from repro.eprop import (
     RateTerm,
     Readout,
     RecurrentLayer,
+    SpikeTrains,
     SpikingNetwork,
     UsageError,
     firing_rates,
@@ -96,6 +97,28 @@ def test_a_readout_before_of_a_wrong_shape(way: str, shape: tuple[int, ...]) -> 
     case, before = make("lif"), torch.zeros(shape).double()
     with pytest.raises(UsageError, match="y_before has the shape") as error:
         case.network(X, y_before=before) if way == "pair" else case.readout(case.layer(X), y_before=before)
+    one_sentence(error)
+
+
+@pytest.mark.parametrize(
+    ("channel", "start", "sentence"),
+    [
+        ([5], [0, 1], "channel goes beyond its 5 channels"),
+        ([-1], [0, 1], "channel goes beyond its 5 channels"),
+        ([4], [0], "start is no place of each step and trial among the 1 events"),
+        ([4], [0, 2], "start is no place"),
+        ([4], [1, 1], "start is no place"),
+        ([4], [0, 1], None),  # control
+    ],
+)
+def test_events_that_lead_outside_of_the_arrays(channel: list[int], start: list[int], sentence: str | None) -> None:
+    x = SpikeTrains(torch.tensor(channel), torch.tensor(start), 1, 1, 5)
+    layer = RecurrentLayer(LIF(), 5, 3)
+    if sentence is None:
+        assert torch.equal(layer(x), layer(x.dense()))
+        return
+    with pytest.raises(UsageError, match=sentence) as error:
+        layer(x)
     one_sentence(error)
 
 

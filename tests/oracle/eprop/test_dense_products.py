@@ -97,6 +97,19 @@ def test_onednn_is_used_where_mkl_leaves_avx512_unused(
     assert (products.matrix_library() == "oneDNN") == (wanted and torch.backends.mkldnn.is_available())
 
 
+def test_which_library_it_is_depends_on_nothing_of_the_user_s() -> None:
+    alone = products.matrix_library()
+    products._onednn.cache_clear()
+    before = torch.get_rng_state()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert products.matrix_library() == alone
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("broken", ["is not there", "is wrong"])
 def test_an_operator_that_is_not_as_expected_is_not_used(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_leaves_avx512_unused", lambda: True)

@@ -70,6 +70,13 @@ def test_gradients_are_not_differentiated_again() -> None:
         once.square().sum().backward()
 
 
+def test_what_is_not_finite_is_not_hidden() -> None:
+    layer, x = make(), inputs().detach()
+    x[0, 5, 2] = float("nan")
+    with pytest.raises(UsageError, match="no longer finite"):
+        layer(x)
+
+
 def wrong_state() -> NeuronState:
     return NeuronState((torch.zeros(BATCH, N),) * 2, torch.zeros(BATCH, N), torch.zeros(BATCH, N))
 
@@ -96,8 +103,13 @@ def wrong_state() -> NeuronState:
             lambda: make()(inputs()[:2], make_weights(make(), True)),
             r"it is \(12, 5\), or \(2, 12, 5\) where each trial",
         ),
-        (lambda: make()(inputs(), None, wrong_state()), "a state with 2 variables .*: that of LIF has v, each"),
-        (lambda: make()(inputs()[:2], None, make()(inputs()).after), r"each .batch, neuron., \(2, 12\)"),
+        (
+            lambda: make()(inputs(), None, wrong_state()),
+            "the state has arrays of the shapes .*: this layer's has 1 variables",
+        ),
+        (lambda: make()(inputs(), None, make()(inputs()[:1]).after), r"z and refractory, each"),
+        (lambda: make()(inputs(), None, torch.zeros(BATCH, N)), "state is a Tensor: it is what return_state=True gave"),
+        (lambda: make()(inputs()[:2], None, make()(inputs()).after), r"z and refractory, each \[2, 12\]"),
     ],
 )
 def test_wrong_use_of_the_layer_is_one_sentence(call, sentence: str | None) -> None:

@@ -1,12 +1,17 @@
 """The kernels of a device, and that all of them compute the same."""
 
+import sys
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from repro.eprop import BPTT, EProp, Feedback, Rule
+from repro.eprop import BPTT, LIF, EProp, Feedback, RecurrentLayer, Rule
 from repro.eprop.kernels import dispatch, reference
+from repro.eprop.kernels.numba_cpu import compiled
 from tests.oracle.eprop.conftest import LOSSES, WRONG, assert_equal, make, relative
 
 
@@ -20,10 +25,41 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_device_without_kernels_has_those_in_plain_torch() -> None:
-    table, compiled = dispatch.operators("xpu"), dispatch.operators("cpu")
+    table, of_cpu = dispatch.operators("xpu"), dispatch.operators("cpu")
     for name in reference.OPERATORS:
         assert getattr(table, name) is getattr(reference, name)
-        assert getattr(compiled, name) is not getattr(reference, name), name
+        assert getattr(of_cpu, name) is not getattr(reference, name), name
+
+
+def test_kernels_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str) -> Any:
+        raise ImportError("numba needs another numpy", name="numpy")
+
+    monkeypatch.setattr(dispatch.importlib, "import_module", fails)
+    with pytest.warns(UserWarning, match="the compiled kernels cannot be used, .*: numba needs another numpy"):
+        assert dispatch._imported("repro.eprop.kernels.numba_cpu") is None
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "a_package", None)
+    monkeypatch.setattr(dispatch, "COMPILERS", ("a_package",))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert dispatch._imported("a_package") is None  # control: what is not installed is no fault
+
+
+def test_machine_code_is_kept_by_the_content_of_all_kernels(tmp_path: Path) -> None:
+    """A kernel calls functions of other files."""
+    folders = []
+    for text in ("one", "another", "one"):
+        (tmp_path / "few.py").write_text(text)
+        folders.append(compiled.cache_folder(tmp_path))
+    assert folders[0] == folders[2] != folders[1]
+    assert compiled.cache_folder() == compiled.FOLDER and Path(compiled.FOLDER).name.startswith("repro-")
+
+
+def test_machine_code_lies_there() -> None:
+    layer = RecurrentLayer(LIF(), 5, 3)
+    layer(torch.ones(1, 4, 5))
+    assert list(Path(compiled.FOLDER).rglob("*.nbi"))
 
 
 @pytest.mark.usefixtures("plain")

@@ -69,6 +69,14 @@ def test_each_forward_pass_has_its_one_backward_pass() -> None:
     twice.backward()  # without vectors nothing forbids it
 
 
+def test_a_state_is_no_boundary() -> None:
+    layer = make_layer()
+    with pytest.raises(UsageError, match="boundary is a LSTMState: it is a BoundaryGradient"):
+        layer(X, START, boundary=START)
+    with pytest.raises(UsageError, match="state is a BoundaryGradient: it is an LSTMState"):
+        layer(X, BOUNDARY)
+
+
 def test_a_gradient_reaches_no_state_and_no_second_order() -> None:
     layer = make_layer()
     with pytest.raises(UsageError, match="no gradient passes into state"):

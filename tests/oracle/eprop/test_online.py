@@ -48,6 +48,14 @@ def factored(case: Case, rate: RateTerm | None = None) -> dict[str, Tensor]:
     return case.gradients(loss if rate is None else loss + rate(z))
 
 
+def test_what_is_not_finite_is_not_hidden(neuron: str) -> None:
+    case = make(neuron, EProp(), FEEDBACK["random"], steps=STEPS, x_learns=False)
+    online(case)  # control
+    case.x[0, 5, 2] = float("nan")
+    with pytest.raises(UsageError, match="no longer finite"):
+        online(case)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-5)])
 @pytest.mark.parametrize("feedback", FEEDBACK)
 @pytest.mark.parametrize("neuron", NEURONS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.eprop import ALIF, BPTT, LIF, EProp, Neuron, Rate, Rule, Trace, UsageError
+from repro.eprop import ALIF, BPTT, LIF, EProp, Neuron, Rate, RecurrentLayer, Rule, Trace, UsageError
 from repro.eprop.neurons.neuron import NeuronState
 from tests.oracle.eprop.conftest import (
     BETA,
@@ -80,6 +80,39 @@ def unit(kind: str, surrogate: Any) -> LIF | ALIF:
     if kind == "lif":
         return LIF(TAU_M_MS, V_TH, REFRACTORY, GAMMA, surrogate=surrogate)
     return ALIF(TAU_M_MS, V_TH, REFRACTORY, GAMMA, BETA, TAU_A_MS, N_ADAPTIVE, surrogate=surrogate)
+
+
+class HardReset(LIF):
+    """A LIF neuron whose voltage a spike sets to zero: the kernels have no such neuron."""
+
+    def update(self, variables: Any, z_prev_local: Tensor, z_prev: Tensor, current: Tensor) -> Any:
+        return (self.alpha * variables[0] * (1 - z_prev_local) + current,)
+
+
+class Simulated(HardReset):
+    """The same with its own simulation."""
+
+    def simulate(self, *arguments: Any, **options: Any) -> Any:
+        return Neuron.simulate(self, *arguments, **options)
+
+
+def test_dynamics_that_the_kernels_would_not_see_are_refused() -> None:
+    with pytest.raises(UsageError, match="HardReset.update would not be called: LIF is simulated by kernels"):
+        RecurrentLayer(HardReset(), 3, 4)
+    layer = RecurrentLayer(Simulated(), 5, 4)  # control
+    x = (torch.rand(2, 40, 5, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    plain = RecurrentLayer(LIF(), 5, 4)
+    plain.load_state_dict(layer.state_dict())
+    assert torch.equal(layer(x), layer.unroll(x)[0]) and not torch.equal(layer(x), plain(x))
+
+
+@RULES
+def test_a_leak_of_each_neuron(rule: Rule) -> None:
+    leaks, cut = torch.linspace(0.1, 0.9, 12, dtype=torch.float64), isinstance(rule, EProp)
+    case, other = make(Rate(leaks), rule), make(Rate(0.5), rule)
+    found = case.gradients(LOSSES["squared_error"](case, *case.forward("two")))
+    assert_equal(found, case.gradients(LOSSES["squared_error"](case, *unrolled(case, cut))))
+    assert_differ(found, other.gradients(LOSSES["squared_error"](other, *other.forward("two"))), "w_in", "w_rec")
 
 
 @RULES

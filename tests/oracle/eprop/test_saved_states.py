@@ -52,6 +52,17 @@ def test_a_trial_goes_on_from_a_saved_state(neuron: str) -> None:
     assert not torch.equal(case.layer(case.x), wanted)  # control: from rest
 
 
+def test_a_state_is_converted_to_the_layer_s_precision(neuron: str) -> None:
+    case = make(neuron, dtype=torch.float32)
+    _, state = case.layer(case.x, return_state=True)
+    wanted = case.layer(case.x, state)
+    double = NeuronState(tuple(v.double() for v in state.variables), state.z.double(), state.refractory.double())
+    z = case.layer(case.x, double)
+    assert z.dtype == torch.float32 and torch.equal(z, wanted)
+    z.sum().backward()
+    assert case.x.grad is not None and case.x.grad.dtype == torch.float32
+
+
 def test_inputs_are_saved_as_events_and_frames() -> None:
     x = make("lif", x_learns=False).x
     assert torch.equal(through_a_file(spike_trains(x)).dense(torch.float64), x)

@@ -61,7 +61,7 @@ def lif_forward(
 def local_reverse(post: Tensor, signal: Tensor, beta: Tensor, alpha: float, rho: float) -> Tensor:
     """See `repro.eprop.kernels.reference.local_reverse`."""
     signals = Signals(signal, signal[..., :0], post.new_empty(post.shape[2], 0))
-    none = torch.empty(0, dtype=torch.int32)
+    none = torch.empty(0, dtype=torch.int32, device="cpu")
     constants = alpha, rho, 0.0, 0.0
     return network_reverse(post, signals, None, None, (none, none), beta, constants, delta_every=1).delta
 

@@ -1,7 +1,6 @@
 """Functions for kernels that the compiler vectorizes, of float32; of float64 they are those of the C library.
 
-NaN stays NaN. numba keeps a kernel's machine code until the file of the kernel itself changes: after a change here,
-delete its cache.
+NaN stays NaN.
 """
 
 import math

@@ -51,9 +51,14 @@ def network_forward(
         v = series(like, batch, steps, n)
     y = series(like, batch, steps, weights[2].shape[0])
     most = batch * n * (1 + steps // max(int(constants[3]), 1))
-    channel, trial = torch.empty(most, dtype=torch.int64), torch.empty(most, dtype=torch.int32)
-    of_inputs = torch.empty(len(inputs.channel) + 1 if isinstance(inputs, SpikeTrains) else 0, dtype=torch.int32)
-    start = torch.empty(steps * batch + 1, dtype=torch.int64)
+    channel, trial = (
+        torch.empty(most, dtype=torch.int64, device="cpu"),
+        torch.empty(most, dtype=torch.int32, device="cpu"),
+    )
+    of_inputs = torch.empty(
+        len(inputs.channel) + 1 if isinstance(inputs, SpikeTrains) else 0, dtype=torch.int32, device="cpu"
+    )
+    start = torch.empty(steps * batch + 1, dtype=torch.int64, device="cpu")
     after = [x.clone(memory_format=torch.contiguous_format) for x in (*state, y_before)]
     w_in, w_rec, w_out = (w.mT.contiguous() for w in weights)
     each = w_rec.view(-1, n, n) if w_rec.numel() else none
@@ -128,7 +133,7 @@ def network_reverse(
         inner(post),
         reverse.Signal(
             *(inner(by_z[:, :1] if flat else by_z), inner(by_y), onto.numpy()),
-            (torch.empty(0, dtype=torch.int64) if lengths is None else lengths.long()).numpy(),
+            (torch.empty(0, dtype=torch.int64, device="cpu") if lengths is None else lengths.long()).numpy(),
         ),
         events_of(inputs, trials[0]),
         events_of(spikes, trials[1]),
@@ -169,6 +174,6 @@ def tiled(beta: Tensor, like: Tensor) -> Tensor:
 
 def events_of(spikes: SpikeTrains | Tensor | Held | None, trial: Tensor) -> Any:
     """The events of spikes, none of anything else."""
-    none = torch.empty(0, dtype=torch.int64)
+    none = torch.empty(0, dtype=torch.int64, device="cpu")
     channel, start = (spikes.channel, spikes.start) if isinstance(spikes, SpikeTrains) else (none, none)
     return forward.Events(channel.contiguous().numpy(), trial.numpy(), start.contiguous().numpy())

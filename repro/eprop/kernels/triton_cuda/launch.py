@@ -18,7 +18,7 @@ UNITS = 256  # LSTM units of a program
 SYNAPSES = 128  # of a program that carries eligibility vectors
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # never dropped: a recorded graph reads where the array lies
 def _numbers(dtype: torch.dtype, device: torch.device, *values: float) -> Tensor:
     """Constants as an array: a number handed over as an argument would be cut to float32."""
     return torch.tensor(values, dtype=dtype, device=device)
