@@ -83,7 +83,7 @@ regress: .venv/.stamp ## compare new runs with the accepted ones
 	@$(BIN)/repro regress
 
 sweep: .venv/.stamp $(SPEECH) ## train and compare the points of a study: make sweep STUDY=store_recall_threshold
-	@$(BIN)/repro sweep $(STUDY) --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)') $(if $(DEVICE),--device $(DEVICE))
+	@$(BIN)/repro sweep $(if $(STUDY),'$(STUDY)') --workers $(WORKERS) $(if $(STORAGE),--storage '$(STORAGE)') $(if $(DEVICE),--device $(DEVICE))
 
 test: lint .venv/.speech .venv/.docs ## lint, types, import rules and all tests
 	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/cluster

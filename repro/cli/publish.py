@@ -29,9 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="create a W&B report in place of a run: learning curves of each variant, mean and standard error over "
         "seeds (online; needs wandb-workspaces)",
     )
-    parser.add_argument(
-        "--profile", metavar="P", default="quick", help="whose runs the dashboard shows (default quick)"
-    )
+    parser.add_argument("--profile", metavar="P", help="whose runs the dashboard shows (default quick)")
     parser.add_argument("--project", metavar="NAME", help="of the dashboard; WANDB_PROJECT or eprop-repro by default")
     parser.add_argument("--entity", metavar="NAME", help="of the dashboard; WANDB_ENTITY or your account by default")
 
@@ -43,7 +41,18 @@ def execute(args: argparse.Namespace) -> int:
             raise unknown("figure", figure, entries(FIGURES))
     if not is_installed(WANDB):
         raise UserError("repro publish needs wandb, which is not installed; `pip install wandb` adds it")
+    _refuse_options(args)
     return _dashboard(args) if args.dashboard else _summary(args)
+
+
+def _refuse_options(args: argparse.Namespace) -> None:
+    """Raises UserError for options of the dashboard without it, and for records with it: it shows what W&B has."""
+    given = [name for name in ("profile", "project", "entity") if getattr(args, name) is not None]
+    if given and not args.dashboard:
+        other = "" if given[0] == "profile" else f"; WANDB_{given[0].upper()} is for the run"
+        raise UserError(f"--{given[0]} is for --dashboard{other}")
+    if args.dashboard and args.records != args.parser.get_default("records"):
+        raise UserError("--records is not for --dashboard, which shows the runs that W&B has")
 
 
 def _summary(args: argparse.Namespace) -> int:
@@ -105,7 +114,7 @@ def _dashboard(args: argparse.Namespace) -> int:
 
     project = args.project or os.environ.get("WANDB_PROJECT") or PROJECT
     entity = args.entity or os.environ.get("WANDB_ENTITY") or dashboard.default_entity()
-    report = dashboard.build(entity, project, args.profile, sections(args.figures))
+    report = dashboard.build(entity, project, args.profile or "quick", sections(args.figures))
     print(f"dashboard: {dashboard.save(report)}")
     return 0
 

@@ -25,6 +25,8 @@ def execute(args: argparse.Namespace) -> int:
     """Write, and name the files."""
     if not store.in_checkout():
         raise UserError("the questions belong to a checkout: its sweeps/ and docs/ are read and written")
+    if not args.records:
+        raise UserError("--records: wants a list such as accepted,runs")
     for where in args.records:
         store.folder(where)
     files = write_page("questions", args.records, store.HOME / "docs")

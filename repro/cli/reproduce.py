@@ -154,7 +154,7 @@ def data_lines(tasks: Sequence[Task]) -> list[str]:
     from repro.claims.claim import load_claims
 
     why = {claim.task: claim.licence for claim in load_claims()}
-    return [f"data: {task.substitute()}; {why[task.name]}" for task in tasks if task.substitute()]
+    return [f"data: {task.substitute()}; {why.get(task.name, 'no verdicts')}" for task in tasks if task.substitute()]
 
 
 def itemised(runs: Sequence[PlannedRun]) -> str:

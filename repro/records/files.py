@@ -30,6 +30,15 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
+def read_text(path: Path) -> str:
+    """The text of a regular file. Raises UserError as `read_bytes` does, and when it is not UTF-8."""
+    data = read_bytes(path)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is {data[error.start]:#x}") from None
+
+
 def read_json(path: Path, largest: int = 1 << 26) -> Any:
     """The content of a JSON file.
 
@@ -70,7 +79,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def write_part(path: Path, data: bytes) -> Path:
     """Write what is to become a file beside it, so that renaming it is all that is left to do; return that place."""
-    part = path.with_name(path.name + ".part")
+    part = path.parent / f"{path.name}.part"
     for there in (path, part):
         if there.is_dir() and not there.is_symlink():
             raise UserError(f"cannot write {there}: it is a folder; move it away")

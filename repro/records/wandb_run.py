@@ -43,7 +43,7 @@ def run_id(folder: Path, identity: str) -> str:
     one, so that two people can share a project.
     """
     stem, path = re.sub(r"[^\w.-]+", "-", identity), folder / ID
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if not re.fullmatch(re.escape(stem) + "-[0-9a-f]{8}", text):
         text = f"{stem}-{secrets.token_hex(4)}"
         write_atomically(path, text.encode())

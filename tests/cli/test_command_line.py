@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import pytest
 
 from repro.cli import listing, reproduce
 from repro.cli.main import main
-from repro.errors import RunFailed, UserError
+from repro.errors import Busy, RunFailed, RunPruned, StorageAway, Terminated, UserError
 from repro.jobs.plan import plan
 from repro.records.sums import SUMS, sums_of, sums_text
 from repro.runs.registry import get_task
@@ -61,12 +60,10 @@ def test_the_block_blocks() -> None:
     ],
 )
 def test_help_needs_nothing(words: list[str]) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """It answers in less than a second, since it imports no package that takes longer."""
     done = repro(*words, blocked=(*HEAVY, "pandas", "numpy", "scipy", "matplotlib"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "repro" in done.stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0, "seconds of CPU"
 
 
 @pytest.mark.parametrize(
@@ -264,9 +261,11 @@ def test_a_broken_record_is_named_and_kept(runs: Path, capsys: pytest.CaptureFix
 
 
 def test_a_reader_that_leaves_early() -> None:
-    line = f"{sys.executable} -m repro list variants | true"
-    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "repro", "list", "variants"], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize(
@@ -274,6 +273,10 @@ def test_a_reader_that_leaves_early() -> None:
     [
         (UserError("wrong"), 2, "repro: error: wrong"),
         (RunFailed("lost"), 1, "repro: error: lost"),
+        (Busy("another trains"), 75, "repro: another trains"),
+        (StorageAway("no storage"), 75, "repro: no storage"),
+        (RunPruned("stopped"), 3, "repro: stopped"),
+        (Terminated("asked to end"), 75, "repro: asked to end"),
         (KeyboardInterrupt(), 130, "repro: interrupted"),
         (PermissionError(13, "Permission denied", "/results"), 2, "repro: error: cannot read or write /results: Perm"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from repro.cli.main import main
+from repro.errors import UserError
 from tasks.speech import source, timit
 from tasks.speech.corpus import Corpus, Utterance
 from tests.tasks.miniature import MINIATURE, utterance, write
@@ -41,6 +42,16 @@ def test_timit_dir_goes_before_what_is_remembered(folder: Path, monkeypatch: pyt
     assert main(["data", "timit", str(folder)]) == 0
     monkeypatch.setenv("TIMIT_DIR", "/elsewhere")
     assert source.timit_dir() == Path("/elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"", "is empty: run `repro data timit"), (b"/\xff", "is not UTF-8 text")]
+)
+def test_what_is_remembered_is_damaged(folder: Path, content: bytes, sentence: str) -> None:
+    assert main(["data", "timit", str(folder)]) == 0
+    (source.data_folder() / source.REMEMBERED).write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        source.data_here()
 
 
 def test_a_path_from_here_is_remembered_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

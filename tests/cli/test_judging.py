@@ -31,6 +31,20 @@ def record(root: Path, verdicts: dict[str, str]) -> None:
     (root / "accepted" / SUMS).write_bytes(sums_text(sums_of(root / "accepted")))
 
 
+def test_a_page_that_cannot_be_written(results: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    record(results, {})
+    page = tmp_path / "page.md"
+    page.write_bytes("Für alle".encode("latin-1"))
+    for words, sentence in (
+        (["check", "--write", str(page)], "page.md is not UTF-8 text: byte 1 is 0xfc"),
+        (["check", "--junit", "."], "cannot write .: it is a folder"),
+        (["check", "--brief", "--why"], "--brief has no reasons"),
+        (["questions", "--records", ","], "--records: wants a list such as accepted,runs"),
+    ):
+        assert main(words) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_what_own_runs_lack_is_not_worse_and_what_the_accepted_lost_is(runs, capsys):
     record(runs, {"2a-bptt": "reproduced", "1d-eprop1": "fitted"})
     assert main(["check", "--records", "runs"]) == 0

@@ -56,6 +56,19 @@ def test_from_runs_to_the_line_of_a_claim(study: Study, tmp_path: Path, capsys: 
     assert "holds in 1 of 3 readings: reading-dependent" in row
 
 
+def test_one_figure_leaves_the_results_of_the_others(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    (first,) = universe.load()
+    second = dataclasses.replace(first, figure="fig2")
+    monkeypatch.setattr(universe, "load", lambda: [first, second])
+    reading = multiverse.Reading(figure="fig2", study="a_try", name="", values="v_th=1", roles=[])
+    kept = multiverse.ReadingResult("2a-bptt", reading, "yes", "")
+    multiverse.write_results([kept])
+    assert main(["readings", "--figure", "fig1"]) == 0
+    assert kept in multiverse.read_results()
+    assert main(["readings"]) == 0
+    assert kept not in multiverse.read_results()  # control
+
+
 def test_without_runs_nothing_is_counted(study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["readings", "--figure", "fig1"]) == 0
     assert "1d-eprop1   no reading is finished" in capsys.readouterr().out

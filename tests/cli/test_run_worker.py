@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,12 @@ def test_a_worker_whose_state_is_in_doubt_exits(tmp_path: Path, words: tuple[str
 def test_minutes_of_a_whole_plan(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    train = reproduce.train
+
+    def train_for_two_seconds(queue: Any, words: Any, workers: Any, until: float, *more: Any, **options: Any) -> None:
+        train(queue, words, workers, time.time() + 2, *more, **options)
+
+    monkeypatch.setattr(reproduce, "train", train_for_two_seconds)
     monkeypatch.setattr(reproduce, "conclude", lambda *_: None)
     command = ["reproduce", "fig1", "--profile", "quick", "--jobs", "2", "--logger", "none", "--minutes", "0.05"]
     done = []

@@ -13,7 +13,7 @@ from repro.errors import UserError
 from repro.records import store
 from repro.records.migrate import migrate
 from repro.records.record import ARRAYS, RECORD, read_record
-from repro.records.sums import SUMS, verify
+from repro.records.sums import SUMS, sums_of, sums_text, verify
 from tests.records.made_up import made_run
 
 # The keys of schema 1, written out.
@@ -105,6 +105,10 @@ def test_the_list_of_accepted_files_follows(
     monkeypatch.setattr(store, "ROOT", tmp_path)
     accepted, runs = tmp_path / "accepted", tmp_path / "runs"
     old_run(accepted), old_run(runs)
+    (accepted / SUMS).write_bytes(sums_text(sums_of(accepted)))
+    before = content(tmp_path)
+    assert main(["migrate", "--dry-run"]) == 0
+    assert "would" in capsys.readouterr().out and content(tmp_path) == before
     assert main(["migrate", "--records", "accepted" if by_name else str(accepted)]) == 0
     assert "1 of 1 record migrated" in capsys.readouterr().out
     verify(accepted)

@@ -108,6 +108,15 @@ def test_disabled_publishes_nothing(offline: pytest.MonkeyPatch, tmp_path: Path,
         call(offline, tmp_path, lambda *_: panels, "fig1")
 
 
+def test_options_that_would_be_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, sentence in (
+        (["fig1", "--project", "mine"], "--project is for --dashboard; WANDB_PROJECT is for the run"),
+        (["--dashboard", "--records", "accepted"], "--records is not for --dashboard"),
+    ):
+        assert main(["publish", *words]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_an_unknown_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["publish", "fig11"]) == 2
     assert "did you mean fig1?" in capsys.readouterr().err

@@ -101,8 +101,10 @@ def test_a_network_that_dies_in_training(
     server: Server, offline: pytest.MonkeyPatch, tmp_path: Path, dies: bool
 ) -> None:
     offline.delenv("WANDB_MODE")
-    offline.setenv("WANDB_FINISH_TIMEOUT", "1")
-    callbacks = [Closes(server)] if dies else []
+    callbacks: list[Any] = []
+    if dies:
+        offline.setenv("WANDB_FINISH_TIMEOUT", "1")
+        callbacks = [Closes(server)]
     assert run(TASK, "e_prop_1", "smoke", 0, SETTINGS, tmp_path, callbacks=callbacks).status == "finished"
     (arrived,) = server.runs.values()
     assert (arrived.exit_codes == [0]) == (not dies)
