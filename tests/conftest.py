@@ -2,6 +2,7 @@
 
 import multiprocessing
 import multiprocessing.forkserver
+import sys
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from typing import Any
@@ -23,6 +24,18 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
         if item.path.parent.name in ("runs", "library"):
             for message in QUIET:
                 item.add_marker(pytest.mark.filterwarnings(message))
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """torch's own random numbers are the same in each test, whatever ran before; torch is not imported for it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 @pytest.fixture(scope="session")

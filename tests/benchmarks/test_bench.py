@@ -14,6 +14,8 @@ EVERYONE = catalogue.BENCHES["pattern_generation"].who
 SECONDS = {names.EAGER: 0.2, names.SCAN: 0.08, names.JAX_FACTORED: 0.06, names.FACTORED: 0.02, names.ONLINE: 0.3}
 AGREED = {"who": [], "trials": 1, "rate_hz": 10.4, "exact": 3e-15, "single": 1.2e-6, "spikes": "every spike"}
 
+NO_PEAK = "this kernel does not reset the peak of memory"
+
 
 @pytest.fixture
 def answered(monkeypatch):
@@ -185,8 +187,9 @@ def test_a_whole_run_that_fails_is_not_timed() -> None:
 def test_memory_is_that_of_the_tape() -> None:
     request = {"task": "pattern_generation", "size": {"n_rec": 100, "trial_ms": 500}}
     peak = measure.ask(measure="memory", who=names.EAGER, **request)["peak_mb"]
-    if peak is not None:  # 500 steps keep at least 8 arrays of 100 floats; 100 MB would be the imports
-        assert 1.6 < peak < 60
+    if peak is None:
+        pytest.skip(NO_PEAK)
+    assert 1.6 < peak < 60  # 500 steps keep at least 8 arrays of 100 floats; 100 MB would be the imports
 
 
 def test_online_memory_is_flat_in_time() -> None:
@@ -196,16 +199,18 @@ def test_online_memory_is_flat_in_time() -> None:
         ]
         for ms in (500, 4000)
     )
-    if short is not None:  # one array of [time, neuron] would add 4.2 MB
-        assert long < short + 3
+    if short is None:
+        pytest.skip(NO_PEAK)
+    assert long < short + 3  # one array of [time, neuron] would add 4.2 MB
 
 
 def test_speech_fits_in_four_gigabytes() -> None:
     size = catalogue.BENCHES["speech"].sizes[0]
     twelfth = size | {"batch_size": size["batch_size"] // 4, "frames": size["frames"] // 3}
     peak = measure.ask(measure="memory", task="speech", size=twelfth, who=names.BPTT)["peak_mb"]
-    if peak is not None:  # one array of [batch, time, neuron] of both directions is 13 MB
-        assert 13 < peak < 4000 / 12
+    if peak is None:
+        pytest.skip(NO_PEAK)
+    assert 13 < peak < 4000 / 12  # one array of [batch, time, neuron] of both directions is 13 MB
 
 
 def test_a_profile_names_what_takes_the_time() -> None:

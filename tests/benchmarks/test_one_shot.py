@@ -81,10 +81,11 @@ def test_in_float64_a_clock_stays_a_clock(problem) -> None:
 def test_memory_is_that_of_the_tape() -> None:
     size = {"n_rec": 100, "n_module": 100, "trial_ms": 200, "batch_size": 2}
     peak = ask(measure="memory", task="arm_reaching", size=size, who=names.UNROLLED)["peak_mb"]
-    if (
-        peak is not None
-    ):  # at least 20 arrays [task, neuron] a step of both trials; a sum [task, post, pre] a step is 16
-        assert 3 < peak < 60
+    if peak is None:
+        pytest.skip("this kernel does not reset the peak of memory")
+    assert (
+        3 < peak < 60
+    )  # at least 20 arrays [task, neuron] a step of both trials; a sum [task, post, pre] a step is 16
 
 
 def test_every_task_has_a_size_to_compile_in() -> None:

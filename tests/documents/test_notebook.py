@@ -1,4 +1,4 @@
-"""The tutorial runs from top to bottom in less than two minutes, and its outputs are those of such a run."""
+"""The tutorial runs from top to bottom, and its outputs are those of such a run."""
 
 import json
 import os
@@ -12,7 +12,6 @@ from tests.documents.blocks import ROOT
 from tests.scripts import run_python
 
 NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
-SECONDS = 120
 
 
 def cells(notebook: Path) -> list[dict[str, Any]]:
@@ -26,7 +25,7 @@ def test_the_code_runs(notebook: Path, processes: ForkServerContext, tmp_path: P
     code = "\n\n".join("".join(cell["source"]) for cell in cells(notebook))
     (tmp_path / "code.py").write_text(code, encoding="utf-8")
     env = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
-    ended = run_python(processes, str(tmp_path / "code.py"), folder=tmp_path, env=env, timeout=SECONDS)
+    ended = run_python(processes, str(tmp_path / "code.py"), folder=tmp_path, env=env)
     assert ended.returncode == 0, ended.stderr
     before, after = (float(ended.stdout.split(word)[0].split()[-1]) for word in (" before", " after"))
     assert after < 0.1 < before  # the network has learned; before that it had not

@@ -82,7 +82,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
 
 
 def test_killed_from_outside(processes: ForkServerContext, tmp_path: Path) -> None:
-    settings = {"iterations": "120"}
+    settings = {"iterations": "400"}
     process = processes.Process(target=train, args=(tmp_path, settings))
     process.start()
     while not list(tmp_path.glob(f"*/*/*/{LAST}")) and process.is_alive():

@@ -36,5 +36,10 @@ def test_a_warning_where_threads_are_more_than_cores(tmp_path: Path, more: int) 
     assert read_record(folder).threads == int(used)  # MKL takes no more threads than there are cores
 
 
+def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 7}, raising=False)
+    assert cores() == 3
+
+
 def test_no_warning_where_nothing_is_trained() -> None:
     assert repro("run", "--help", threads="64") == repro("list", "tasks", threads="64") == ""
