@@ -160,6 +160,8 @@ def test_the_loss_is_the_cross_entropy_of_the_recalls() -> None:
     by_period, _ = module_and_batch(task_loss="period")
     assert by_period.loss_of(readout, batch) == pytest.approx(float(torch.stack(means).mean()), rel=1e-5)
     assert abs(float(torch.stack(means).mean() - torch.stack(losses).mean())) > 1e-2  # control
+    of_trial, _ = module_and_batch(task_loss="per_ms_sum")
+    assert of_trial.loss_of(readout, batch) == pytest.approx(float(torch.stack(losses).sum()) / len(readout), rel=1e-5)
     pieces = sum(float(module.loss_of(readout[:, t : t + 50], batch, t)) for t in range(0, 600, 50))
     assert pieces == pytest.approx(float(module.loss_of(readout, batch)), rel=1e-5)
 
