@@ -70,7 +70,8 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, draw: Any, *figures: s
     monkeypatch.setattr("repro.cli.check.judge", lambda records, name: results())
     records = tmp_path / "records"
     records.mkdir()
-    return command.execute(Namespace(figures=list(figures), records=str(records), dashboard=False))
+    given = {"figures": list(figures), "records": str(records), "dashboard": False}
+    return command.execute(Namespace(**given, profile=None, project=None, entity=None))
 
 
 def test_the_command_publishes_what_can_be_drawn(

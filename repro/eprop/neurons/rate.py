@@ -29,5 +29,6 @@ class Rate(Neuron):
     def local(self, trajectory: Trajectory) -> LocalJacobians:
         """D = alpha, dz/ds = sigma'(s) = z (1 - z) (above Eq. 30)."""
         z = trajectory.z[..., None]
-        leak = self.alpha * torch.ones_like(trajectory.z)  # a leak of each neuron lies in its last axis
-        return LocalJacobians(leak[..., None, None], torch.ones_like(z), torch.zeros_like(z), z * (1 - z))
+        ones = torch.ones_like(trajectory.z)  # a leak of each neuron lies along its last axis
+        leak = (self.alpha * ones)[..., None, None]
+        return LocalJacobians(leak, ones[..., None], torch.zeros_like(z), z * (1 - z))
