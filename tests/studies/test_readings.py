@@ -205,6 +205,8 @@ def test_the_committed_readings() -> None:
         assert not set(each.claims) - {claim.id for claim in CLAIMS}
     listed = [each.reading(*values) for each in universes for values in each.readings()]
     assert list(dict.fromkeys(str(result.reading) for result in read_results())) == [str(each) for each in listed]
+    judged = [result for each in universes for result in judge(each, CLAIMS)]
+    assert sorted(map(str, judged)) == sorted(map(str, read_results())), "run `repro readings`"
     for figure in ("fig1", "fig3", "fig4"):
         assert any("literal" in reading.roles for reading in listed if reading.figure == figure)
 
