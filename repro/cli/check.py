@@ -141,13 +141,9 @@ def judge(
 
 def _is_on_the_papers_data(task: "Task", runs: "pd.DataFrame") -> bool:
     """Whether a run of the task has no substitute of the paper's data."""
-    if runs.empty:
-        return False
-    others = runs.index[:0]
-    for values in task.substitutes.values():
-        columns = [f"config.{key}" for key in values]
-        others = others.union(runs.index[(runs[columns] == list(values.values())).all(axis=1)])
-    return len(others) < len(runs)
+    columns = {f"config.{key}": key for values in task.substitutes.values() for key in values}
+    configs = runs.reindex(columns=list(columns)).rename(columns=columns)
+    return any(not task.data_of(config) for config in configs.itertuples())
 
 
 def _substitutes(tasks: "Sequence[tuple[Task, pd.DataFrame]]") -> dict[tuple[str, str], tuple[str, tuple[str, ...]]]:

@@ -32,9 +32,13 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
 
 def read_text(path: Path) -> str:
     """The text of a regular file. Raises UserError as `read_bytes` does, and when it is not UTF-8."""
-    data = read_bytes(path)
+    return decoded(read_bytes(path), path)
+
+
+def decoded(data: bytes, path: Path, encoding: str = "utf-8") -> str:
+    """The text that the content of a file is. Raises UserError, naming the file, when it is not UTF-8."""
     try:
-        return data.decode()
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: byte {error.start} is {data[error.start]:#x}") from None
 

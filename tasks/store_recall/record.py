@@ -79,8 +79,9 @@ class Validation(EachIteration):
 
 
 def is_solved(errors: Sequence[float], config: StoreRecallConfig) -> bool:
-    """Whether training may stop: below 5 % on separate validation trials."""
-    return config.stop_when_solved and solved_after(errors, config.solved_by, config.solved_error) is not None
+    """Whether training may stop: below 5 % on separate validation trials. It stops at once, so the last ones decide."""
+    recent = errors[-MEAN_OF:]
+    return config.stop_when_solved and solved_after(recent, config.solved_by, config.solved_error) is not None
 
 
 class Example(Observer):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repro.errors import UserError
+from repro.records.files import decoded
 from tasks.word_prediction.data_location import SPLITS, digest_of
 from tasks.word_prediction.encoding import END, UNKNOWN, Corpus, encode, read_plain
 
@@ -18,7 +19,7 @@ def own_text(folder: Path) -> Corpus:
     if not folder.is_dir():
         raise UserError("corpus=text, and no text was prepared: run `repro data text FILE` with one of yours once")
     parts = {split: read_plain(folder / f"{split}.txt") for split in SPLITS}
-    lines = {split: _decoded(data, folder / f"{split}.txt").splitlines() for split, data in parts.items()}
+    lines = {split: decoded(data, folder / f"{split}.txt").splitlines() for split, data in parts.items()}
     return encode(f"own text {digest_of(parts.values())}", lines)
 
 
@@ -38,15 +39,8 @@ def prepare(files: Sequence[Path]) -> dict[str, bytes]:
 
 
 def _lines(path: Path) -> list[str]:
-    text = _decoded(read_plain(path), path)
+    text = decoded(read_plain(path), path, "utf-8-sig")
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-
-
-def _decoded(data: bytes, path: Path) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is {data[error.start]:#x}") from error
 
 
 def _in_order(texts: Sequence[list[str]], files: Sequence[Path]) -> dict[str, list[str]]:

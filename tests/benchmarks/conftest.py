@@ -2,7 +2,9 @@
 
 import os
 
-from benchmarks.worker import ONE_THREAD
+from benchmarks.worker import ONE_THREAD, PEAK_RESET
+
+NO_PEAK = f"peaks of memory are measured by {PEAK_RESET}, which Linux alone has"
 
 for name in ("XLA_FLAGS", "JAX_PLATFORMS"):
     os.environ.setdefault(name, ONE_THREAD[name])

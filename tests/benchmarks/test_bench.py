@@ -9,12 +9,11 @@ from benchmarks import catalogue, goals, machine, measure, names, report, run, s
 from benchmarks.goals import Goal
 from repro.cli import main as command_line
 from repro.errors import RunFailed, UserError
+from tests.benchmarks.conftest import NO_PEAK
 
 EVERYONE = catalogue.BENCHES["pattern_generation"].who
 SECONDS = {names.EAGER: 0.2, names.SCAN: 0.08, names.JAX_FACTORED: 0.06, names.FACTORED: 0.02, names.ONLINE: 0.3}
 AGREED = {"who": [], "trials": 1, "rate_hz": 10.4, "exact": 3e-15, "single": 1.2e-6, "spikes": "every spike"}
-
-NO_PEAK = "this kernel does not reset the peak of memory"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from benchmarks import agreement, batches, catalogue, contenders, measure, names
 from benchmarks.measure import ask
 from benchmarks.problem import Problem
 from repro.errors import RunFailed
+from tests.benchmarks.conftest import NO_PEAK
 from tests.benchmarks.sizes import SIZES
 
 WHO = catalogue.BENCHES["arm_reaching"].who
@@ -82,7 +83,7 @@ def test_memory_is_that_of_the_tape() -> None:
     size = {"n_rec": 100, "n_module": 100, "trial_ms": 200, "batch_size": 2}
     peak = ask(measure="memory", task="arm_reaching", size=size, who=names.UNROLLED)["peak_mb"]
     if peak is None:
-        pytest.skip("this kernel does not reset the peak of memory")
+        pytest.skip(NO_PEAK)
     assert (
         3 < peak < 60
     )  # at least 20 arrays [task, neuron] a step of both trials; a sum [task, post, pre] a step is 16

@@ -14,7 +14,7 @@ from repro.eprop.kernels.padding import cheapest
 from repro.eprop.layers.readout import Readout
 from repro.eprop.layers.recurrent import LayerGradients, Pass, RecurrentLayer, kernel_weights
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
-from repro.eprop.neurons.neuron import NOT_KEPT, NeuronState, Trajectory
+from repro.eprop.neurons.neuron import NOT_KEPT, NeuronState, Trajectory, state_before
 from repro.eprop.rules.rule import BPTT, EProp
 from repro.eprop.rules.signals import Factored
 
@@ -37,14 +37,13 @@ class FusedPass:
         self.trials: tuple[Tensor, ...] = ()  # of each event of the inputs, and of each spike
 
     def fits(self, w_in: Tensor) -> bool:
-        """Whether the forward pass is that of the classes which the kernels implement, in one precision."""
-        layer, state, dtype = self.passed.layer, self.passed.state, w_in.dtype
+        """Whether the forward pass is that of the classes which the kernels implement."""
+        layer = self.passed.layer
         return (
             type(layer) is RecurrentLayer
             and isinstance(layer.neuron, IntegrateAndFire)
             and type(layer.neuron).simulate is IntegrateAndFire.simulate
             and layer.neuron.surrogate is None
-            and (state is None or all(x.dtype == dtype for x in (*state.variables, state.z, state.refractory)))
             and dispatch.of(w_in).network_forward is not None
         )
 
@@ -53,7 +52,7 @@ class FusedPass:
         passed, neuron, inputs = self.passed, self._neuron, self.inputs
         w_in, w_rec = kernel_weights(w_in, w_rec)
         batch, none = inputs.shape[0], w_in.new_empty(0, 0)
-        before = passed.state or neuron.initial_state(batch, passed.layer.n, w_in)
+        before = state_before(neuron, passed.state, batch, passed.layer.n, w_in)
         given: Inputs = inputs
         if isinstance(inputs, Held):
             given, w_in = inputs._replace(frames=events.linear(inputs.frames, w_in)), none

@@ -13,7 +13,7 @@ from repro.eprop.layers.readout import Readout
 from repro.eprop.layers.recurrent import RecurrentLayer, check_inputs, tensor_of
 from repro.eprop.layers.rule_layer import deliver, leaves_of
 from repro.eprop.neurons.local_jacobians import leaf_of
-from repro.eprop.neurons.neuron import NeuronState
+from repro.eprop.neurons.neuron import NeuronState, state_before
 from repro.eprop.rules.rate import RateTerm, shared_rates
 from repro.eprop.rules.rule import EProp
 from repro.eprop.rules.signals import project
@@ -131,7 +131,7 @@ class _Run:
         self.x = (x if isinstance(x, Tensor) else x.dense(w_in.dtype)).detach()
         batch, time, n_in = self.x.shape
         like = w_in.new_empty(0)
-        self.state = state or layer.neuron.initial_state(batch, layer.n, like)
+        self.state = state_before(layer.neuron, state, batch, layer.n, like)
         self.onto: dict[str, Synapses] = {"w_in": synapses_onto(layer.neuron, batch, layer.n, n_in, like)}
         if w_rec.numel():
             self.onto["w_rec"] = synapses_onto(layer.neuron, batch, layer.n, layer.n, like)

@@ -12,7 +12,7 @@ from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import cheapest, check_lengths, mask_, remember
 from repro.eprop.layers.checks import check_neuron, check_state, checked
 from repro.eprop.layers.rule_layer import RuleLayer, full_precision
-from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables
+from repro.eprop.neurons.neuron import Neuron, NeuronState, Trajectory, Variables, state_before
 from repro.eprop.rules.rule import BPTT, EProp, EProp3, Rule
 
 
@@ -98,7 +98,7 @@ class RecurrentLayer(RuleLayer):
         """
         w_in, w_rec = weights or self.weights()
         with torch.autocast(x.device.type, enabled=False):
-            before = state.to(w_in) if state else self.neuron.initial_state(x.shape[0], self.n, w_in)
+            before = state_before(self.neuron, state, x.shape[0], self.n, w_in)
             current = events.linear(cheapest(x) if isinstance(x, Tensor) else x, w_in)
             return self.neuron.simulate(current, w_rec, before, keep_variables)
 
@@ -139,8 +139,7 @@ class Pass:
     """
 
     def __init__(self, layer: RecurrentLayer, x: Inputs, state: NeuronState | None, lengths: Tensor | None) -> None:
-        self.layer, self.rule, self.x, self.lengths = layer, layer.rule, x, lengths
-        self.state = None if state is None else state.to(layer.w_in)
+        self.layer, self.rule, self.x, self.state, self.lengths = layer, layer.rule, x, state, lengths
         self.after: NeuronState | None = None
         self._without_z: Trajectory | None = None
 

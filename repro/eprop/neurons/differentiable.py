@@ -19,7 +19,7 @@ from repro.eprop.kernels.events import Held, Inputs, Spikes, SpikeTrains
 from repro.eprop.kernels.first_order import first_order
 from repro.eprop.kernels.padding import remember
 from repro.eprop.neurons.integrate_and_fire import IntegrateAndFire
-from repro.eprop.neurons.neuron import Neuron, NeuronState
+from repro.eprop.neurons.neuron import Neuron, NeuronState, state_before
 
 
 class LayerWeights(NamedTuple):
@@ -79,7 +79,7 @@ def simulate(
     where the neurons' variables end as NaN or infinite.
     """
     check_differentiable(neuron)
-    before = state.to(current) if state else neuron.initial_state(current.shape[0], current.shape[2], current)
+    before = state_before(neuron, state, current.shape[0], current.shape[2], current)
     weights = current.new_empty(0, 0) if w_rec is None else w_rec
     z, h, channel, start, refractory, *variables = _Sequence.apply(current, weights, neuron, before)
     spikes = SpikeTrains(channel, start, *z.shape) if start.numel() else z.detach()

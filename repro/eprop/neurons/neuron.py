@@ -50,6 +50,11 @@ class NeuronState(NamedTuple):
             )
 
 
+def state_before(neuron: "Neuron", state: NeuronState | None, batch: int, n: int, like: Tensor) -> NeuronState:
+    """The state before the first step, rest if None, on the device and in the precision of `like`."""
+    return neuron.initial_state(batch, n, like) if state is None else state.to(like)
+
+
 torch.serialization.add_safe_globals([NeuronState])  # torch.load refuses classes that it does not know
 
 
